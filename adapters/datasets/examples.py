@@ -1,0 +1,59 @@
+"""The usable rows of an inspected data file, streamed: what training reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.datasets.fingerprints import Fingerprints
+from adapters.datasets.formats import open_rows
+from adapters.datasets.limits import Limits
+from adapters.datasets.problems import Problem
+from adapters.datasets.report import Report
+from adapters.datasets.schema import Schema, schema_for
+from adapters.datasets.values import read_values
+
+# the file has passed the service's own limits when it was inspected; these only bound the memory
+_INSPECTED = Limits(rows=2**31, row_bytes=2**26, labels=2**31)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """``row`` and ``line`` start at 1; ``values`` is role -> text, for classification ``text`` and ``label``."""
+
+    row: int
+    line: int
+    values: dict[str, str]
+
+
+def read_examples(path: Path, report: Report) -> Iterator[Example]:
+    """The rows that the report calls usable, in file order; exactly ``report.usable_rows`` of them.
+
+    Raises ``DatasetFault`` (an ``InvalidDataset``) at the first step if the report is fatal.
+    """
+    report.raise_if_fatal()
+    schema = schema_for(report.task)
+    left_out = _conflicting(path, report, schema) if report.conflicting_rows else b""
+    for index, example in enumerate(_candidates(path, report, schema)):
+        if not (left_out and left_out[index]):
+            yield example
+
+
+def _candidates(path: Path, report: Report, schema: Schema) -> Iterator[Example]:
+    for row in open_rows(path, _INSPECTED).rows:
+        values = read_values(row, schema, report.columns)
+        if not isinstance(values, Problem):
+            yield Example(row.number, row.line, values)
+
+
+def _conflicting(path: Path, report: Report, schema: Schema) -> bytes:
+    """One byte for each candidate: 1 where its text has another label elsewhere."""
+    category = schema.category
+    assert category is not None
+    labels: dict[str, int] = {}
+    prints = Fingerprints()
+    for example in _candidates(path, report, schema):
+        text = "\n".join(example.values[role.name] for role in schema.texts)
+        prints.add(text, labels.setdefault(example.values[category.name], len(labels)))
+    return bytes(prints.survey().conflicting)

@@ -1,0 +1,273 @@
+"""The fine-tune job, top to bottom: read, split, features, probe, LoRA, export, gate, publish."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adapters.datasets import Example, FileStore, Report, split
+from adapters.jobs import JobContext
+from adapters.training import lora
+from adapters.training.card import write_card
+from adapters.training.export import export
+from adapters.training.features import fit_probe, forward
+from adapters.training.gate import Expected, prove
+from adapters.training.hyperparameters import Plan, resolve
+from adapters.training.importing import checkpoint_of
+from adapters.training.recipe import Adaptation, load_recipe
+from adapters.training.stopwatch import Stopwatch
+from adapters.training.trainer import Rows, Trainer
+from zoo.catalogue.entry import ModelEntry
+from zoo.catalogue.registry import LIVE, Registry, load_catalogue
+from zoo.catalogue.store import Store
+from zoo.engine.predictor import MODEL_FILE
+from zoo.engine.threads import granted_threads
+from zoo.errors import InvalidInput, Unsupported
+from zoo.settings import Settings
+
+DEFAULT_TASK = "text-classification"
+SHARES = (0.1, 0.1)  # of each class: to choose the best state, and held out
+ADAPTER = "adapter"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The user's rows by what they are for, and the report of the file they came from."""
+
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    heldout: Sequence[Example]
+    report: Report
+    sha256: str
+
+    @property
+    def all(self) -> Sequence[Example]:
+        """Every usable row."""
+        return (*self.train, *self.validation, *self.heldout)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the steps of one job share."""
+
+    context: JobContext
+    store: Store
+    files: FileStore
+    base: ModelEntry
+    task: str
+    threads: int
+    watch: Stopwatch
+
+
+def run(context: JobContext, settings: Settings) -> dict[str, Any]:
+    """Adapt a model to a data file and publish the result; answers what the job object shows as its result.
+
+    Raises ``InvalidInput``, ``InvalidDataset``, ``ParityFailed`` and ``ZooError``; nothing is published then.
+    """
+    spec = context.job.spec
+    store = Store(settings.home)
+    base = Registry(store, load_catalogue()).resolve(spec.model)
+    store.verify(base)
+    threads = granted_threads(settings.worker_threads)
+    torch.set_num_threads(threads)
+    task = spec.task or DEFAULT_TASK
+    job = Run(context, store, FileStore(settings.home, settings), base, task, threads, Stopwatch())
+
+    parts = _read(job)
+    adaptation, plan = _prepare(job, parts)
+    probe = _probe(job, adaptation, parts)
+    wrapped, trainer = _train(job, adaptation, plan, parts)
+    with store.staging() as staged:
+        expected, metrics = _evaluate(job, adaptation, parts)
+        lora.save(wrapped, adaptation.head, staged / ADAPTER)
+        _export(job, adaptation, wrapped, staged)
+        draft = _draft(job, adaptation, plan, parts).model_copy(
+            update={"metrics": {"heldout": metrics, "probe": probe, "history": trainer.progress.history}}
+        )
+        job.watch.start("gate")
+        context.tick("gate", 0, len(expected.requests))
+        parity = prove(staged, draft, expected, threads=threads, served_answer=adaptation.served_answer)
+        draft = draft.model_copy(
+            update={
+                "parity": parity.as_dict(),
+                "metrics": {**draft.metrics, "seconds": job.watch.stop()},
+            }
+        )
+        (staged / "README.md").write_text(write_card(draft, _counts(parts)), encoding="utf-8")
+        entry = store.publish(staged, draft, confirm=context.confirm)
+    store.set_alias(entry.name, LIVE, entry.version)
+    context.event(f"Published {entry.reference}: accuracy {metrics['accuracy']:.4f} on {metrics['rows']} held-out rows")
+    return {
+        "fine_tuned_model": entry.reference,
+        "trained_tokens": trainer.progress.tokens,
+        "result_files": [_result_file(job, trainer)],
+        "metrics": {"heldout": {k: metrics[k] for k in ("rows", "accuracy", "macro_f1")}, "probe": probe},
+        "hyperparameters": plan.as_dict(),
+    }
+
+
+def _read(job: Run) -> Parts:
+    """The file's usable rows, divided; a validation file takes the place of the held-out rows."""
+    job.watch.start("split")
+    job.context.tick("read", 0, 1)
+    spec = job.context.job.spec
+    if spec.training_file is None:
+        raise InvalidInput("The job names no training file.", param="training_file")
+    examples, report = _examples(job, spec.training_file)
+    separate = _examples(job, spec.validation_file)[0] if spec.validation_file else None
+    texts = [example.values["text"] if "text" in example.values else str(example.row) for example in examples]
+    shares = (SHARES[0], 0.0) if separate else SHARES
+    divided = split([example.values["label"] for example in examples], texts, seed=spec.seed, shares=shares)
+    known = {example.values["label"] for example in examples}
+    heldout = [examples[at] for at in divided.heldout]
+    if separate is not None:
+        heldout = [example for example in separate if example.values["label"] in known]
+    if not heldout or not divided.validation:
+        message = "There are too few rows to hold any out: send at least three different texts of a label."
+        raise InvalidInput(message, code="invalid_dataset", param="training_file")
+    job.context.event(
+        f"{len(divided.train)} rows to train on, {len(divided.validation)} to choose by, {len(heldout)} held out"
+    )
+    return Parts(
+        train=[examples[at] for at in divided.train],
+        validation=[examples[at] for at in divided.validation],
+        heldout=heldout,
+        report=report,
+        sha256=job.files.get(spec.training_file).sha256,
+    )
+
+
+def _examples(job: Run, file_id: str) -> tuple[list[Example], Report]:
+    spec = job.context.job.spec
+    report = job.files.revalidate(file_id, task=job.task, columns=spec.columns or None)
+    report.raise_if_fatal()
+    return list(job.files.examples(file_id, report)), report
+
+
+def _prepare(job: Run, parts: Parts) -> tuple[Adaptation, Plan]:
+    """Load the body, put a new head on it, decide every number of the run."""
+    job.watch.start("load")
+    job.context.tick("load", 0, 1)
+    checkpoint = checkpoint_of(job.store, job.base)
+    recipe = load_recipe(job.task)
+    if not hasattr(recipe, "adapt"):
+        raise Unsupported(
+            f"Models cannot be adapted to {job.task} in this release.", code="unsupported_task", param="task"
+        )
+    plan = resolve(
+        job.context.job.spec.hyperparameters, rows=len(parts.train), max_tokens=job.base.limits.get("max_tokens", 0)
+    )
+    torch.manual_seed(job.context.job.spec.seed)
+    return recipe.adapt(checkpoint, job.base, parts.all, max_tokens=plan.max_tokens), plan
+
+
+def _probe(job: Run, adaptation: Adaptation, parts: Parts) -> dict[str, float]:
+    """Fit a linear probe on the frozen body, make it the head's start, and score it on the held-out rows."""
+    job.watch.start("features")
+    rows = (*parts.train, *parts.heldout)
+    items = adaptation.encode(rows)
+    features = forward(
+        items, adaptation.collate, adaptation.features, tick=lambda done, all_: job.context.tick("features", done, all_)
+    )
+    count = len(parts.train)
+    probe = fit_probe(features[:count], adaptation.targets(parts.train), len(adaptation.labels))
+    adaptation.head.load_state_dict(probe.layer.state_dict())
+    scores = adaptation.metrics(probe.logits(features[count:]), adaptation.targets(parts.heldout))
+    job.context.event(f"The frozen body with a linear probe: accuracy {scores['accuracy']:.4f} on held-out rows")
+    return {name: scores[name] for name in ("accuracy", "macro_f1")}
+
+
+def _train(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[Any, Trainer]:
+    job.watch.start("train")
+    spec = job.context.job.spec
+    names = lora.targets(adaptation.body, wanted=plan.target_modules)
+    wrapped = lora.wrap(adaptation.body, names, plan, base=_base_name(job))
+    adaptation.network.body = wrapped
+    trainer = Trainer(adaptation, plan, seed=spec.seed, folder=job.context.folder / "training", context=job.context)
+    trainer.fit(_rows(adaptation, parts.train), _rows(adaptation, parts.validation))
+    return wrapped, trainer
+
+
+def _base_name(job: Run) -> str:
+    """What peft should load below the adapter: the hub's name of the weights where there is one."""
+    offer = load_catalogue().get(job.base.name)
+    ids = [source.id for source in (offer.sources if offer else ()) if source.kind == "hub"]
+    return ids[0] if ids else job.base.reference
+
+
+def _rows(adaptation: Adaptation, examples: Sequence[Example]) -> Rows:
+    return Rows(adaptation.encode(examples), adaptation.targets(examples))
+
+
+def _evaluate(job: Run, adaptation: Adaptation, parts: Parts) -> tuple[Expected, dict[str, Any]]:
+    """What the trained network answers to the held-out rows: the figures, and what the gate will expect."""
+    job.watch.start("evaluate")
+    adaptation.network.eval()
+    rows = _rows(adaptation, parts.heldout)
+    outputs = forward(rows.items, adaptation.collate, lambda batch: adaptation.network(**batch))
+    requests = [adaptation.request(example) for example in parts.heldout]
+    return Expected(requests, outputs, adaptation.answers(outputs)), adaptation.metrics(outputs, rows.targets)
+
+
+def _export(job: Run, adaptation: Adaptation, wrapped: Any, staged: Path) -> None:
+    job.watch.start("export")
+    job.context.tick("export", 0, 1)
+    adaptation.network.body = lora.merged(wrapped)
+    export(adaptation.servable(), staged / MODEL_FILE)
+    folder = job.store.folder(job.base.name, job.base.version)
+    (staged / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+
+
+def _draft(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> ModelEntry:
+    spec = job.context.job.spec
+    servable = adaptation.servable()
+    name = spec.suffix or f"{job.base.name[:40]}-{job.context.job.id[-8:]}".lower()
+    return ModelEntry(
+        name=name,
+        version=1,
+        task=job.task,
+        modality=job.base.modality,
+        architecture=servable.architecture,
+        licence=job.base.licence,
+        title=f"{job.base.name} adapted to {len(adaptation.labels)} labels",
+        created=int(time.time()),
+        base=job.base.reference,
+        labels=servable.labels,
+        limits=servable.limits,
+        options=servable.options,
+        lineage={
+            "job": job.context.job.id,
+            "training_file": spec.training_file,
+            "training_sha256": parts.sha256,
+            "seed": spec.seed,
+            "hyperparameters": plan.as_dict(),
+            "rows": _counts(parts),
+        },
+    )
+
+
+def _counts(parts: Parts) -> dict[str, int]:
+    return {
+        "rows": parts.report.rows,
+        "usable": parts.report.usable_rows,
+        "train": len(parts.train),
+        "validation": len(parts.validation),
+        "heldout": len(parts.heldout),
+    }
+
+
+def _result_file(job: Run, trainer: Trainer) -> str:
+    """A CSV of the figures by step, readable under ``/v1/files``."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=["step", "valid_loss", "valid_accuracy"])
+    writer.writeheader()
+    writer.writerows(trainer.progress.history)
+    name = f"{job.context.job.id}-metrics.csv"
+    return job.files.add(text.getvalue().encode(), filename=name, purpose="fine-tune-results").id

@@ -1,0 +1,108 @@
+"""What a text checkpoint in hub layout says about itself: lengths, pooling, labels, tokenizer. Never runs its code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoTokenizer
+
+from zoo.errors import InvalidInput, Unsupported
+
+# RoBERTa's positions start behind the padding id, so two of them are never used.
+_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet"}
+UNBOUNDED = 100_000  # tokenizers write 10^30 for "no limit"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, empty where there is no such file; raises ``InvalidInput`` for anything else."""
+    if not path.is_file():
+        return {}
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise InvalidInput(f"{path.name} of the checkpoint is not JSON.", code="invalid_checkpoint") from None
+    if not isinstance(loaded, dict):
+        raise InvalidInput(f"{path.name} of the checkpoint holds no JSON object.", code="invalid_checkpoint")
+    return loaded
+
+
+def architectures(checkpoint: Path) -> tuple[str, tuple[str, ...]]:
+    """Model type and class names of ``config.json``; raises ``InvalidInput`` without one or with remote code."""
+    config = read_json(checkpoint / "config.json")
+    if not config.get("model_type"):
+        raise InvalidInput("The checkpoint has no config.json with a model_type.", code="invalid_checkpoint")
+    if "auto_map" in config:
+        message = "The checkpoint asks to run its own code (auto_map in config.json), which is never done."
+        raise InvalidInput(message, code="remote_code")
+    return str(config["model_type"]), tuple(str(name) for name in config.get("architectures") or ())
+
+
+def infer_task(checkpoint: Path) -> str:
+    """The task that the checkpoint's head was made for; raises ``Unsupported`` for those that cannot be imported."""
+    kind, names = architectures(checkpoint)
+    if any(name.endswith("ForSequenceClassification") for name in names):
+        return "text-classification"
+    if (checkpoint / "modules.json").is_file() or any(name.endswith("Model") for name in names):
+        return "feature-extraction"
+    raise Unsupported(
+        f"{', '.join(names) or kind} is of a task that this release cannot import; it imports "
+        "feature-extraction and text-classification.",
+        code="unsupported_task",
+        param="task",
+    )
+
+
+def max_tokens(checkpoint: Path) -> int:
+    """The most tokens, special ones included, that model, tokenizer and sentence settings all allow."""
+    config = read_json(checkpoint / "config.json")
+    positions = int(config.get("max_position_embeddings", 512))
+    if config.get("model_type") in _OFFSET_POSITIONS:
+        positions -= 2
+    limits = [
+        positions,
+        int(min(read_json(checkpoint / "tokenizer_config.json").get("model_max_length", UNBOUNDED), UNBOUNDED)),
+        int(read_json(checkpoint / "sentence_bert_config.json").get("max_seq_length") or UNBOUNDED),
+    ]
+    return min(limits)
+
+
+def pooling(checkpoint: Path) -> tuple[str, bool]:
+    """How the checkpoint's own modules make one vector of many: (``mean``, ``cls`` or ``max``; length one?).
+
+    A checkpoint without modules is pooled by the mean and left at its length.
+    """
+    path = checkpoint / "modules.json"
+    if not path.is_file():
+        return "mean", False
+    modules = [str(module.get("type", "")) for module in json.loads(path.read_text(encoding="utf-8"))]
+    settings = read_json(checkpoint / "1_Pooling" / "config.json")
+    chosen = [mode for mode, key in _POOLING.items() if settings.get(key)]
+    if len(chosen) > 1 or settings.get("pooling_mode_mean_sqrt_len_tokens"):
+        raise Unsupported("The checkpoint pools in a way that this release does not have.", code="unsupported_pooling")
+    return (chosen or ["mean"])[0], any(name.endswith("Normalize") for name in modules)
+
+
+_POOLING = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token", "max": "pooling_mode_max_tokens"}
+
+
+def ensure_tokenizer(checkpoint: Path) -> None:
+    """Write ``tokenizer.json`` where the checkpoint has only vocabulary files; raises ``InvalidInput`` if it has none."""
+    if (checkpoint / "tokenizer.json").is_file():
+        return
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
+        tokenizer.backend_tokenizer.save(str(checkpoint / "tokenizer.json"))
+    except (OSError, ValueError, AttributeError, ImportError):
+        message = "The checkpoint has no tokenizer.json and none can be made of its vocabulary files."
+        raise InvalidInput(message, code="invalid_checkpoint") from None
+
+
+def load_config(checkpoint: Path) -> Any:
+    """transformers' configuration of the checkpoint, without its code; raises ``Unsupported`` for unknown types."""
+    kind, _ = architectures(checkpoint)
+    try:
+        return AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
+    except (ValueError, KeyError):
+        raise Unsupported(f"Models of the type {kind[:64]} are unknown.", code="unsupported_architecture") from None

@@ -1,0 +1,57 @@
+"""Text encoders of transformers as this project uses them: which inputs they take, and inputs to try them with."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from adapters.training.recipe import Batch, seeded
+from zoo.errors import InvalidInput
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def load_weights(kind: Any, checkpoint: Path, **options: Any) -> nn.Module:
+    """A transformers model from safetensors alone; raises ``InvalidInput`` for pickles and for missing weights."""
+    try:
+        model, report = kind.from_pretrained(
+            checkpoint,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            dtype=torch.float32,
+            attn_implementation="sdpa",
+            **options,
+        )
+    except (OSError, ValueError) as error:
+        message = "The weights cannot be loaded: the checkpoint needs a whole model.safetensors for its config.json."
+        raise InvalidInput(message, code="invalid_checkpoint") from error
+    # The pooler of BERT-like encoders is used by no task here, and many sentence encoders ship without it.
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        message = f"The checkpoint lacks weights for {len(missing)} parts, such as {missing[0]}."
+        raise InvalidInput(message, code="invalid_checkpoint")
+    module: nn.Module = model
+    return module
+
+
+def encoder_inputs(model: nn.Module) -> tuple[str, ...]:
+    """Which of ids, mask and types the model takes; types only where it has an embedding for them."""
+    accepted = inspect.signature(model.forward).parameters
+    types = int(getattr(model.config, "type_vocab_size", 0) or 0) > 1
+    return tuple(name for name in INPUTS if name in accepted and (name != "token_type_ids" or types))
+
+
+def example_batch(vocabulary: int, inputs: tuple[str, ...], rows: int, length: int) -> Batch:
+    """Random ids with a ragged mask (the first row is whole, the others are padded); the same for the same sizes."""
+    generator = seeded(rows * 10_007 + length)
+    ids = torch.randint(min(5, vocabulary - 1), vocabulary, (rows, length), generator=generator)
+    mask = torch.ones_like(ids)
+    for row in range(1, rows):
+        mask[row, max(1, length - row * max(1, length // rows)) :] = 0
+    batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
+    return {name: batch[name] for name in inputs}

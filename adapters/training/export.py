@@ -1,0 +1,68 @@
+"""From a torch module to one ONNX file, with the exporter that torch and transformers maintain."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adapters.training.recipe import Servable
+
+OPSET = 20
+# Sizes of the example that the exporter traces; the gate tries others.
+ROWS, LENGTH = 3, 17
+
+
+def export(servable: Servable, target: Path) -> None:
+    """Write ``target``: a graph with a free batch and length axis, weights inside, inputs named as the servable says."""
+    batch = servable.example(ROWS, LENGTH)
+    axes = {axis: _dimension(name, servable.limit) for axis, name in servable.axes.items()}
+    with _quiet():
+        program = torch.onnx.export(
+            _Positional(servable.module, servable.inputs),
+            tuple(batch[name] for name in servable.inputs),
+            dynamo=True,
+            opset_version=OPSET,
+            dynamic_shapes={"inputs": tuple(axes for _ in servable.inputs)},
+            input_names=list(servable.inputs),
+            output_names=[servable.output],
+            verbose=False,
+        )
+        assert program is not None
+        program.save(str(target), external_data=False)
+
+
+class _Positional(nn.Module):
+    """Hands positional inputs on by name: the exporter's dynamic shapes do not reach keyword arguments."""
+
+    def __init__(self, module: nn.Module, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.module = module
+        self._names = names
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        answer: Tensor = self.module(**dict(zip(self._names, inputs, strict=True)))
+        return answer
+
+
+def _dimension(name: str, limit: int) -> Any:
+    return torch.export.Dim(name, max=limit) if name == "length" else torch.export.Dim(name)
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """The exporter writes progress and notes about unused operators; they tell a user of the zoo nothing."""
+    level = logging.getLogger("torch.onnx").level
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.getLogger("torch.onnx").setLevel(level)

@@ -1,0 +1,87 @@
+"""LoRA with peft: which layers get it, how it is merged, and how it is saved so that peft loads it as it is.
+
+Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from safetensors.torch import save_file
+from torch import nn
+
+from adapters.training.hyperparameters import Plan
+from zoo.errors import InvalidInput, Unsupported
+
+HEAD_FILE = "head.safetensors"
+
+
+def blocks(body: nn.Module) -> tuple[str, nn.ModuleList]:
+    """Name and layers of the largest stack of repeated blocks; raises ``Unsupported`` when there is none."""
+    stacks = [(name, module) for name, module in body.named_modules() if isinstance(module, nn.ModuleList)]
+    if not stacks:
+        raise Unsupported("This architecture has no stack of layers to adapt.", code="not_adaptable", param="model")
+    return max(stacks, key=lambda stack: sum(weight.numel() for weight in stack[1].parameters()))
+
+
+def targets(body: nn.Module, *, top: int | None = None, wanted: Sequence[str] | None = None) -> list[str]:
+    """Full names of the linear layers inside the blocks (the last ``top`` of them), never of heads or embeddings.
+
+    ``wanted`` keeps those whose name ends with one of its entries; raises ``InvalidInput`` for an entry without a match.
+    """
+    prefix, stack = blocks(body)
+    first = 0 if top is None else max(0, len(stack) - top)
+    found = [
+        f"{prefix}.{index}.{name}"
+        for index in range(first, len(stack))
+        for name, module in stack[index].named_modules()
+        if isinstance(module, nn.Linear)
+    ]
+    if wanted is None:
+        return found
+    for entry in wanted:
+        if not any(_ends_with(name, entry) for name in found):
+            known = ", ".join(sorted({name.removeprefix(f"{prefix}.").partition(".")[2] for name in found}))
+            message = f"target_modules has an entry that is no linear layer of this model; it has: {known[:300]}."
+            raise InvalidInput(message, code="invalid_hyperparameter", param="hyperparameters.target_modules")
+    return [name for name in found if any(_ends_with(name, entry) for entry in wanted)]
+
+
+def _ends_with(name: str, entry: str) -> bool:
+    return name == entry or name.endswith(f".{entry}")
+
+
+def wrap(body: nn.Module, names: Sequence[str], plan: Plan, *, base: str) -> PeftModel:
+    """Put LoRA beside the named layers; A is random, B zero, so that nothing changes yet.
+
+    ``base`` is what ``adapter_config.json`` calls the model to load below the adapter.
+    """
+    config = LoraConfig(
+        r=plan.lora_rank,
+        lora_alpha=plan.lora_alpha,
+        lora_dropout=plan.lora_dropout,
+        target_modules=list(names),
+        bias="none",
+        task_type=TaskType.FEATURE_EXTRACTION,
+    )
+    wrapped = get_peft_model(body, config)
+    wrapped.peft_config["default"].base_model_name_or_path = base
+    return wrapped
+
+
+def merged(wrapped: PeftModel) -> nn.Module:
+    """A copy of the body with ``W + scale · B A`` in place of W: the same answers without extra layers."""
+    body: nn.Module = copy.deepcopy(wrapped).merge_and_unload(safe_merge=True)
+    return body.eval().requires_grad_(False)
+
+
+def save(wrapped: PeftModel, head: nn.Linear, folder: Path) -> None:
+    """Write peft's two files and, beside them, the head: its weight (labels, width) and bias (labels,)."""
+    wrapped.save_pretrained(str(folder), safe_serialization=True)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the version has a card of its own
+    weights = {name: value.detach().to(torch.float32).contiguous() for name, value in head.state_dict().items()}
+    save_file(weights, str(folder / HEAD_FILE))

@@ -1,0 +1,186 @@
+"""text-classification: imports sequence classifiers as they are; adapts any text encoder with a pooled, linear head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoModel, AutoModelForSequenceClassification
+
+from adapters.datasets import Example
+from adapters.training import checkpoint as checkpoints
+from adapters.training.encoder import encoder_inputs, example_batch, load_weights
+from adapters.training.recipe import Batch, Item, Servable
+from adapters.training.scores import classification_scores
+from zoo.catalogue.entry import ModelEntry
+from zoo.errors import Unsupported
+
+
+class Logits(nn.Module):
+    """A transformers classifier that answers (batch, labels)."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **named: Tensor) -> Tensor:
+        """Logits, before any softmax."""
+        logits: Tensor = self.model(**named).logits
+        return logits
+
+
+class PooledClassifier(nn.Module):
+    """Encoder, pooling, unit length, one linear layer.
+
+    The head sees exactly the vector that a probe on the frozen encoder sees, so the probe's solution can be its start
+    (LP-FT: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022).
+    """
+
+    def __init__(self, body: nn.Module, head: nn.Linear, *, pooling: str) -> None:
+        super().__init__()
+        self.body = body
+        self.head = head
+        self._pooling = pooling
+
+    def pooled(self, **named: Tensor) -> Tensor:
+        """(batch, width) of length one."""
+        hidden = self.body(**named).last_hidden_state
+        mask = named["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+        if self._pooling == "cls":
+            vectors = hidden[:, 0]
+        elif self._pooling == "max":
+            vectors = hidden.masked_fill(mask == 0, torch.finfo(hidden.dtype).min).amax(dim=1)
+        else:
+            vectors = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)
+        # In float32 under autocast too: bfloat16 has eight bits, and the head's weights are large.
+        return functional.normalize(vectors.float(), dim=-1)
+
+    def forward(self, **named: Tensor) -> Tensor:
+        """(batch, labels)."""
+        logits: Tensor = self.head(self.pooled(**named))
+        return logits
+
+
+class TextAdaptation:
+    """A text encoder and the labels of one data set; see ``recipe.Adaptation``."""
+
+    def __init__(self, checkpoint: Path, base: ModelEntry, labels: tuple[str, ...], *, max_tokens: int) -> None:
+        self.labels = labels
+        self._places = {label: place for place, label in enumerate(labels)}
+        self._config = checkpoints.load_config(checkpoint)
+        self._pooling, _ = checkpoints.pooling(checkpoint)
+        self._max_tokens = max_tokens
+        self._pad = int(self._config.pad_token_id or 0)
+        self._tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_tokens)
+        self.body = load_weights(AutoModel, checkpoint).requires_grad_(False)
+        self._inputs = encoder_inputs(self.body)
+        width = int(getattr(self._config, "hidden_size", 0) or self._config.dim)
+        self.head = nn.Linear(width, len(labels))
+        self.network = PooledClassifier(self.body, self.head, pooling=self._pooling).eval()
+        self._architecture = base.architecture
+
+    def encode(self, examples: Sequence[Example]) -> list[Item]:
+        encodings = self._tokenizer.encode_batch([example.values["text"] for example in examples])
+        return [
+            Item({"input_ids": torch.tensor(one.ids), "token_type_ids": torch.tensor(one.type_ids)}, len(one.ids))
+            for one in encodings
+        ]
+
+    def collate(self, items: Sequence[Item]) -> Batch:
+        shape = (len(items), max(item.length for item in items))
+        batch = {
+            "input_ids": torch.full(shape, self._pad),
+            "attention_mask": torch.zeros(shape, dtype=torch.long),
+            "token_type_ids": torch.zeros(shape, dtype=torch.long),
+        }
+        for row, item in enumerate(items):
+            batch["attention_mask"][row, : item.length] = 1
+            for name, values in item.tensors.items():
+                batch[name][row, : item.length] = values
+        return {name: batch[name] for name in self._inputs}
+
+    def targets(self, examples: Sequence[Example]) -> Tensor:
+        return torch.tensor([self._places[example.values["label"]] for example in examples])
+
+    def features(self, batch: Batch) -> Tensor:
+        vectors: Tensor = self.network.pooled(**batch)
+        return vectors
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs, targets)
+
+    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
+        return classification_scores(outputs.argmax(dim=1).tolist(), targets.tolist(), self.labels)
+
+    def answers(self, outputs: Tensor) -> list[str]:
+        return [self.labels[place] for place in outputs.argmax(dim=1).tolist()]
+
+    def request(self, example: Example) -> object:
+        return example.values["text"]
+
+    def served_answer(self, body: Any) -> str:
+        return str(body[0]["label"])
+
+    def servable(self) -> Servable:
+        return Servable(
+            module=self.network,
+            inputs=self._inputs,
+            output="logits",
+            example=lambda rows, length: example_batch(self._config.vocab_size, self._inputs, rows, length),
+            axes={0: "batch", 1: "length"},
+            limit=self._max_tokens,
+            architecture=self._architecture,
+            labels=self.labels,
+            limits={"max_tokens": self._max_tokens},
+            options={"pad_token_id": self._pad},
+        )
+
+
+def load(checkpoint: Path) -> Servable:
+    """A checkpoint with its own classification head."""
+    config = checkpoints.load_config(checkpoint)
+    _, names = checkpoints.architectures(checkpoint)
+    if not any(name.endswith("ForSequenceClassification") for name in names):
+        raise Unsupported(
+            "The checkpoint has no classification head: import it as feature-extraction and adapt it.",
+            code="unsupported_task",
+            param="task",
+        )
+    if getattr(config, "problem_type", None) == "regression" or config.num_labels < 2:
+        raise Unsupported(
+            "The checkpoint is a regression model, which this release cannot serve.",
+            code="unsupported_task",
+            param="task",
+        )
+    model = load_weights(AutoModelForSequenceClassification, checkpoint)
+    limit = checkpoints.max_tokens(checkpoint)
+    inputs = encoder_inputs(model)
+    multi_label = getattr(config, "problem_type", None) == "multi_label_classification"
+    return Servable(
+        module=Logits(model).eval().requires_grad_(False),
+        inputs=inputs,
+        output="logits",
+        example=lambda rows, length: example_batch(config.vocab_size, inputs, rows, length),
+        axes={0: "batch", 1: "length"},
+        limit=limit,
+        architecture=str(config.model_type),
+        labels=tuple(str(config.id2label[place]) for place in range(config.num_labels)),
+        limits={"max_tokens": limit},
+        options={
+            "pad_token_id": int(config.pad_token_id or 0),
+            "function_to_apply": "sigmoid" if multi_label else "softmax",
+        },
+    )
+
+
+def adapt(checkpoint: Path, base: ModelEntry, examples: Sequence[Example], *, max_tokens: int) -> TextAdaptation:
+    """Any imported text encoder under a new head; the labels are sorted, so that equal data gives equal models."""
+    labels = tuple(sorted({example.values["label"] for example in examples}))
+    return TextAdaptation(checkpoint, base, labels, max_tokens=max_tokens)

@@ -1,0 +1,146 @@
+"""What `zoo demo` measured, as one table, and the commands to go on with."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import statistics
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from api.client import Json, reference
+from api.commands.metrics import parity
+from api.commands.terminal import duration, figure, printable, size, table
+
+STAGES = {
+    "start": "service started and ready",
+    "import": "pre-trained model imported",
+    "embed": "three sentences embedded (the model is loaded here)",
+    "upload": "data uploaded and checked",
+    "adapt": "adapted: queued, trained, exported, checked, published",
+    "predict": "new tickets predicted (the new model is loaded here)",
+    "latency": "predictions timed",
+    "total": "all of it",
+}
+
+
+@dataclass
+class Measured:
+    """What one run found out: seconds per stage, the models as the service describes them, seconds per request."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    body: Json = field(default_factory=dict)
+    job: Json = field(default_factory=dict)
+    model: Json = field(default_factory=dict)
+    latencies: list[float] = field(default_factory=list)
+
+    @property
+    def reference(self) -> str:
+        """The new model's version, e.g. ``tickets@1``."""
+        return reference(self.model)
+
+    @property
+    def p50_ms(self) -> float | None:
+        """Median milliseconds of one request."""
+        return statistics.median(self.latencies) * 1000 if self.latencies else None
+
+    def data(self) -> Json:
+        """All figures, for `--json`."""
+        metrics = self.model.get("metrics") or {}
+        return {
+            "model": self.reference,
+            "job": self.job.get("id"),
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "job_seconds": metrics.get("seconds"),
+            "before": metrics.get("probe"),
+            "after": {name: (metrics.get("heldout") or {}).get(name) for name in ("rows", "accuracy", "macro_f1")},
+            "parity": self.model.get("parity"),
+            "adapter_bytes": bytes_of(self.model, "adapter/"),
+            "onnx_bytes": bytes_of(self.model, "model.onnx"),
+            "latency_ms": {
+                "p50": self.p50_ms,
+                "slowest": max(self.latencies, default=0.0) * 1000,
+                "requests": len(self.latencies),
+            },
+        }
+
+
+def summary(measured: Measured) -> list[RenderableType]:
+    """The closing table: time per stage, then what the new model is worth, weighs and takes."""
+    times = table("what took how long", "", numbers=("",))
+    for name, title in STAGES.items():
+        if name in measured.seconds:
+            times.add_row(title, duration(measured.seconds[name]))
+    return [Text("What was measured", style="bold"), times, "", _worth(measured)]
+
+
+def _worth(measured: Measured) -> Table:
+    metrics = measured.model.get("metrics") or {}
+    before, after = metrics.get("probe") or {}, metrics.get("heldout") or {}
+    rows: list[tuple[str, str]] = [
+        ("accuracy on held-out rows, before → after", _pair(before.get("accuracy"), after.get("accuracy"))),
+        ("macro F1 on held-out rows, before → after", _pair(before.get("macro_f1"), after.get("macro_f1"))),
+        ("held-out rows", str(after.get("rows", "–"))),
+        ("served against trained model", parity(measured.model) or "–"),
+        ("size of the adapter (what was learnt)", size(bytes_of(measured.model, "adapter/"))),
+        ("size of the served ONNX model", size(bytes_of(measured.model, "model.onnx"))),
+        ("one prediction over HTTP, median", figure(measured.p50_ms, "{:.1f} ms".format)),
+    ]
+    inside = metrics.get("seconds")
+    if isinstance(inside, dict):
+        rows.append(("inside the job", ", ".join(f"{name} {duration(float(value))}" for name, value in inside.items())))
+    made = table(f"what {printable(measured.reference)} is worth", "")
+    for name, value in rows:
+        made.add_row(name, value)
+    return made
+
+
+def next_steps(home: Path, name: str) -> list[RenderableType]:
+    """Commands that work as they stand, typed in this folder."""
+    zoo, where = zoo_command(), shlex.quote(_shown(home))
+    question = "my parcel is late again"
+    body = '{"inputs": "' + question + '"}'
+    lines = [
+        Text("Go on with", style="bold"),
+        Text(f"  {zoo} serve --home {where}        # serve what the demo made; then, in another terminal:"),
+        Text(f'  {zoo} predict {name} "{question}"'),
+        Text(f"  {zoo} show {name}"),
+        Text(
+            f"  curl -s http://127.0.0.1:8000/v1/models/{name}/predict -H 'content-type: application/json' -d '{body}'",
+            overflow="ignore",
+            no_wrap=True,
+        ),
+        Text(f"  {zoo} adapt minilm YOUR.csv --name YOURS     # a CSV with the columns text and label"),
+        Text("  make serve        # or start with an empty zoo in a folder of its own (ZOO_HOME)"),
+    ]
+    return list(lines)
+
+
+def zoo_command() -> str:
+    """How to call `zoo` from here: by name where the shell finds it, else by the path of this one."""
+    if shutil.which("zoo") is not None:
+        return "zoo"
+    script = Path(sys.executable).parent / "zoo"
+    return os.path.relpath(script) if script.is_relative_to(Path.cwd()) else str(script)
+
+
+def bytes_of(model: Json, path: str) -> int:
+    """Bytes of the model's files at or below ``path``."""
+    files: list[dict[str, Any]] = model.get("files") or []
+    return sum(int(one.get("size") or 0) for one in files if str(one.get("path", "")).startswith(path))
+
+
+def _pair(before: object, after: object) -> str:
+    return f"{figure(before)} → {figure(after)}"
+
+
+def _shown(home: Path) -> str:
+    """Relative to this folder if it lies below, so that the line stays short."""
+    return os.path.relpath(home) if home.is_absolute() and home.is_relative_to(Path.cwd()) else str(home)

@@ -1,0 +1,100 @@
+"""Where words go: results on stdout, all else on stderr; with `--json` stdout holds one JSON value and nothing more."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+BAR = 24  # characters of a full score bar
+
+
+class Terminal:
+    """The two streams of one command. ``json`` chooses the machine's form of results."""
+
+    def __init__(self, *, json: bool = False) -> None:
+        self.json = json
+        self.out = _console(sys.stdout)
+        self.err = _console(sys.stderr)
+        self.story = self.err if json else self.out  # what a long command tells as it goes
+
+    def result(self, data: object, *shown: RenderableType) -> None:
+        """Print the command's result: ``data`` as JSON, or ``shown`` for people."""
+        if self.json:
+            sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n")
+            sys.stdout.flush()
+            return
+        for item in shown:
+            self.out.print(item)
+
+    def note(self, text: str, *, style: str = "") -> None:
+        """Say something beside the result."""
+        self.err.print(printable(text), style=style, soft_wrap=True)
+
+    def failure(self, message: str, code: str) -> None:
+        """One line for people; with `--json` also ``{"error": {"message", "code"}}`` on stdout."""
+        self.err.print(Text.assemble(("error: ", "bold red"), printable(message)), soft_wrap=True)
+        if self.json:
+            self.result({"error": {"message": message, "code": code}})
+
+
+def _console(stream: Any) -> Console:
+    # Off a terminal a table keeps its columns whole: nobody's window bounds it.
+    width = None if stream.isatty() else 140
+    return Console(file=stream, markup=False, highlight=False, emoji=False, width=width)
+
+
+def printable(text: object) -> str:
+    """``text`` without control characters: a label or file name must not steer the terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in str(text))
+
+
+def table(*columns: str, title: str | None = None, numbers: tuple[str, ...] = ()) -> Table:
+    """An empty table in the project's one style; the columns in ``numbers`` are set right."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return made
+
+
+def facts(rows: list[tuple[str, object]]) -> Table:
+    """Two columns, name and value, without the rows that have no value."""
+    made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in rows:
+        if value not in (None, "", [], {}, ()):
+            made.add_row(name, value if isinstance(value, Text) else printable(value))
+    return made
+
+
+def bar(share: float) -> str:
+    """A bar for a score from 0 to 1."""
+    return "█" * round(max(0.0, min(1.0, share)) * BAR)
+
+
+def size(count: float) -> str:
+    """Bytes for people, in decimal units: 66.2 MB."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 0.8 s, 42 s, 3 min 05 s."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def figure(value: object, form: Callable[[float], str] = "{:.3f}".format) -> str:
+    """A number as text, or a dash where there is none."""
+    return form(float(value)) if isinstance(value, int | float) and not isinstance(value, bool) else "–"

@@ -1,0 +1,184 @@
+"""From what a client asks for to the job that will run: every fault that can be known now is named now."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from adapters.datasets import Problem
+from adapters.jobs import Hyperparameters, JobKind, JobSpec
+from api.errors import BadRequest, invalid_fields
+from api.schemas import FineTuneRequest
+from api.services import Services
+from zoo.catalogue.entry import ModelEntry, is_name
+from zoo.errors import InvalidDataset, InvalidInput, ModelNotFound, NotFound
+
+DEFAULT_TASK = "text-classification"
+MAX_SEED = 2147483647
+_MODULE = re.compile(r"^[A-Za-z0-9_.]{1,100}$")
+_MAX_MODULES = 50
+
+
+def specify(request: FineTuneRequest, services: Services, owner: str) -> JobSpec:
+    """The job for a request; reads the data file's report, so not for the event loop. Raises ``ZooError``."""
+    if request.integrations:
+        raise InvalidInput("Integrations are not supported: leave the field out.", param="integrations")
+    hyperparameters = hyperparameters_of(request)
+    metadata = checked_metadata(request.metadata)
+    base = adaptable(request.model, services)
+    check_suffix(request.suffix, services)
+    task = request.task or DEFAULT_TASK
+    for param in ("training_file", "validation_file"):
+        file_id = getattr(request, param)
+        if file_id is not None:
+            check_file(services, file_id, param=param, task=task, columns=request.columns)
+    return JobSpec(
+        kind=JobKind.ADAPT,
+        model=base.reference,
+        task=task,
+        training_file=request.training_file,
+        validation_file=request.validation_file,
+        columns=request.columns or {},
+        hyperparameters=hyperparameters,
+        suffix=request.suffix,
+        seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
+        metadata=metadata,
+        owner=owner,
+    )
+
+
+def hyperparameters_of(request: FineTuneRequest) -> Hyperparameters:
+    """Hyperparameters from all three places; ``InvalidInput`` (``invalid_hyperparameter``) names the one at fault."""
+    beside = {name: getattr(request, name) for name in Hyperparameters.model_fields}
+    merged = beside | (request.hyperparameters or {}) | _of_method(request.method)
+    given = {name: value for name, value in merged.items() if value is not None}
+    modules = given.get("target_modules", "auto")
+    if isinstance(modules, list):
+        given["target_modules"] = tuple(modules)
+        _check_modules(modules)
+    try:
+        return Hyperparameters.model_validate(given, strict=True)
+    except ValidationError as error:
+        unknown = error.errors()[0]["type"] == "extra_forbidden"
+        fault = invalid_fields(error, code="unknown_field" if unknown else "invalid_hyperparameter")
+        raise InvalidInput(fault.message, code=fault.code, param=f"hyperparameters.{fault.param}") from None
+
+
+def _of_method(method: Mapping[str, Any] | None) -> dict[str, Any]:
+    if method is None:
+        return {}
+    kind = method.get("type", "supervised")
+    if kind != "supervised":
+        raise BadRequest(
+            "This method is not supported: use type supervised.", code="unsupported_method", param="method.type"
+        )
+    if unknown := set(method) - {"type", "supervised"}:
+        raise InvalidInput(
+            f"Unknown fields beside method.supervised: {len(unknown)}; remove them.",
+            code="unknown_field",
+            param="method",
+        )
+    supervised = method.get("supervised") or {}
+    values = supervised.get("hyperparameters") if isinstance(supervised, dict) else supervised
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InvalidInput("Hyperparameters have to be an object.", param="method.supervised.hyperparameters")
+    return values
+
+
+def _check_modules(modules: list[Any]) -> None:
+    good = 1 <= len(modules) <= _MAX_MODULES and all(
+        isinstance(item, str) and _MODULE.fullmatch(item) for item in modules
+    )
+    if not good:
+        raise InvalidInput(
+            f"Target modules are 1 to {_MAX_MODULES} plain names of letters, digits, '_' and '.', not patterns.",
+            code="invalid_hyperparameter",
+            param="hyperparameters.target_modules",
+        )
+
+
+def checked_metadata(metadata: dict[str, str] | None) -> dict[str, str] | None:
+    """At most 16 pairs, keys of 64 and values of 512 characters."""
+    if metadata is None:
+        return None
+    if len(metadata) > 16 or any(len(key) > 64 or len(value) > 512 for key, value in metadata.items()):
+        raise InvalidInput(
+            "Metadata may have at most 16 pairs, keys of at most 64 and values of at most 512 characters.",
+            param="metadata",
+        )
+    return metadata
+
+
+def adaptable(reference: str, services: Services) -> ModelEntry:
+    """The model to start from; ``ModelNotFound``, or ``InvalidInput`` (``not_adaptable``) with the way out."""
+    entry = services.registry.resolve(reference)
+    if entry.base is not None:
+        raise InvalidInput(
+            f"{entry.reference} was itself adapted; start from its base: {entry.base}.",
+            code="not_adaptable",
+            param="model",
+        )
+    if not (services.store.folder(entry.name, entry.version) / "checkpoint").is_dir():
+        raise InvalidInput(
+            f"{entry.reference} has no weights to train on, only its exported graph; import it with `zoo pull`.",
+            code="not_adaptable",
+            param="model",
+        )
+    return entry
+
+
+def check_suffix(suffix: str | None, services: Services) -> None:
+    """A new model's name: valid, and not that of a pre-trained one."""
+    if suffix is None:
+        return
+    if not is_name(suffix):
+        raise InvalidInput(
+            "A suffix is 1 to 64 characters of a-z, 0-9, '.', '_' and '-' and starts with a-z or 0-9;"
+            f" for example {slug(suffix)}.",
+            param="suffix",
+        )
+    try:
+        listing = services.registry.listing(suffix)
+    except ModelNotFound:
+        return
+    if listing.offer is not None or (listing.current is not None and listing.current.base is None):
+        raise InvalidInput(
+            f"{suffix} is the name of a pre-trained model; take another, for example my-{suffix}"[:120] + ".",
+            param="suffix",
+        )
+
+
+def slug(text: str) -> str:
+    """A valid name that resembles ``text``."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text[:200].lower()).strip("-._")[:64] or "my-model"
+
+
+def check_file(services: Services, file_id: str, *, param: str, task: str, columns: dict[str, str] | None) -> None:
+    """The file exists and can be trained on for this task; errors carry ``param``."""
+    try:
+        record = services.files.get(file_id)
+    except (NotFound, InvalidInput):
+        raise NotFound(
+            "There is no such file: upload it with POST /v1/files.", code="file_not_found", param=param
+        ) from None
+    if record.purpose != "fine-tune":
+        raise InvalidInput("The file was uploaded for another purpose: upload it with purpose fine-tune.", param=param)
+    try:
+        report = services.files.revalidate(file_id, task=task, columns=columns)
+    except InvalidInput as error:
+        raise InvalidInput(error.message, code=error.code, param=error.param or param) from None
+    if report.fatal is not None:
+        raise InvalidDataset(sentence(report.fatal), param=param)
+
+
+def sentence(problem: Problem) -> str:
+    """A problem of a data file as one line: where it is, what it is, how to mend it."""
+    parts = [f"{name} {value}" for name in ("row", "line", "column") if (value := getattr(problem, name)) is not None]
+    place = ", ".join(parts).capitalize() + ": " if parts else ""
+    return f"{place}{problem.message} {problem.fix}"

@@ -1,0 +1,83 @@
+"""Uvicorn's HTTP protocol with what it lacks: a deadline for headers, bounds on them, and errors as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from api.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES
+
+HEADER_SECONDS = 10.0
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection: its first request line and headers have to be complete within ten seconds.
+
+    URL and headers are collected only up to just over their limits, so that the application sees and refuses the
+    excess, however much of it is sent.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._header_bytes = 0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._header_bytes = 0
+        if self._deadline is None:
+            self._arm()
+
+    def on_url(self, url: bytes) -> None:
+        if len(self.url) <= MAX_URL_BYTES:
+            super().on_url(url[: 2 * MAX_URL_BYTES])
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._header_bytes > MAX_HEADER_BYTES or len(self.headers) > MAX_HEADERS:
+            return
+        self._header_bytes += len(name) + len(value)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._disarm()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "bad_http", "This is not a valid HTTP request.")
+
+    def _arm(self) -> None:
+        self._deadline = self.loop.call_later(HEADER_SECONDS, self._too_slow)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
+            self._refuse(408, "request_timeout", "The request did not come within ten seconds.")
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer what never became a request, in a form that serves every surface, and close."""
+        request_id = uuid.uuid4().hex
+        error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+        body = json.dumps({"error": error, "status": status, "code": code, "detail": message, "request_id": request_id})
+        head = STATUS_LINE[status] + (
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+        ).encode("ascii")
+        self.transport.write(head + body.encode("ascii"))
+        self.transport.close()

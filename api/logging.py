@@ -1,0 +1,49 @@
+"""Logs: one JSON object a line (or plain text), without anything that a user wrote."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+from zoo.settings import Settings
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON: time, level, logger, message and the extra fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """A record as one line for people, extra fields behind the message; control characters are escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        extra = "".join(f" {name}={value}" for name, value in record.__dict__.items() if name not in _STANDARD)
+        text = f"{self.formatTime(record)} {record.levelname.lower():7} {record.getMessage()}{extra}"
+        text = text.encode("unicode_escape").decode("ascii")
+        return text + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
+
+
+def configure(settings: Settings) -> None:
+    """Send all logs of this process to standard error in the chosen form, from the chosen level on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name in ("uvicorn", "uvicorn.error", "httpx", "python_multipart"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

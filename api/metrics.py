@@ -1,0 +1,110 @@
+"""Counters of this process in Prometheus' form; label values come from closed sets, never from a request."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from adapters.queue import JobQueue
+from zoo.engine.loader import Loader
+from zoo.errors import ZooError
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """What one service counts; ``active`` is the number of requests in work at this moment."""
+
+    def __init__(self, loader: Loader, queue: JobQueue | None) -> None:
+        self.active = 0
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "zoo_http_requests_total",
+            "Requests by method, route template and status.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "zoo_http_request_seconds",
+            "Time to the end of the response.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._items = Counter(
+            "zoo_predict_items_total",
+            "Items predicted, by model and outcome.",
+            ("model", "outcome"),
+            registry=self._registry,
+        )
+        self._run = Histogram(
+            "zoo_predict_run_seconds",
+            "Time in the model, by model.",
+            ("model",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(_State(loader, queue, lambda: self.active))
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One finished request; ``route`` is its template."""
+        self._requests.labels(method if method in _METHODS else "other", route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def count_prediction(self, model: str, *, items: int, failed: int, seconds: float) -> None:
+        """One answered prediction of a known model; ``seconds`` is the time in the model."""
+        self._items.labels(model, "ok").inc(items - failed)
+        if failed:
+            self._items.labels(model, "failed").inc(failed)
+        self._run.labels(model).observe(seconds)
+
+    def exposition(self) -> bytes:
+        """All metrics as text; asks the queue, so not for the event loop."""
+        return generate_latest(self._registry)
+
+
+class _State(Collector):
+    """Gauges read at the moment of asking."""
+
+    def __init__(self, loader: Loader, queue: JobQueue | None, active: Callable[[], int]) -> None:
+        self._loader = loader
+        self._queue = queue
+        self._active = active
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("zoo_http_requests_active", "Requests in work.", value=self._active())
+        loaded = self._loader.loaded()
+        yield GaugeMetricFamily("zoo_models_loaded", "Model versions in memory.", value=len(loaded))
+        size = sum(model.bytes for model in loaded)
+        yield GaugeMetricFamily("zoo_models_loaded_bytes", "Bytes of the model versions in memory.", value=size)
+        yield GaugeMetricFamily("zoo_resident_memory_bytes", "Resident memory.", value=resident_bytes())
+        depth = self._depth()
+        yield GaugeMetricFamily("zoo_queue_up", "1 if the job queue answers.", value=depth is not None)
+        jobs = GaugeMetricFamily("zoo_jobs", "Jobs by status.", labels=["status"])
+        for status, count in sorted((depth or {}).items()):
+            jobs.add_metric([status], count)
+        yield jobs
+
+    def _depth(self) -> dict[str, int] | None:
+        if self._queue is None:
+            return None
+        try:
+            return self._queue.depth()
+        except ZooError:
+            return None
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process in bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()

@@ -1,0 +1,72 @@
+"""Embeddings in OpenAI's form."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from starlette.requests import Request
+
+from api import json_body
+from api.errors import BadRequest
+from api.openapi import answers, takes
+from api.routes.predict import count, headers_of, unless_left
+from api.schemas import EmbeddingsRequest
+from api.services import ServicesDep
+from zoo.errors import InvalidInput
+
+router = APIRouter(tags=["Predict"])
+_EXAMPLE = {
+    "object": "list",
+    "model": "minilm",
+    "data": [{"object": "embedding", "index": 0, "embedding": "AACAPwAAAEA="}],
+    "usage": {"prompt_tokens": 5, "total_tokens": 5},
+}
+
+
+@router.post(
+    "/v1/embeddings",
+    operation_id="create_embeddings",
+    summary="Turn texts into vectors.",
+    openapi_extra=takes(EmbeddingsRequest),
+    responses=answers(_EXAMPLE, "One vector for each text, in order."),
+)
+async def create_embeddings(request: Request, services: ServicesDep) -> JSONResponse:
+    body, _ = await json_body.read(request, EmbeddingsRequest)
+    texts = texts_of(body, most=services.settings.max_items)
+    prediction = await unless_left(request, services.loader.embed(body.model, texts))
+    count(prediction, services)
+    vectors = np.asarray(prediction.body, dtype="<f4")
+    if body.dimensions not in (None, vectors.shape[1]):
+        raise BadRequest(f"This model gives {vectors.shape[1]} dimensions, no other number.", param="dimensions")
+    data = [
+        {"object": "embedding", "index": index, "embedding": encoded(vector, body.encoding_format)}
+        for index, vector in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": prediction.tokens, "total_tokens": prediction.tokens}
+    answer = {"object": "list", "model": body.model, "data": data, "usage": usage}
+    return JSONResponse(answer, headers=headers_of(prediction))
+
+
+def texts_of(body: EmbeddingsRequest, *, most: int) -> list[str]:
+    """The texts of a request; token ids are refused, and so is an empty list, on which OpenAI's client would crash."""
+    items = [body.input] if isinstance(body.input, str) else body.input
+    if not items:
+        raise BadRequest("Send at least one text.", code="batch_size", param="input")
+    if len(items) > most:
+        raise InvalidInput(f"Send at most {most} texts at once.", code="batch_size", param="input")
+    if any(isinstance(item, (int, list)) for item in items):
+        raise BadRequest("Token ids are not accepted: send texts.", param="input")
+    if not all(isinstance(item, str) for item in items):
+        raise InvalidInput("Field 'input' has to be a text or a list of texts.", param="input")
+    return items
+
+
+def encoded(vector: np.ndarray[Any, np.dtype[np.float32]], encoding: str | None) -> str | list[float]:
+    """A vector as numbers, or as base64 of little-endian float32."""
+    if encoding == "base64":
+        return base64.b64encode(vector.tobytes()).decode("ascii")
+    return [float(number) for number in vector]

@@ -1,0 +1,112 @@
+"""Prediction: one handler at our address and at the one that Hugging Face's client is given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from starlette.requests import Request
+
+from api import json_body
+from api.errors import ClientLeft
+from api.openapi import answers, takes
+from api.schemas import PredictRequest
+from api.services import Services, ServicesDep, in_thread
+from zoo.engine.predictor import Prediction
+from zoo.errors import InvalidInput
+
+T = TypeVar("T")
+router = APIRouter(tags=["Predict"])
+_EXAMPLE = [[{"label": "delivery", "score": 0.98}, {"label": "refund", "score": 0.02}]]
+
+
+@router.post(
+    "/v1/models/{model_id:path}/predict",
+    operation_id="predict",
+    summary="Predict for one item or a list of items.",
+    openapi_extra=takes(PredictRequest),
+    responses=answers(_EXAMPLE, "In the Hugging Face shape of the model's task."),
+)
+async def predict(model_id: str, request: Request, services: ServicesDep) -> JSONResponse:
+    body, _ = await json_body.read(request, PredictRequest)
+    check_batch(body.inputs, services)
+    work = services.loader.predict(model_id, body.inputs, body.options)
+    prediction = await unless_left(request, work)
+    count(prediction, services)
+    return JSONResponse(prediction.body, headers=headers_of(prediction))
+
+
+@router.post(
+    "/models/{model_id:path}",
+    operation_id="predict_hf",
+    summary="The same for Hugging Face's InferenceClient, which is given this address as its model.",
+    openapi_extra=takes(PredictRequest),
+    responses=answers(_EXAMPLE, "In the Hugging Face shape of the model's task."),
+)
+async def predict_hf(model_id: str, request: Request, services: ServicesDep) -> JSONResponse:
+    return await predict(model_id, request, services)
+
+
+@router.get("/models/{model_id:path}/health", operation_id="model_health", summary="200 if the model can be asked.")
+async def model_health(model_id: str, services: ServicesDep) -> dict[str, str]:
+    await in_thread(services.loader.check, model_id)
+    return {"status": "ok"}
+
+
+@router.get("/models/{model_id:path}/info", operation_id="model_info", summary="What is served under this address.")
+async def model_info(model_id: str, services: ServicesDep) -> dict[str, Any]:
+    entry = await in_thread(services.registry.resolve, model_id)
+    known = {"model_id": entry.name, "version": entry.version, "task": entry.task, "precision": entry.precision}
+    return known | {"labels": list(entry.labels), "limits": entry.limits}
+
+
+def check_batch(inputs: object, services: Services) -> None:
+    """A list holds 1 to ``max_items`` items."""
+    most = services.settings.max_items
+    if isinstance(inputs, list) and not 1 <= len(inputs) <= most:
+        raise InvalidInput(f"Send 1 to {most} items at once.", code="batch_size", param="inputs")
+
+
+def count(prediction: Prediction, services: Services) -> None:
+    """Add an answer to the metrics."""
+    seconds = prediction.run_ms / 1000
+    services.metrics.count_prediction(
+        prediction.entry.name, items=prediction.items, failed=prediction.failed, seconds=seconds
+    )
+
+
+def headers_of(prediction: Prediction) -> dict[str, str]:
+    """What every prediction says about itself: model, version, precision, time, and what was cut or failed."""
+    headers = {
+        "x-model": prediction.entry.name,
+        "x-model-version": str(prediction.entry.version),
+        "x-precision": prediction.entry.precision,
+        "server-timing": f"queue;dur={prediction.queue_ms:.1f}, run;dur={prediction.run_ms:.1f}",
+    }
+    if prediction.truncated:
+        headers["x-truncated"] = str(prediction.truncated)
+    if prediction.failed:
+        headers["x-item-errors"] = str(prediction.failed)
+    return headers
+
+
+async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is cancelled as soon as the caller closes the connection. The body must be read."""
+    task = asyncio.create_task(work)
+    watch = asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientLeft
+        return task.result()
+    finally:
+        watch.cancel()
+        task.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,104 @@
+"""Request bodies; every unknown field is refused by name."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from zoo.catalogue.entry import Source
+
+
+class Body(BaseModel):
+    """What all request bodies share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+
+class PredictRequest(Body):
+    """One item or a list of items for a model, and options of its task.
+
+    Feature extraction clients send their options beside ``inputs`` instead of in ``parameters``.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"inputs": ["Where is my parcel?"], "parameters": {"top_k": 2}}]}
+    )
+
+    inputs: Any = Field(description="One item, or a list of items.")
+    parameters: dict[str, Any] | None = Field(None, description="Options of the model's task.")
+    normalize: Any = Field(None, description="Feature extraction: scale vectors to length 1.")
+    truncate: Any = Field(None, description="Feature extraction: cut long texts.")
+    truncation_direction: Any = Field(None, description="Feature extraction: side to cut, left or right.")
+    prompt_name: Any = Field(None, description="Feature extraction: named prompt to put in front.")
+    dimensions: Any = Field(None, description="Feature extraction: length of the vectors.")
+    encoding_format: Any = Field(None, description="Feature extraction: float.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """``parameters`` and the options sent beside it; null means not set."""
+        beside = self.model_dump(exclude={"inputs", "parameters"}, exclude_none=True)
+        return {**beside, **(self.parameters or {})}
+
+
+class EmbeddingsRequest(Body):
+    """Texts to turn into vectors."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "minilm", "input": ["Where is my parcel?"]}]})
+
+    model: str
+    input: str | list[Any] = Field(description="A text or a list of texts.")
+    encoding_format: Literal["float", "base64"] | None = Field("float", description="base64: little-endian float32.")
+    dimensions: int | None = Field(None, ge=1, description="Length of the vectors; the model's own is the only one.")
+    user: str | None = Field(None, description="Accepted and ignored.")
+
+
+class ImportRequest(Body):
+    """A model to bring into the zoo: a name of the catalogue, or a new name with its source and task."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "minilm"}]})
+
+    id: str
+    source: Source | None = None
+    task: str | None = Field(None, max_length=64, description="Needed with a source of one's own.")
+
+
+class AliasRequest(Body):
+    """The version that an alias points to."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 2}]})
+
+    version: int = Field(ge=1)
+
+
+class FineTuneRequest(Body):
+    """A fine-tuning job. Hyperparameters stand in ``method``, in ``hyperparameters`` or beside them; the first wins."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": "minilm", "training_file": "file-abc123", "suffix": "tickets"}]}
+    )
+
+    model: str
+    training_file: str
+    validation_file: str | None = None
+    task: str | None = Field(None, max_length=64, description="What to learn; default text-classification.")
+    columns: dict[str, str] | None = Field(
+        None, description='Role to column, e.g. {"text": "body", "label": "intent"}.'
+    )
+    suffix: str | None = Field(None, description="Name under which the new model is published.")
+    seed: int | None = Field(None, ge=0, le=2147483647)
+    metadata: dict[str, str] | None = None
+    method: dict[str, Any] | None = None
+    hyperparameters: dict[str, Any] | None = None
+    integrations: list[Any] | None = None
+    n_epochs: Any = None
+    batch_size: Any = None
+    learning_rate: Any = None
+    learning_rate_multiplier: Any = None
+    lora_rank: Any = None
+    lora_alpha: Any = None
+    lora_dropout: Any = None
+    target_modules: Any = None
+    weight_decay: Any = None
+    warmup_ratio: Any = None
+    max_tokens: Any = None

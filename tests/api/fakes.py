@@ -1,0 +1,132 @@
+"""Stand-ins for the engine: a classifier that counts words, vectors that count characters. No model, no weights."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.catalogue.entry import CatalogueEntry, HubSource, ModelEntry
+from zoo.catalogue.registry import Registry
+from zoo.catalogue.store import Store
+from zoo.engine.loader import LoadedModel, Loader
+from zoo.engine.predictor import Prediction
+from zoo.errors import InvalidInput, TooLarge, Unavailable
+
+MAX_CHARACTERS = 100_000
+
+
+class CountingLoader(Loader):
+    """Answers as the engine does, from the number of words; ``gate`` holds predictions back, ``cancelled`` counts."""
+
+    def __init__(self, registry: Registry, store: Store) -> None:
+        self._registry_of_fakes = registry
+        self._store_of_fakes = store
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.cancelled = 0
+        self.held = 0
+        self.full = False
+
+    async def predict(
+        self, reference: str, inputs: object, parameters: Mapping[str, Any], *, task: str | None = None
+    ) -> Prediction:
+        entry = self._registry_of_fakes.resolve(reference)
+        if unknown := set(parameters) - {"top_k"}:
+            raise InvalidInput("Unknown parameter.", code="unknown_field", param=f"parameters.{min(unknown)[:64]}")
+        if self.full:
+            raise Unavailable("Too much to do.", code="overloaded", retry_after=3)
+        await self._wait()
+        items = inputs if isinstance(inputs, list) else [inputs]
+        body = [self._item(item, entry, alone=not isinstance(inputs, list)) for item in items]
+        failed = sum(isinstance(answer, dict) for answer in body)
+        return _prediction(entry, body, items=len(items), failed=failed)
+
+    async def embed(self, reference: str, texts: list[str]) -> Prediction:
+        entry = self._registry_of_fakes.resolve(reference)
+        vectors = [np.array([len(text), len(text.split()), 0.5], dtype=np.float32) for text in texts]
+        return _prediction(entry, vectors, items=len(texts), failed=0)
+
+    def check(self, reference: str) -> None:
+        self._store_of_fakes.verify(self._registry_of_fakes.resolve(reference))
+
+    def unload(self, name: str) -> None:
+        pass
+
+    def loaded(self) -> list[LoadedModel]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+    async def _wait(self) -> None:
+        self.held += 1
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.held -= 1
+
+    def _item(self, item: object, entry: ModelEntry, *, alone: bool) -> Any:
+        if isinstance(item, str) and len(item) <= MAX_CHARACTERS:
+            score = 1 / (1 + len(item.split()))
+            return [{"label": "short", "score": score}, {"label": "long", "score": 1 - score}]
+        if not isinstance(item, str):
+            error: InvalidInput | TooLarge = InvalidInput("An item has to be a text.", param="inputs")
+        else:
+            error = TooLarge("The text is too long: cut it.", code="input_too_long", param="inputs")
+        if alone:
+            raise error
+        return {"error": error.message, "code": error.code}
+
+
+def _prediction(entry: ModelEntry, body: Any, *, items: int, failed: int) -> Prediction:
+    return Prediction(
+        entry=entry, body=body, failed=failed, truncated=0, tokens=7, items=items, queue_ms=0.25, run_ms=1.5
+    )
+
+
+CATALOGUE = {
+    name: CatalogueEntry(
+        name=name,
+        title=f"{name} for tests",
+        task="feature-extraction",
+        modality="text",
+        architecture="bert",
+        licence="apache-2.0",
+        size_mb=90,
+        sources=(HubSource(kind="hub", id=f"example/{name}"),),
+    )
+    for name in ("minilm", "bert-base")
+}
+
+
+def publish(store: Store, name: str, *, base: str | None = None, labels: tuple[str, ...] = ()) -> ModelEntry:
+    """A version of files that are not a model: enough for everything around the engine."""
+    draft = ModelEntry(
+        name=name,
+        version=1,
+        task="text-classification" if base else "feature-extraction",
+        modality="text",
+        architecture="bert",
+        licence="apache-2.0",
+        created=int(time.time()),
+        base=base,
+        labels=labels,
+    )
+    with store.staging() as staged:
+        _write(staged / "model.onnx", b"graph")
+        if base is None:
+            _write(staged / "checkpoint" / "config.json", b"{}")
+        return store.publish(staged, draft)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

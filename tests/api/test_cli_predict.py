@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from api.cli import app
+from tests.api.canned_service import CannedService, canned_service
+
+PATH = "/v1/models/tickets/predict"
+SCORES = [{"label": "billing", "score": 0.75}, {"label": "returns", "score": 0.25}]
+
+
+@pytest.fixture
+def service() -> Iterator[CannedService]:
+    with canned_service() as running:
+        yield running
+
+
+def zoo(service: CannedService, *words: str) -> Result:
+    return CliRunner().invoke(app, ["predict", "tickets", *words, "--url", service.url])
+
+
+def test_labels_are_shown_with_score_and_bar(service: CannedService) -> None:
+    service.says("POST", PATH, [SCORES])
+    result = zoo(service, "refund please")
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines == [["refund", "please"], ["billing", "0.750", "█" * 18], ["returns", "0.250", "█" * 6]]
+
+
+def test_all_texts_and_lines_of_a_file_go_in_one_request(service: CannedService, tmp_path: Path) -> None:
+    file = tmp_path / "lines.txt"
+    file.write_text("two\n\nthrée\n", encoding="utf-8")
+    service.says("POST", PATH, [SCORES] * 3)
+    zoo(service, "one", "--file", str(file))
+    assert service.calls[0].json() == {"inputs": ["one", "two", "thrée"], "parameters": {}}
+
+
+def test_top_k_and_parameters_are_passed_on(service: CannedService) -> None:
+    service.says("POST", PATH, [SCORES])
+    zoo(service, "one", "--top-k", "1", "--parameters", '{"function_to_apply": "sigmoid"}')
+    assert service.calls[0].json()["parameters"] == {"function_to_apply": "sigmoid", "top_k": 1}
+
+
+def test_a_vector_is_shown_by_length_norm_and_first_numbers(service: CannedService) -> None:
+    service.says("POST", PATH, [[0.6, -0.8, 0.0]])
+    assert "3 numbers, norm 1.0000, first: +0.6000 -0.8000" in zoo(service, "one").stdout
+
+
+def test_any_other_answer_is_shown_as_json(service: CannedService) -> None:
+    service.says("POST", PATH, [{"answer": "Paris"}])
+    assert '{"answer": "Paris"}' in zoo(service, "one").stdout
+
+
+def test_a_refused_text_is_named_and_the_others_are_answered(service: CannedService) -> None:
+    service.says("POST", PATH, [SCORES, {"error": "The text is empty.", "code": "invalid_text"}])
+    result = zoo(service, "one", " ")
+    assert result.exit_code == 65
+    assert "billing" in result.stdout and "refused: The text is empty." in result.stdout
+
+
+def test_json_is_the_services_answer(service: CannedService) -> None:
+    service.says("POST", PATH, [SCORES])
+    assert json.loads(zoo(service, "one", "--json").stdout) == [SCORES]
+
+
+def test_a_text_that_starts_with_a_dash_goes_after_two_dashes(service: CannedService) -> None:
+    service.says("POST", PATH, [SCORES])
+    result = CliRunner().invoke(app, ["predict", "tickets", "--url", service.url, "--", "-5 degrees"])
+    assert result.exit_code == 0
+    assert service.calls[0].json()["inputs"] == ["-5 degrees"]
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ([], "nothing to ask about"),
+        (["--file", "nowhere.txt"], "nowhere.txt cannot be read"),
+        (["a", "--parameters", "{top_k: 3}"], "--parameters is not JSON"),
+        (["a", "--parameters", "[1]"], "has to be a JSON object"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_before(service: CannedService, words: list[Any], fault: str) -> None:
+    result = zoo(service, *words)
+    assert result.exit_code == 65
+    assert fault in result.stderr
+    assert service.calls == []
+
+
+def test_a_file_that_is_not_utf8_is_refused(service: CannedService, tmp_path: Path) -> None:
+    file = tmp_path / "lines.txt"
+    file.write_bytes(b"caf\xe9\n")
+    assert "is not UTF-8 text" in zoo(service, "--file", str(file)).stderr

@@ -1,0 +1,134 @@
+"""What of a repository is a checkpoint: data files only, weights as safetensors, nothing that runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from zoo.catalogue.entry import ModelFile, is_relative_file
+from zoo.catalogue.manifest import hash_file
+from zoo.catalogue.tensors import read_header
+from zoo.errors import InvalidInput, SourceUnavailable
+
+MAX_BYTES = 20_000_000_000
+MAX_TEXT_BYTES = 64 * 1024 * 1024
+_TEXTS = frozenset({".json", ".txt", ".model"})
+_PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"})
+_SHARD = re.compile(r"model-[0-9]{5}-of-[0-9]{5}\.safetensors")
+# Where sentence-transformers keeps what follows the body: 1_Pooling, 2_Dense, …
+_MODULE = re.compile(r"[0-9]{1,2}_[A-Za-z]{1,32}/[^/]+")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is wanted from a source: the pinned hashes, the size to expect, and whom to tell of progress."""
+
+    pins: Mapping[str, str]
+    expected_bytes: int
+    progress: Callable[[int, int], None] | None = None
+
+    def report(self, done: int, total: int | None = None) -> None:
+        """Tell how many bytes are there; the callback may raise to stop the download."""
+        if self.progress is not None:
+            self.progress(done, self.expected_bytes if total is None else total)
+
+
+def select(sizes: Mapping[str, int], pins: Mapping[str, str]) -> list[str]:
+    """Of all files of a repository (path -> bytes) those that make up its checkpoint, in alphabetical order.
+
+    ``InvalidInput``: ``unsafe_weights`` where there are only pickles, ``no_weights``, ``unsafe_source`` for paths
+    that lead elsewhere. ``SourceUnavailable`` if a pinned file is missing.
+    """
+    if not all(is_relative_file(path) for path in sizes):
+        raise InvalidInput("a file name in it leads out of its folder, so all of it is refused", code="unsafe_source")
+    missing = sorted(set(pins) - set(sizes))
+    if missing:
+        raise SourceUnavailable(f"it has no {missing[0]}, whose hash the catalogue pins")
+    weights = {path for path in pins if PurePosixPath(path).suffix not in _TEXTS} or set(_weights(sizes))
+    if not weights:
+        raise _no_weights(sizes)
+    modules = {path for path in sizes if _MODULE.fullmatch(path) and path.endswith((".json", ".safetensors"))}
+    texts = {path for path, size in sizes.items() if _is_text(path) and size <= MAX_TEXT_BYTES}
+    chosen = sorted({*pins, *weights, *modules, *texts})
+    if sum(sizes[path] for path in chosen) > MAX_BYTES:
+        raise InvalidInput(f"it is larger than {MAX_BYTES // 10**9} GB", code="too_large")
+    return chosen
+
+
+def check(folder: Path, pins: Mapping[str, str]) -> tuple[ModelFile, ...]:
+    """Hash and look into every file that was copied.
+
+    ``SourceUnavailable`` names a file whose hash is not the pinned one; ``InvalidInput``: ``remote_code`` if a
+    configuration asks for Python code of the repository, ``unsafe_weights`` for a safetensors file that is none.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = tuple(_described(folder, path) for path in paths)
+    for file in files:
+        expected = pins.get(file.path, file.sha256)
+        if file.sha256 != expected:
+            raise SourceUnavailable(
+                f"{file.path} should have the SHA-256 {expected} but has {file.sha256}: it was damaged on the way or is"
+                " not the file that was checked. Try again; if it stays so, use another source or correct the hash"
+            )
+    for path in paths:
+        if path.suffix == ".json" and path.parent == folder:
+            _refuse_remote_code(path)
+        elif path.suffix == ".safetensors":
+            _refuse_disguise(path)
+    return files
+
+
+def _weights(sizes: Mapping[str, int]) -> list[str]:
+    if "model.safetensors" in sizes:
+        return ["model.safetensors"]
+    shards = [path for path in sizes if _SHARD.fullmatch(path)]
+    others = [path for path in sizes if path.endswith(".safetensors") and "/" not in path]
+    if shards or len(others) <= 1:
+        return shards or others
+    raise InvalidInput(
+        "it holds several .safetensors files but no model.safetensors: name the wanted one with its hash in the"
+        " entry's files",
+        code="no_weights",
+    )
+
+
+def _no_weights(sizes: Iterable[str]) -> InvalidInput:
+    pickles = sorted(path for path in sizes if PurePosixPath(path).suffix in _PICKLES)
+    if pickles:
+        return InvalidInput(
+            f"its weights are a pickle only ({pickles[0]}), and opening a pickle can run any program. Use a repository"
+            " or a revision with model.safetensors",
+            code="unsafe_weights",
+        )
+    return InvalidInput("it has no model.safetensors", code="no_weights")
+
+
+def _is_text(path: str) -> bool:
+    return "/" not in path and not path.startswith(".") and PurePosixPath(path).suffix in _TEXTS
+
+
+def _described(folder: Path, path: Path) -> ModelFile:
+    return ModelFile(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=hash_file(path))
+
+
+def _refuse_remote_code(path: Path) -> None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InvalidInput(f"{path.name} is not valid JSON", code="invalid_checkpoint") from error
+    if isinstance(content, dict) and "auto_map" in content:
+        raise InvalidInput(
+            f"{path.name} asks for Python code of the repository (auto_map), which is never run. Use a model whose"
+            " architecture is built in",
+            code="remote_code",
+        )
+
+
+def _refuse_disguise(path: Path) -> None:
+    try:
+        read_header(path)
+    except ValueError as error:
+        raise InvalidInput(f"{path.name} is refused: {error}", code="unsafe_weights") from error

@@ -1,0 +1,145 @@
+"""Servable models by name: the door that the api knocks at. Loads on first use and bounds what waits for a core."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zoo.catalogue.entry import ModelEntry
+from zoo.catalogue.registry import Registry
+from zoo.catalogue.store import Store
+from zoo.engine.predictor import Prediction, Predictor
+from zoo.engine.threads import granted_threads
+from zoo.errors import InvalidInput, Unavailable
+from zoo.settings import Settings
+from zoo.tasks.task import is_task
+
+# Two requests at once on one session keep the cores busy while one of them tokenises or pads.
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A version in memory: its reference, the bytes of its files and when it was loaded (Unix seconds)."""
+
+    reference: str
+    bytes: int
+    loaded_at: float
+
+
+@dataclass
+class _Slot:
+    """Guards the loading of one version, so that concurrent first requests load it once."""
+
+    lock: threading.Lock
+    predictor: Predictor | None = None
+    loaded_at: float = 0.0
+
+
+class Loader:
+    """Predictors by reference. All methods may be called from any thread."""
+
+    def __init__(self, registry: Registry, store: Store, settings: Settings) -> None:
+        self._registry = registry
+        self._store = store
+        self._settings = settings
+        self._threads = granted_threads(settings.threads)
+        self._slots: dict[str, _Slot] = {}
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="predict")
+        self._run_seconds = 0.05  # moving average of a request's run, for an honest Retry-After
+
+    async def predict(
+        self, reference: str, inputs: object, parameters: Mapping[str, Any], *, task: str | None = None
+    ) -> Prediction:
+        """Answer a request; ``task`` refuses a model of another one. Raises what ``load`` and ``Predictor`` raise."""
+        entry = self._registry.resolve(reference)
+        if task is not None and task != entry.task:
+            message = f"{entry.name} answers {entry.task}, not {task[:64]}."
+            raise InvalidInput(message, code="wrong_task", param="task")
+        return await self._admit(lambda: self._loaded(entry).predict(inputs, parameters))
+
+    async def embed(self, reference: str, texts: list[str]) -> Prediction:
+        """Vectors for texts (``body``: float32 arrays in the order sent); raises like ``predict``."""
+        entry = self._registry.resolve(reference)
+        return await self._admit(lambda: self._loaded(entry).embed(texts))
+
+    def load(self, reference: str) -> Predictor:
+        """The predictor of a version, loaded if it is not; ``ModelNotFound``, ``ArtifactCorrupt`` or ``Unsupported``."""
+        return self._loaded(self._registry.resolve(reference))
+
+    def check(self, reference: str) -> None:
+        """Raise unless the model can be loaded; loads it, so that the first request finds it warm."""
+        self.load(reference)
+
+    def serves(self, entry: ModelEntry) -> bool:
+        """Whether this release has the version's task."""
+        return is_task(entry.task)
+
+    def unload(self, name: str) -> None:
+        """Forget every loaded version of a name; requests that run go on."""
+        with self._lock:
+            for reference in [key for key in self._slots if key.partition("@")[0] == name]:
+                del self._slots[reference]
+
+    def loaded(self) -> list[LoadedModel]:
+        """What is in memory now."""
+        with self._lock:
+            slots = list(self._slots.values())
+        return [
+            LoadedModel(slot.predictor.entry.reference, slot.predictor.entry.size, slot.loaded_at)
+            for slot in slots
+            if slot.predictor is not None
+        ]
+
+    def waiting(self) -> int:
+        """Requests admitted and not yet answered."""
+        return self._waiting
+
+    def close(self) -> None:
+        """Let running requests finish, start no more."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _loaded(self, entry: ModelEntry) -> Predictor:
+        with self._lock:
+            slot = self._slots.setdefault(entry.reference, _Slot(threading.Lock()))
+        with slot.lock:
+            if slot.predictor is None or slot.predictor.entry != entry:
+                self._store.verify(entry)
+                predictor = Predictor(
+                    entry,
+                    self._store.folder(entry.name, entry.version),
+                    threads=self._threads,
+                    max_items=self._settings.max_items,
+                )
+                predictor.warm()
+                slot.predictor, slot.loaded_at = predictor, time.time()
+            return slot.predictor
+
+    async def _admit(self, work: Callable[[], Prediction]) -> Prediction:
+        if self._waiting >= self._settings.max_waiting_requests + WORKERS:
+            backlog = self._waiting / WORKERS * self._run_seconds
+            raise Unavailable(
+                "The server is full; try again shortly.", code="overloaded", retry_after=max(1.0, backlog)
+            )
+        self._waiting += 1
+        admitted = time.perf_counter()
+
+        def timed() -> Prediction:
+            queued = time.perf_counter() - admitted
+            started = time.perf_counter()
+            prediction = work()
+            self._run_seconds += 0.1 * (time.perf_counter() - started - self._run_seconds)
+            return replace(prediction, queue_ms=queued * 1000)
+
+        try:
+            # A client that leaves cancels the await; work that has not started is dropped by the pool.
+            return await asyncio.get_running_loop().run_in_executor(self._pool, timed)
+        finally:
+            self._waiting -= 1

@@ -1,0 +1,50 @@
+"""The only file that imports onnxruntime: a graph on disk becomes something that can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from zoo.errors import ArtifactCorrupt
+
+Array = NDArray[np.generic]
+
+
+class Session:
+    """One ONNX graph, loaded. ``run`` may be called from several threads at once and releases the GIL.
+
+    ``overrides`` replace initializers of the graph by name, so that adapted weights can be served from a body's file.
+    Raises ``ArtifactCorrupt`` when the file is no graph that can be run.
+    """
+
+    def __init__(self, path: Path, *, threads: int, overrides: Mapping[str, Array] | None = None) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # A spinning pool burns the CPU that the other workers of this machine need.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # onnxruntime keeps only a pointer to an override: the values have to live as long as the session.
+        self._values = {name: ort.OrtValue.ortvalue_from_numpy(value) for name, value in (overrides or {}).items()}
+        for name, value in self._values.items():
+            options.add_initializer(name, value)
+        try:
+            # Without SkipLayerNormFusion the exporter's graphs run up to 11 % faster on CPU (MiniLM, fp32).
+            self._session = ort.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=["SkipLayerNormFusion"]
+            )
+        except Exception as error:  # onnxruntime's own exception classes share no public base
+            raise ArtifactCorrupt(
+                f"{path.name} is not a graph that can be run: pull or adapt the model again."
+            ) from error
+        self.inputs: tuple[str, ...] = tuple(node.name for node in self._session.get_inputs())
+        self.outputs: tuple[str, ...] = tuple(node.name for node in self._session.get_outputs())
+
+    def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
+        """The graph's outputs (all, or those named) for one batch; inputs that the graph lacks are left out."""
+        wanted = {name: feeds[name] for name in self.inputs}
+        return list(self._session.run(list(outputs) if outputs else None, wanted))

@@ -1,0 +1,80 @@
+"""feature-extraction: a text to one vector, pooled and normalised as the checkpoint's own modules say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from zoo.catalogue.entry import ModelEntry
+from zoo.errors import InvalidInput
+from zoo.tasks import ops
+from zoo.tasks.processors.text import EncodedText, TextProcessor
+from zoo.tasks.task import Array, Parameters, Run, Task
+
+
+class FeatureExtractionParameters(Parameters):
+    """``normalize`` overrules the checkpoint; with ``truncate`` false a text that is too long is refused, not cut."""
+
+    normalize: bool | None = None
+    truncate: bool | None = None
+    truncation_direction: Literal["left", "right", "Left", "Right"] | None = None
+    dimensions: int | None = None
+    prompt_name: str | None = None
+    encoding_format: Literal["float"] | None = None
+
+
+@dataclass(frozen=True)
+class Vectoriser:
+    """How token vectors become one: pooling mode, and whether the result has length one."""
+
+    pooling: str
+    normalise: bool
+
+
+class FeatureExtraction(Task):
+    """Input: a string. Output: ``width`` floats. The graph answers (batch, tokens, width)."""
+
+    name = "feature-extraction"
+    modality = "text"
+    Parameters = FeatureExtractionParameters
+
+    def __init__(self, entry: ModelEntry, folder: Path) -> None:
+        self._width = int(entry.limits["width"])
+        self._how = Vectoriser(str(entry.options.get("pooling", "mean")), bool(entry.options.get("normalise", False)))
+        self._text = TextProcessor(
+            folder / "tokenizer.json",
+            max_tokens=entry.limits["max_tokens"],
+            pad_token_id=int(entry.options.get("pad_token_id", 0)),
+        )
+
+    def parameters(self, raw: Any) -> FeatureExtractionParameters:
+        """Refuses what the model cannot do rather than ignoring it."""
+        parameters: FeatureExtractionParameters = super().parameters(raw)
+        if parameters.prompt_name is not None:
+            raise InvalidInput("This model has no prompts: leave prompt_name out.", param="parameters.prompt_name")
+        if parameters.dimensions not in (None, self._width):
+            message = f"This model gives {self._width} dimensions and cannot give fewer: leave dimensions out."
+            raise InvalidInput(message, param="parameters.dimensions")
+        return parameters
+
+    def preprocess(self, item: object, parameters: FeatureExtractionParameters) -> EncodedText:
+        side = (parameters.truncation_direction or "right").lower()
+        return self._text.encode(item, truncate=parameters.truncate is not False, side=side)
+
+    def run(self, batch: Sequence[EncodedText], run: Run) -> list[Array]:
+        feeds = self._text.batch(batch)
+        (hidden,) = run(feeds)
+        return list(ops.pool(np.asarray(hidden, dtype=np.float32), feeds["attention_mask"], self._how.pooling))
+
+    def postprocess(self, row: Array, parameters: FeatureExtractionParameters) -> list[float]:
+        vector = np.asarray(row, dtype=np.float32)
+        normalised = self._how.normalise if parameters.normalize is None else parameters.normalize
+        return [float(value) for value in (ops.normalise(vector) if normalised else vector)]
+
+    def respond(self, results: list[object], many: bool) -> Any:
+        """First axis: the texts, also for a single one."""
+        return results

@@ -1,0 +1,107 @@
+"""The contract of a task: what a request means, from JSON to arrays and back. One task, one file, found by its name."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from zoo.catalogue.entry import ModelEntry
+from zoo.errors import InvalidInput, Unsupported
+
+Array = NDArray[np.generic]
+Run = Callable[[Mapping[str, Array]], list[Array]]
+
+
+class Parameters(BaseModel):
+    """Options of a request; each task has its own. Unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Encoded(Protocol):
+    """One item, ready for the model. ``cost`` is what a batch is measured by (tokens, pixels, samples)."""
+
+    @property
+    def cost(self) -> int: ...
+
+    @property
+    def truncated(self) -> bool: ...
+
+
+class Task(ABC):
+    """One task for one model version. Stateless after construction and safe to call from several threads.
+
+    The steps of a request, in order: ``items`` -> ``preprocess`` each item -> ``run`` a batch -> ``postprocess`` each
+    row -> ``respond``. A step that fails for one item raises a ``ZooError`` and harms no other.
+    """
+
+    name: ClassVar[str]
+    modality: ClassVar[str]
+    Parameters: ClassVar[type[Parameters]]
+
+    @abstractmethod
+    def __init__(self, entry: ModelEntry, folder: Path) -> None:
+        """``folder`` holds the version's files; raises ``ArtifactCorrupt`` when one of them cannot be read."""
+
+    def parameters(self, raw: Mapping[str, Any]) -> Any:
+        """The request's options, checked; raises ``InvalidInput`` that names the option at fault."""
+        try:
+            return self.Parameters.model_validate(dict(raw))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            where = ".".join(str(part) for part in ("parameters", *first["loc"]))[:100]
+            if first["type"] == "extra_forbidden":
+                known = ", ".join(sorted(self.Parameters.model_fields)) or "none"
+                message = f"{where} is not an option of {self.name}; it has: {known}."
+                raise InvalidInput(message, code="unknown_field", param=where) from None
+            raise InvalidInput(f"{where}: {first['msg']}.", param=where) from None
+
+    def items(self, inputs: object) -> tuple[list[object], bool]:
+        """The single items of ``inputs``, and whether a list was sent (then a list is answered)."""
+        if isinstance(inputs, list):
+            return inputs, True
+        return [inputs], False
+
+    @abstractmethod
+    def preprocess(self, item: object, parameters: Any) -> Encoded:
+        """One item to arrays; raises ``InvalidInput`` or ``TooLarge``."""
+
+    @abstractmethod
+    def run(self, batch: Sequence[Any], run: Run) -> list[Array]:
+        """One array for each encoded item; ``run`` maps named input arrays to the graph's outputs."""
+
+    @abstractmethod
+    def postprocess(self, row: Array, parameters: Any) -> object:
+        """One row of the model's answer as JSON-ready data."""
+
+    def respond(self, results: list[object], many: bool) -> object:
+        """The body of the answer from the results in the order sent; a failed item is ``{"error": …, "code": …}``."""
+        return results if many else results[0]
+
+
+def load_task(entry: ModelEntry, folder: Path) -> Task:
+    """The task of a model version; raises ``Unsupported`` when this release has no such task."""
+    kind: type[Task] = getattr(task_module(entry.task), "".join(part.title() for part in entry.task.split("-")))
+    return kind(entry, folder)
+
+
+def task_module(name: str) -> Any:
+    """The module that defines a task, by the task's name; raises ``Unsupported``."""
+    module = f"zoo.tasks.{name.replace('-', '_')}"
+    if not is_task(name):
+        raise Unsupported(f"This release does not serve the task {name[:64]!r}.", code="unsupported_task", param="task")
+    return importlib.import_module(module)
+
+
+def is_task(name: str) -> bool:
+    """Whether this release serves the task; looks for its file, imports nothing."""
+    stem = name.replace("-", "_")
+    reserved = {"task", "ops", "processors", "__init__"}
+    return stem.isidentifier() and stem not in reserved and (Path(__file__).parent / f"{stem}.py").is_file()
