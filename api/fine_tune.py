@@ -54,8 +54,9 @@ def specify(request: FineTuneRequest, services: Services, owner: str) -> JobSpec
 def hyperparameters_of(request: FineTuneRequest) -> Hyperparameters:
     """Hyperparameters from all three places; ``InvalidInput`` (``invalid_hyperparameter``) names the one at fault."""
     beside = {name: getattr(request, name) for name in Hyperparameters.model_fields}
-    merged = beside | (request.hyperparameters or {}) | _of_method(request.method)
-    given = {name: value for name, value in merged.items() if value is not None}
+    given: dict[str, Any] = {}
+    for source in (beside, request.hyperparameters or {}, _of_method(request.method)):
+        given |= {name: value for name, value in source.items() if value is not None}
     modules = given.get("target_modules", "auto")
     if isinstance(modules, list):
         given["target_modules"] = tuple(modules)

@@ -166,6 +166,8 @@ class Attempt:
             held = records.cancelled(self._lease) == "held"
         elif self._stop_asked is not None:
             held = again = records.release(self._lease)
+        elif end is _End.LEASE:
+            held = again = records.release(self._lease, why="the worker was cut off from the queue")
         else:
             attempts = self._queue.settings.job_attempts
             answer = records.lost(job_id, token=self._lease.token, attempts=attempts)

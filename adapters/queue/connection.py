@@ -15,6 +15,7 @@ CONNECT_TIMEOUT = 1.0
 SOCKET_TIMEOUT = 2.0
 RETRY_AFTER = 5.0
 
+NO_ROOM = ("OOM command", "MISCONF", "READONLY")
 LOST = (redis.ConnectionError, redis.TimeoutError)
 """What redis-py raises when the server cannot be reached (or is still loading its data)."""
 
@@ -47,7 +48,8 @@ def reaching() -> Iterator[None]:
     except LOST as lost:
         raise queue_unavailable() from lost
     except redis.ResponseError as refused:
-        if str(refused).startswith(("OOM", "MISCONF", "READONLY")) or isinstance(refused, redis.OutOfMemoryError):
+        # Redis 6 wraps the answer in "Error running script …", Redis 7 does not.
+        if any(word in str(refused) for word in NO_ROOM) or isinstance(refused, redis.OutOfMemoryError):
             raise Unavailable(
                 "The job queue has no room left to write to; free disk or memory of its server and try again.",
                 code="storage_full",

@@ -228,7 +228,7 @@ def find_server_or_release(embedded: EmbeddedRedis) -> str:
 
 
 def _answers(url: str) -> bool:
-    client = connect(url)
+    client = connect(url, socket_timeout=0.5)
     try:
         return bool(client.ping())
     except Exception:

@@ -129,7 +129,7 @@ class Records:
         return None if before == "gone" else JobStatus(before)
 
     def restore(self, record: Record) -> Literal["known", "restored", "queued"]:
-        """Put a record back that Redis lost; an unfinished job is queued again under a new token."""
+        """Put a record back that Redis lost, or lost the last moves of; an unfinished one waits under a new token."""
         job = record.job
         fields = _encoded(record)
         age = _server_time(self.client) - job.created_at
@@ -144,6 +144,7 @@ class Records:
             record.fingerprint,
             import_name(job.spec),
             max(0, int(age)),
+            record.revision,
             *flat,
         )
         return cast(Literal["known", "restored", "queued"], answer)
@@ -154,9 +155,13 @@ class Records:
 
     # ---- moves by a worker
 
-    def claim(self, job_id: str, *, nonce: str, lease_seconds: float) -> Lease | None:
-        """Take a waiting job: counts an attempt and fences every older one. None if it may not start (any more)."""
-        answer, token = self._run("claim", job_id, nonce, micros(lease_seconds))
+    def claim(self, job_id: str, *, nonce: str, lease_seconds: float, journaled: Record | None = None) -> Lease | None:
+        """Take a waiting job: counts an attempt and fences every older one. None if it may not start (any more).
+
+        The token is newer than that of ``journaled`` too, in case Redis has lost a claim.
+        """
+        floor = (journaled.job.token, journaled.revision) if journaled else (0, 0)
+        answer, token = self._run("claim", job_id, nonce, micros(lease_seconds), *floor)
         return Lease(job_id, int(token), lease_seconds) if answer == "claimed" else None
 
     def beat(self, lease: Lease) -> Verdict:
@@ -201,9 +206,10 @@ class Records:
     ) -> Verdict:
         return cast(Verdict, self._run("finish", lease.job_id, lease.token, status.value, result, failure, *rest))
 
-    def release(self, lease: Lease) -> bool:
-        """running -> queued without counting the attempt (the worker shuts down); False if it was no longer ours."""
-        return bool(self._run("release", lease.job_id, lease.token) != "stale")
+    def release(self, lease: Lease, *, why: str = "the worker shuts down") -> bool:
+        """running -> queued without counting the attempt; False if it was no longer ours."""
+        message = f"Back in the queue, because {why}; the job goes on from its last checkpoint."
+        return bool(self._run("release", lease.job_id, lease.token, message) != "stale")
 
     def lost(self, job_id: str, *, token: int | None, attempts: int) -> str:
         """running -> queued or failed after its process died; without ``token`` only if the lease has run out.

@@ -43,7 +43,8 @@ class Restorer:
             self._run_id = run_id
 
     def restore_all(self) -> None:
-        """Put every journaled job back that Redis does not know. Safe to run in several processes at once."""
+        """Put every journaled job back that Redis does not know, or knows an older state of: it may lose its last
+        second when it is killed. Safe to run in several processes at once."""
         with self._lock:
             restored = 0
             for record in self._journal.all():

@@ -77,13 +77,16 @@ return {{'created', id}}
 """
 
 CLAIM = """
-local nonce, lease = ARGV[2], tonumber(ARGV[3])
+local nonce, lease, floor_token, floor_rev = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local status = get('status')
 if status == 'running' and get('claim') == nonce then return {'claimed', get('token')} end
 if status ~= 'queued' then return {'refused', ''} end
 local due = redis.call('ZSCORE', prefix .. 'delayed', id)
 if due and tonumber(due) > now then return {'refused', ''} end
 leave()
+-- A Redis that was killed may have lost its last second; the journal then knows of a newer token than the record.
+if tonumber(get('token') or '0') < floor_token then redis.call('HSET', record, 'token', text(floor_token)) end
+if tonumber(get('rev') or '0') < floor_rev then redis.call('HSET', record, 'rev', text(floor_rev)) end
 local token = redis.call('HINCRBY', record, 'token', 1)
 local attempt = redis.call('HINCRBY', record, 'attempt', 1)
 redis.call('HINCRBY', record, 'tries', 1)
@@ -142,7 +145,7 @@ if not holds(ARGV[2]) then return 'stale' end
 if get('cancel') == '1' then ended('cancelled', 'info', 'Job cancelled.') return 'ended' end
 redis.call('HINCRBY', record, 'attempt', -1)
 if tonumber(get('tries') or '0') > 0 then redis.call('HINCRBY', record, 'tries', -1) end
-queued_again(0, 'info', 'The worker shuts down: the job goes back to the queue and goes on from its last checkpoint.')
+queued_again(0, 'info', ARGV[3])
 return 'queued'
 """
 
@@ -186,8 +189,11 @@ return status
 RESTORE = f"""
 local created, owner, status, digest, fingerprint, import, age =
   ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
-if redis.call('EXISTS', record) == 1 then return 'known' end
-for field = 9, #ARGV, 2 do redis.call('HSET', record, ARGV[field], ARGV[field + 1]) end
+if tonumber(get('rev') or '-1') >= tonumber(ARGV[9]) then return 'known' end
+leave()
+redis.call('HDEL', record, 'result', 'error', 'started_at', 'finished_at', 'claim')
+redis.call('SREM', prefix .. 'owner:' .. owner, id)
+for field = 10, #ARGV, 2 do redis.call('HSET', record, ARGV[field], ARGV[field + 1]) end
 redis.call('ZADD', prefix .. 'jobs', created, id)
 if digest ~= '' and age < {IDEMPOTENCY_SECONDS} then
   redis.call('HSET', prefix .. 'idem:' .. digest, 'fingerprint', fingerprint, 'id', id)

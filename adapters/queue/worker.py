@@ -27,7 +27,7 @@ from adapters.jobs import JobKind
 from adapters.queue.assignment import RUNNERS, Assignment
 from adapters.queue.attempt import Attempt, Outcome, Timing
 from adapters.queue.connection import LOST, connect
-from adapters.queue.dispatch import DispatchedJob, ForeignFunction
+from adapters.queue.dispatch import DispatchedJob
 from adapters.queue.janitor import Janitor
 from adapters.queue.launch import start_call
 from adapters.queue.queue import JobQueue
@@ -214,7 +214,7 @@ class TrainingWorker(SpawnWorker):  # type: ignore[misc]
                 time.sleep(1.0)
             else:
                 self._refuse(entry, broken)
-            raise DequeueTimeout(POP_SECONDS, keys_of(self)) from broken
+            raise DequeueTimeout(POP_SECONDS, self.queue_keys()) from broken
 
     def _refuse(self, entry: str, reason: BaseException) -> None:
         try:
@@ -228,12 +228,9 @@ class TrainingWorker(SpawnWorker):  # type: ignore[misc]
         """Claim our record for a queue entry and run it; an entry that calls anything else is refused."""
         try:
             job_id = job.job_id
-        except ForeignFunction as foreign:
+        except Exception as foreign:  # ForeignFunction, or data that is no call at all
             return self._refuse(job.id, foreign)
-        except Exception as broken:
-            return self._refuse(job.id, broken)
-        lease = self._claim(job_id, job.id)
-        if lease is None:
+        if (lease := self._claim(job_id, job.id)) is None:
             return None
         self._current = job_id
         self.set_state(WorkerStatus.BUSY)
@@ -249,10 +246,13 @@ class TrainingWorker(SpawnWorker):  # type: ignore[misc]
 
     def _claim(self, job_id: str, entry: str) -> Lease | None:
         self._claims += 1
-        lease = None
+        nonce, lease = f"{self.name}-{self._claims}", None
         try:
             lease = self.jobs.records.claim(
-                job_id, nonce=f"{self.name}-{self._claims}", lease_seconds=self.jobs.settings.lease_seconds
+                job_id,
+                nonce=nonce,
+                lease_seconds=self.jobs.settings.lease_seconds,
+                journaled=self.jobs.journal.read(job_id),
             )
             self.jobs.dispatcher.drop(entry)
         except Unavailable:
@@ -265,11 +265,6 @@ class TrainingWorker(SpawnWorker):  # type: ignore[misc]
         order = Assignment.of(lease, url=self.jobs.url, settings=self.jobs.settings, runners=self._runners)
         process = start_call("adapters.worker.main", order.model_dump(mode="json"))
         return Attempt(self.jobs, lease, process, timing=self._timing).run(self.stopping, self.alive)
-
-
-def keys_of(worker: TrainingWorker) -> list[str]:
-    """The Redis keys of a worker's queues."""
-    return [queue.key for queue in worker.queues]
 
 
 def check_light() -> None:

@@ -1,4 +1,4 @@
-"""The model card of an adapted version: what it is, what it learnt from, how good it is and what it must not be used for."""
+"""The model card of an adapted version: what it is, what it learnt from, how good it is, what it is not for."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ def write_card(entry: ModelEntry, report: dict[str, Any]) -> str:
     lines = [
         f"# {entry.name}",
         "",
-        f"{entry.task}, adapted from `{entry.base}` ({entry.architecture}) with LoRA. Licence of the base: {entry.licence}.",
+        f"{entry.task}, adapted from `{entry.base}` ({entry.architecture}) with LoRA.",
+        f"Licence of the base: {entry.licence}.",
         "",
         "## Data",
         f"- file `{entry.lineage['training_file']}`, SHA-256 `{entry.lineage['training_sha256']}`",
-        f"- {report['rows']} rows, {report['usable']} used: {report['train']} to train on, {report['validation']} to choose "
-        f"the best state, {report['heldout']} held out",
+        f"- {report['rows']} rows, {report['usable']} used: {report['train']} to train on, "
+        f"{report['validation']} to choose the best state, {report['heldout']} held out",
         f"- {len(entry.labels)} labels",
         "",
         "## Held-out rows",
@@ -34,9 +35,8 @@ def write_card(entry: ModelEntry, report: dict[str, Any]) -> str:
     ]
     for label, figures in list(heldout["per_class"].items())[:MOST_CLASSES]:
         name = label.replace("|", "\\|").replace("\n", " ")[:60]
-        lines.append(
-            f"| {name} | {figures['precision']:.3f} | {figures['recall']:.3f} | {figures['f1']:.3f} | {figures['support']} |"
-        )
+        shares = " | ".join(f"{figures[key]:.3f}" for key in ("precision", "recall", "f1"))
+        lines.append(f"| {name} | {shares} | {figures['support']} |")
     parity = entry.parity
     lines += [
         "",
@@ -51,12 +51,12 @@ def write_card(entry: ModelEntry, report: dict[str, Any]) -> str:
         "",
         "## Files",
         "- `model.onnx`, `tokenizer.json`: what is served",
-        "- `adapter/`: the LoRA layers in peft's format (load them with `PeftModel.from_pretrained` on the base encoder) and "
-        "`head.safetensors`, the linear layer on the pooled, unit-length vector",
+        "- `adapter/`: the LoRA layers in peft's format (load them with `PeftModel.from_pretrained` on the base "
+        "encoder) and `head.safetensors`, the linear layer on the pooled, unit-length vector",
         "",
         "## Limits",
-        f"Texts are cut at {entry.limits.get('max_tokens', '-')} tokens. The figures hold for data like the held-out rows; "
-        "texts of another kind or language still get one of the labels, often with a high score.",
+        f"Texts are cut at {entry.limits.get('max_tokens', '-')} tokens. The figures hold for data like the "
+        "held-out rows; texts of another kind or language still get one of the labels, often with a high score.",
         "",
     ]
     return "\n".join(lines)

@@ -88,7 +88,7 @@ _POOLING = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token",
 
 
 def ensure_tokenizer(checkpoint: Path) -> None:
-    """Write ``tokenizer.json`` where the checkpoint has only vocabulary files; raises ``InvalidInput`` if it has none."""
+    """Write ``tokenizer.json`` where there are only vocabulary files; raises ``InvalidInput`` if there are none."""
     if (checkpoint / "tokenizer.json").is_file():
         return
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers.utils import logging as transformers_logging
 
 from adapters.training.recipe import Batch, seeded
 from zoo.errors import InvalidInput
@@ -17,6 +18,7 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 def load_weights(kind: Any, checkpoint: Path, **options: Any) -> nn.Module:
     """A transformers model from safetensors alone; raises ``InvalidInput`` for pickles and for missing weights."""
+    transformers_logging.disable_progress_bar()  # jobs report their progress by other means
     try:
         model, report = kind.from_pretrained(
             checkpoint,
@@ -44,6 +46,11 @@ def encoder_inputs(model: nn.Module) -> tuple[str, ...]:
     accepted = inspect.signature(model.forward).parameters
     types = int(getattr(model.config, "type_vocab_size", 0) or 0) > 1
     return tuple(name for name in INPUTS if name in accepted and (name != "token_type_ids" or types))
+
+
+def encoder_width(config: Any) -> int:
+    """Numbers in a token's vector; DistilBERT calls them ``dim``."""
+    return int(getattr(config, "hidden_size", 0) or config.dim)
 
 
 def example_batch(vocabulary: int, inputs: tuple[str, ...], rows: int, length: int) -> Batch:

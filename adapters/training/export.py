@@ -20,7 +20,7 @@ ROWS, LENGTH = 3, 17
 
 
 def export(servable: Servable, target: Path) -> None:
-    """Write ``target``: a graph with a free batch and length axis, weights inside, inputs named as the servable says."""
+    """Write ``target``: a graph with free batch and length axes, weights inside, inputs named as in ``servable``."""
     batch = servable.example(ROWS, LENGTH)
     axes = {axis: _dimension(name, servable.limit) for axis, name in servable.axes.items()}
     with _quiet():

@@ -45,8 +45,8 @@ class Parity:
             return self
         raise ParityFailed(
             f"The exported model does not answer as the trained one: largest difference {self.max_abs_difference:.3g} "
-            f"(at most {self.tolerance:.0e} is allowed), equal answers on {self.argmax_agreement:.2%} of {self.rows} rows. "
-            "Nothing was published."
+            f"(at most {self.tolerance:.0e} is allowed), equal answers on {self.argmax_agreement:.2%} "
+            f"of {self.rows} rows. Nothing was published."
         )
 
 
@@ -78,7 +78,8 @@ def prove(
 def _compare(served: Any, outputs: Tensor, answers: Sequence[str], labels: Sequence[str]) -> Parity:
     trained = outputs.detach().numpy().astype(np.float64)
     if served.shape != trained.shape:
-        message = f"The exported model answers {served.shape[1:]}, the trained one {trained.shape[1:]}. Nothing was published."
+        shapes = f"{served.shape[1:]}, the trained one {trained.shape[1:]}"
+        message = f"The exported model answers {shapes}. Nothing was published."
         raise ParityFailed(message)
     same = [
         int(row.argmax()) == int(other.argmax()) and answer == label

@@ -38,6 +38,9 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     """
     store = Store(settings.home)
     offer = _offer(context)
+    task = context.job.spec.task or offer.task
+    if task:
+        load_recipe(task)  # refuse before anything is fetched
     threads = granted_threads(settings.worker_threads)
     torch.set_num_threads(threads)
     started = time.monotonic()
@@ -48,7 +51,7 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         context.event(f"Fetched {len(fetched.files)} files from {fetched.source}")
         _stage(context, "load")
         checkpoints.architectures(checkpoint)
-        task = context.job.spec.task or offer.task or checkpoints.infer_task(checkpoint)
+        task = task or checkpoints.infer_task(checkpoint)
         checkpoints.ensure_tokenizer(checkpoint)
         servable = load_recipe(task).load(checkpoint)
         _stage(context, "export")

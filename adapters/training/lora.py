@@ -6,6 +6,7 @@ Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def blocks(body: nn.Module) -> tuple[str, nn.ModuleList]:
 def targets(body: nn.Module, *, top: int | None = None, wanted: Sequence[str] | None = None) -> list[str]:
     """Full names of the linear layers inside the blocks (the last ``top`` of them), never of heads or embeddings.
 
-    ``wanted`` keeps those whose name ends with one of its entries; raises ``InvalidInput`` for an entry without a match.
+    ``wanted`` keeps those whose name ends with one of its entries; ``InvalidInput`` for an entry without a match.
     """
     prefix, stack = blocks(body)
     first = 0 if top is None else max(0, len(stack) - top)
@@ -68,7 +69,10 @@ def wrap(body: nn.Module, names: Sequence[str], plan: Plan, *, base: str) -> Pef
         bias="none",
         task_type=TaskType.FEATURE_EXTRACTION,
     )
-    wrapped = get_peft_model(body, config)
+    with warnings.catch_warnings():
+        # peft 0.21 asks transformers 5.23 for an attribute under its old name
+        warnings.simplefilter("ignore", FutureWarning)
+        wrapped = get_peft_model(body, config)
     wrapped.peft_config["default"].base_model_name_or_path = base
     return wrapped
 
@@ -81,7 +85,8 @@ def merged(wrapped: PeftModel) -> nn.Module:
 
 def save(wrapped: PeftModel, head: nn.Linear, folder: Path) -> None:
     """Write peft's two files and, beside them, the head: its weight (labels, width) and bias (labels,)."""
-    wrapped.save_pretrained(str(folder), safe_serialization=True)
+    # With "auto" peft asks the hub whether the vocabulary was resized; embeddings are never adapted here.
+    wrapped.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the version has a card of its own
     weights = {name: value.detach().to(torch.float32).contiguous() for name, value in head.state_dict().items()}
     save_file(weights, str(folder / HEAD_FILE))

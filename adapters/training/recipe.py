@@ -1,6 +1,6 @@
 """The contract of a recipe: how a checkpoint of one task is served, and how it is adapted. Found by the task's name.
 
-Everything that differs between tasks is behind these two protocols, so that importing and adapting read the same for all.
+Everything that differs between tasks is behind these two protocols, so that importing and adapting read alike for all.
 """
 
 from __future__ import annotations

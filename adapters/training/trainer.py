@@ -51,8 +51,8 @@ class Progress:
 class Trainer:
     """Trains the LoRA layers and the head of one adaptation.
 
-    ``folder`` keeps the last checkpoint: a run that is killed and started again on the same folder goes on from there and
-    ends with the same bits as one that was not. Raises ``ZooError`` (``diverged``) when the loss is no number.
+    ``folder`` keeps the last checkpoint: a run that is killed and started again on the same folder goes on from there
+    and ends with the same bits as one that was not. Raises ``ZooError`` (``diverged``) when the loss is no number.
     """
 
     def __init__(self, adaptation: Adaptation, plan: Plan, *, seed: int, folder: Path, context: JobContext) -> None:
@@ -73,7 +73,7 @@ class Trainer:
         self.progress = Progress()
 
     def fit(self, train: Rows, validation: Rows) -> None:
-        """Train to the end of the plan, then put the best state back; what validation says decides, ties to the later."""
+        """Train to the end of the plan, then put back the state that validation rated best, of equals the later."""
         torch.manual_seed(self._seed)
         self._restore()
         batches = math.ceil(len(train.items) / self._plan.batch_size)
@@ -99,7 +99,7 @@ class Trainer:
         generator = seeded(self._seed * 1009 + epoch)
         size = self._plan.batch_size
         order = torch.randperm(len(items), generator=generator).tolist()
-        batches = []
+        batches: list[list[int]] = []
         for start in range(0, len(order), size * WINDOW):
             window = sorted(order[start : start + size * WINDOW], key=lambda place: items[place].length)
             batches.extend(window[at : at + size] for at in range(0, len(window), size))
@@ -151,7 +151,8 @@ class Trainer:
             self._best = self._copy()
         line = {"step": step, "valid_loss": round(loss, 5), "valid_accuracy": float(metrics.get("accuracy", score))}
         self.progress.history.append(line)
-        self._context.event(f"Step {step}: validation accuracy {line['valid_accuracy']:.4f}", **line)
+        data: dict[str, Any] = dict(line)
+        self._context.event(f"Step {step}: validation accuracy {line['valid_accuracy']:.4f}", **data)
 
     def _judged(self) -> bool:
         return bool(self.progress.history) and self.progress.history[-1]["step"] == self.progress.step
@@ -201,7 +202,8 @@ class Trainer:
 
 def fast_bfloat16() -> bool:
     """Whether the CPU multiplies bfloat16 in hardware: 1.5 times the speed of float32 here, and slower without it."""
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return available and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _schedule(step: int, total: int, warmup: float) -> float:

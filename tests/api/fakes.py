@@ -31,6 +31,7 @@ class CountingLoader(Loader):
         self.cancelled = 0
         self.held = 0
         self.full = False
+        self.fault: Exception | None = None
 
     async def predict(
         self, reference: str, inputs: object, parameters: Mapping[str, Any], *, task: str | None = None
@@ -40,6 +41,8 @@ class CountingLoader(Loader):
             raise InvalidInput("Unknown parameter.", code="unknown_field", param=f"parameters.{min(unknown)[:64]}")
         if self.full:
             raise Unavailable("Too much to do.", code="overloaded", retry_after=3)
+        if self.fault is not None:
+            raise self.fault
         await self._wait()
         items = inputs if isinstance(inputs, list) else [inputs]
         body = [self._item(item, entry, alone=not isinstance(inputs, list)) for item in items]

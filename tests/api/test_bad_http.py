@@ -63,6 +63,7 @@ ROWS = [
     Row("row-22-random-bytes", bytes(range(128, 256)) * 4 + b"\r\n\r\n", 400, "bad_http", closed=True),
     Row("row-23-foreign-host", get(host=b"evil.example"), 400, "bad_host"),
     Row("row-24-trace", b"TRACE /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "method_not_allowed"),
+    Row("row-24-connect", b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad_http"),
     Row("row-24-unknown-method", b"BREW /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad_http", closed=True),
 ]
 

@@ -74,6 +74,12 @@ def test_hyperparameters_are_taken_from_three_places_and_method_wins(client: htt
     assert given["target_modules"] == ["query", "layer.0.value"]
 
 
+def test_null_hyperparameters_count_as_absent(client: httpx.Client, training_file: str) -> None:
+    method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": None}}}
+    given = create(client, training_file, method=method, hyperparameters={"n_epochs": 2, "batch_size": None})
+    assert (given.json()["hyperparameters"]["n_epochs"], given.json()["hyperparameters"]["batch_size"]) == (2, "auto")
+
+
 def test_a_seed_is_kept(client: httpx.Client, training_file: str) -> None:
     assert create(client, training_file, seed=11).json()["seed"] == 11
 

@@ -71,7 +71,7 @@ class Loader:
         return await self._admit(lambda: self._loaded(entry).embed(texts))
 
     def load(self, reference: str) -> Predictor:
-        """The predictor of a version, loaded if it is not; ``ModelNotFound``, ``ArtifactCorrupt`` or ``Unsupported``."""
+        """The predictor of a version, loaded if need be; ``ModelNotFound``, ``ArtifactCorrupt``, ``Unsupported``."""
         return self._loaded(self._registry.resolve(reference))
 
     def check(self, reference: str) -> None:

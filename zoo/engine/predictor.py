@@ -23,7 +23,7 @@ MODEL_FILE = "model.onnx"
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to one request and what it took. ``body`` is JSON-ready, in the shape that the task's clients parse."""
+    """The answer to one request and what it took. ``body`` is JSON-ready, in the shape that the clients parse."""
 
     entry: ModelEntry
     body: object
@@ -78,7 +78,7 @@ class Predictor:
         return self._prediction(self._task.respond(results, many), rows, started)
 
     def rows(self, inputs: Sequence[object], parameters: Mapping[str, Any] | None = None) -> list[Array]:
-        """The model's bare answer to each item (logits, pooled vectors): what the gate compares. Raises on any bad item."""
+        """The model's bare answer to each item (logits, pooled vectors): the gate compares it. Raises on a bad item."""
         rows = self._answer(list(inputs), self._task.parameters(parameters or {}))
         if rows.errors:
             raise rows.errors[min(rows.errors)]

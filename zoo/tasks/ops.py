@@ -20,7 +20,7 @@ def sigmoid(logits: Floats) -> Floats:
 
 
 def pool(hidden: Floats, mask: NDArray[np.int64], mode: str) -> Floats:
-    """(batch, tokens, width) and (batch, tokens) to (batch, width): ``mean`` or ``max`` over real tokens, or ``cls``."""
+    """(batch, tokens, width) and (batch, tokens) to (batch, width): ``mean`` or ``max`` of real tokens, or ``cls``."""
     if mode == "cls":
         return np.asarray(hidden[:, 0], dtype=np.float32)
     weights = mask[..., None].astype(np.float32)

@@ -16,7 +16,7 @@ from zoo.tasks.task import Array, Parameters, Run, Task
 
 
 class TextClassificationParameters(Parameters):
-    """``top_k`` labels, highest first (all unless set); scores by softmax unless ``function_to_apply`` says otherwise."""
+    """``top_k`` labels, highest first (all unless set); softmax unless ``function_to_apply`` says otherwise."""
 
     top_k: int | None = Field(None, ge=1)
     function_to_apply: Literal["softmax", "sigmoid", "none"] | None = None

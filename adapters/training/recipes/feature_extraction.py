@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers import AutoModel
 
 from adapters.training import checkpoint as checkpoints
-from adapters.training.encoder import encoder_inputs, example_batch, load_weights
+from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights
 from adapters.training.recipe import Servable
 
 
@@ -42,7 +42,7 @@ def load(checkpoint: Path) -> Servable:
         architecture=str(config.model_type),
         limits={
             "max_tokens": limit,
-            "width": int(config.hidden_size if hasattr(config, "hidden_size") else config.dim),
+            "width": encoder_width(config),
         },
         options={"pooling": pooling, "normalise": normalise, "pad_token_id": int(config.pad_token_id or 0)},
     )

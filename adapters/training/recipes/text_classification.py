@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 
 from adapters.datasets import Example
 from adapters.training import checkpoint as checkpoints
-from adapters.training.encoder import encoder_inputs, example_batch, load_weights
+from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights
 from adapters.training.recipe import Batch, Item, Servable
 from adapters.training.scores import classification_scores
 from zoo.catalogue.entry import ModelEntry
@@ -81,8 +81,7 @@ class TextAdaptation:
         self._tokenizer.enable_truncation(max_tokens)
         self.body = load_weights(AutoModel, checkpoint).requires_grad_(False)
         self._inputs = encoder_inputs(self.body)
-        width = int(getattr(self._config, "hidden_size", 0) or self._config.dim)
-        self.head = nn.Linear(width, len(labels))
+        self.head = nn.Linear(encoder_width(self._config), len(labels))
         self.network = PooledClassifier(self.body, self.head, pooling=self._pooling).eval()
         self._architecture = base.architecture
 
@@ -126,7 +125,7 @@ class TextAdaptation:
         return example.values["text"]
 
     def served_answer(self, body: Any) -> str:
-        return str(body[0]["label"])
+        return str(body[0][0]["label"])
 
     def servable(self) -> Servable:
         return Servable(

@@ -105,7 +105,8 @@ def test_a_child_is_ended_before_its_lease_could_pass_on_while_redis_is_silent(m
     machine.redis.client_pause(1500)
     attempt.run(threading.Event(), lambda: None)
     assert process.returncode == -signal.SIGKILL
-    assert machine.queue.get(lease.job_id).status is JobStatus.QUEUED
+    job = machine.queue.get(lease.job_id)
+    assert (job.status, job.attempt) == (JobStatus.QUEUED, 0)
 
 
 def test_a_long_lease_ends_the_child_three_seconds_early(machine: Machine) -> None:

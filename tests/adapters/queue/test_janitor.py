@@ -18,7 +18,8 @@ def submitted(machine: Machine) -> str:
 def test_a_job_whose_lease_has_run_out_is_queued_and_sent(machine: Machine) -> None:
     job_id = submitted(machine)
     machine.queue.dispatcher.withdraw(job_id)
-    machine.queue.records.claim(job_id, nonce="w", lease_seconds=0.001)
+    machine.queue.records.claim(job_id, nonce="w", lease_seconds=30)
+    machine.redis.zadd("zoo:leases", {job_id: 1})  # as if it had run out
     janitor = Janitor(machine.queue)
     janitor.sweep()
     assert machine.queue.get(job_id).status is JobStatus.QUEUED
@@ -81,7 +82,8 @@ def test_a_delayed_job_is_sent_when_its_time_has_come_and_not_before(machine: Ma
 
 def test_the_thread_sweeps_until_it_is_stopped(machine: Machine) -> None:
     job_id = submitted(machine)
-    machine.queue.records.claim(job_id, nonce="w", lease_seconds=0.001)
+    machine.queue.records.claim(job_id, nonce="w", lease_seconds=30)
+    machine.redis.zadd("zoo:leases", {job_id: 1})  # as if it had run out
     janitor = Janitor(machine.queue, interval=0.02)
     janitor.start()
     eventually(lambda: machine.queue.get(job_id).status is JobStatus.QUEUED)
@@ -91,7 +93,8 @@ def test_the_thread_sweeps_until_it_is_stopped(machine: Machine) -> None:
 def test_several_janitors_take_turns_under_one_lock(machine: Machine) -> None:
     machine.redis.set("zoo:janitor", "another")
     job_id = submitted(machine)
-    machine.queue.records.claim(job_id, nonce="w", lease_seconds=0.001)
+    machine.queue.records.claim(job_id, nonce="w", lease_seconds=30)
+    machine.redis.zadd("zoo:leases", {job_id: 1})  # as if it had run out
     janitor = Janitor(machine.queue, interval=0.01)
     janitor.start()
     machine.redis.blpop(["nothing"], timeout=0.1)

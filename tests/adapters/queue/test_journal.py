@@ -75,6 +75,40 @@ def test_a_single_lost_record_is_answered_from_the_journal(machine: Machine) -> 
     assert machine.queue.get(before.id) == before
 
 
+def test_the_last_moves_that_redis_lost_are_restored_from_the_journal(machine: Machine) -> None:
+    queue = machine.queue
+    job_id = queue.submit(ADAPT)[0].id
+    earlier = machine.redis.dump(f"zoo:job:{job_id}")
+    lease = queue.records.claim(job_id, nonce="w", lease_seconds=30)
+    assert lease is not None
+    queue.records.succeed(lease, {"fine_tuned_model": "m@1"})
+    queue.mirror(job_id)
+    before = queue.get(job_id)
+    assert earlier is not None
+    machine.redis.restore(f"zoo:job:{job_id}", 0, earlier, replace=True)
+    machine.redis.zadd("zoo:queued", {job_id: 1})
+    Janitor(queue).sweep()
+    assert queue.get(job_id) == before
+    assert queue.depth() == {"queued": 0, "running": 0}
+
+
+def test_a_claim_that_redis_lost_is_never_given_out_again(machine: Machine) -> None:
+    queue = machine.queue
+    job_id = queue.submit(ADAPT)[0].id
+    earlier = machine.redis.dump(f"zoo:job:{job_id}")
+    old = queue.records.claim(job_id, nonce="w", lease_seconds=30)
+    queue.mirror(job_id)
+    assert earlier is not None
+    machine.redis.restore(f"zoo:job:{job_id}", 0, earlier, replace=True)
+    new = queue.records.claim(job_id, nonce="v", lease_seconds=30, journaled=queue.journal.read(job_id))
+    assert old is not None and new is not None
+    assert new.token > old.token
+    assert queue.records.beat(old) == "stale"
+    queue.mirror(job_id)
+    kept = queue.journal.read(job_id)
+    assert kept is not None and kept.job.token == new.token
+
+
 def test_a_broken_journal_is_left_out_and_hurts_no_other(machine: Machine) -> None:
     good, bad = finished(machine.queue), finished(machine.queue)
     (machine.home / "jobs" / bad / "job.json").write_text('{"revision": ')

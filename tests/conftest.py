@@ -1,0 +1,54 @@
+"""A zoo with two tiny imported models, made once: ``mini`` (encoder) and ``mood`` (classifier)."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from zoo.catalogue.store import Store
+from zoo.settings import Settings
+
+
+@dataclass(frozen=True)
+class TinyZoo:
+    """A home with imported models, and the checkpoints that they came from."""
+
+    home: Path
+    checkpoints: Path
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(_env_file=None, home=self.home, worker_threads=1, threads=1)  # type: ignore[call-arg]
+
+    @property
+    def store(self) -> Store:
+        return Store(self.home)
+
+
+@pytest.fixture(scope="session")
+def tiny_zoo(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
+    """Shared: look, don't touch; ``own_zoo`` is for tests that change something."""
+    from adapters.jobs import JobKind, JobSpec
+    from adapters.training import importing
+    from tests.adapters.training.quiet_context import context_for
+    from tests.tiny import write_checkpoint
+
+    made = TinyZoo(tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("checkpoints"))
+    write_checkpoint(made.checkpoints / "mini")
+    write_checkpoint(made.checkpoints / "mood", kind="distilbert", labels=("bad", "good", "so-so"))
+    for name in ("mini", "mood"):
+        source = {"kind": "folder", "path": str(made.checkpoints / name)}
+        spec = JobSpec(kind=JobKind.IMPORT, model=name, source=source)
+        importing.run(context_for(made.home, spec, job=f"import-{name}"), made.settings)
+    return made
+
+
+@pytest.fixture
+def own_zoo(tiny_zoo: TinyZoo, tmp_path: Path) -> TinyZoo:
+    """A copy that the test may change."""
+    home = tmp_path / "home"
+    shutil.copytree(tiny_zoo.home, home)
+    return TinyZoo(home, tiny_zoo.checkpoints)
