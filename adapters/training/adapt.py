@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from adapters.datasets import Example, FileStore, Report, split
 from adapters.jobs import JobContext
 from adapters.training import lora
+from adapters.training.activations import Activations
 from adapters.training.card import write_card
 from adapters.training.export import export
 from adapters.training.features import fit_probe, forward
 from adapters.training.gate import Expected, prove
 from adapters.training.hyperparameters import Plan, resolve
 from adapters.training.importing import checkpoint_of
-from adapters.training.recipe import Adaptation, load_recipe
+from adapters.training.recipe import Adaptation, Item, load_recipe
 from adapters.training.stopwatch import Stopwatch
 from adapters.training.trainer import Rows, Trainer
 from zoo.catalogue.entry import ModelEntry
@@ -82,10 +84,10 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
 
     parts = _read(job)
     adaptation, plan = _prepare(job, parts)
-    probe = _probe(job, adaptation, parts)
-    wrapped, trainer = _train(job, adaptation, plan, parts)
+    encoded, probe = _probe(job, adaptation, plan, parts)
+    wrapped, trainer = _train(job, adaptation, plan, parts, encoded)
     with store.staging() as staged:
-        expected, metrics = _evaluate(job, adaptation, parts)
+        expected, metrics = _evaluate(job, adaptation, parts, encoded.heldout)
         lora.save(wrapped, adaptation.head, staged / ADAPTER)
         _export(job, adaptation, wrapped, staged)
         draft = _draft(job, adaptation, plan, parts).model_copy(
@@ -158,40 +160,64 @@ def _prepare(job: Run, parts: Parts) -> tuple[Adaptation, Plan]:
     checkpoint = checkpoint_of(job.store, job.base)
     recipe = load_recipe(job.task)
     if not hasattr(recipe, "adapt"):
-        raise Unsupported(
-            f"Models cannot be adapted to {job.task} in this release.", code="unsupported_task", param="task"
-        )
-    plan = resolve(
-        job.context.job.spec.hyperparameters, rows=len(parts.train), max_tokens=job.base.limits.get("max_tokens", 0)
-    )
+        message = f"Models cannot be adapted to {job.task} in this release."
+        raise Unsupported(message, code="unsupported_task", param="task")
+    asked = job.context.job.spec.hyperparameters
     torch.manual_seed(job.context.job.spec.seed)
-    return recipe.adapt(checkpoint, job.base, parts.all, max_tokens=plan.max_tokens), plan
+    limit = job.base.limits.get("max_tokens", 0)
+    wanted = limit if asked.max_tokens == "auto" else min(asked.max_tokens, limit)
+    adaptation = recipe.adapt(checkpoint, job.base, parts.all, max_tokens=wanted)
+    layers = len(lora.blocks(adaptation.body)[1])
+    return adaptation, resolve(asked, rows=len(parts.train), layers=layers, max_tokens=limit)
 
 
-def _probe(job: Run, adaptation: Adaptation, parts: Parts) -> dict[str, float]:
+@dataclass(frozen=True)
+class Encoded:
+    """The rows as the network reads them, and what enters the first adapted layer for those that are trained on."""
+
+    train: Sequence[Item]
+    validation: Sequence[Item]
+    heldout: Sequence[Item]
+    activations: Activations
+
+
+def _probe(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[Encoded, dict[str, float]]:
     """Fit a linear probe on the frozen body, make it the head's start, and score it on the held-out rows."""
     job.watch.start("features")
-    rows = (*parts.train, *parts.heldout)
-    items = adaptation.encode(rows)
-    features = forward(
-        items, adaptation.collate, adaptation.features, tick=lambda done, all_: job.context.tick("features", done, all_)
-    )
-    count = len(parts.train)
+    items = adaptation.encode(parts.all)
+    count, end = len(parts.train), len(parts.train) + len(parts.validation)
+    _, stack = lora.blocks(adaptation.body)
+    activations = Activations(adaptation.body, len(stack) - plan.top_layers)
+    features = activations.gather(adaptation, items, tick=lambda done, all_: job.context.tick("features", done, all_))
+    job.watch.start("probe")
     probe = fit_probe(features[:count], adaptation.targets(parts.train), len(adaptation.labels))
     adaptation.head.load_state_dict(probe.layer.state_dict())
-    scores = adaptation.metrics(probe.logits(features[count:]), adaptation.targets(parts.heldout))
+    scores = adaptation.metrics(probe.logits(features[end:]), adaptation.targets(parts.heldout))
     job.context.event(f"The frozen body with a linear probe: accuracy {scores['accuracy']:.4f} on held-out rows")
-    return {name: scores[name] for name in ("accuracy", "macro_f1")}
+    encoded = Encoded(items[:count], items[count:end], items[end:], activations)
+    return encoded, {name: scores[name] for name in ("accuracy", "macro_f1")}
 
 
-def _train(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[Any, Trainer]:
+def _train(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts, encoded: Encoded) -> tuple[Any, Trainer]:
+    """LoRA and head from the cached activations upwards."""
     job.watch.start("train")
-    spec = job.context.job.spec
-    names = lora.targets(adaptation.body, wanted=plan.target_modules)
+    names = lora.targets(adaptation.body, top=plan.top_layers, wanted=plan.target_modules)
     wrapped = lora.wrap(adaptation.body, names, plan, base=_base_name(job))
     adaptation.network.body = wrapped
-    trainer = Trainer(adaptation, plan, seed=spec.seed, folder=job.context.folder / "training", context=job.context)
-    trainer.fit(_rows(adaptation, parts.train), _rows(adaptation, parts.validation))
+    folder = job.context.folder / "training"
+    trainer = Trainer(adaptation, plan, seed=job.context.job.spec.seed, folder=folder, context=job.context)
+
+    def rows(items: Sequence[Item], examples: Sequence[Example]) -> Rows:
+        def outputs(places: Sequence[int]) -> Tensor:
+            chosen = [items[place] for place in places]
+            encoded.activations.entering(chosen)
+            answer: Tensor = adaptation.network(**adaptation.collate(chosen))
+            return answer
+
+        return Rows(items, adaptation.targets(examples), outputs)
+
+    with encoded.activations.shortened():
+        trainer.fit(rows(encoded.train, parts.train), rows(encoded.validation, parts.validation))
     return wrapped, trainer
 
 
@@ -202,18 +228,19 @@ def _base_name(job: Run) -> str:
     return ids[0] if ids else job.base.reference
 
 
-def _rows(adaptation: Adaptation, examples: Sequence[Example]) -> Rows:
-    return Rows(adaptation.encode(examples), adaptation.targets(examples))
-
-
-def _evaluate(job: Run, adaptation: Adaptation, parts: Parts) -> tuple[Expected, dict[str, Any]]:
+def _evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[Item]) -> tuple[Expected, dict[str, Any]]:
     """What the trained network answers to the held-out rows: the figures, and what the gate will expect."""
     job.watch.start("evaluate")
     adaptation.network.eval()
-    rows = _rows(adaptation, parts.heldout)
-    outputs = forward(rows.items, adaptation.collate, lambda batch: adaptation.network(**batch))
+
+    def outputs(places: Sequence[int]) -> Tensor:
+        answer: Tensor = adaptation.network(**adaptation.collate([items[place] for place in places]))
+        return answer
+
+    trained = forward(items, outputs)
     requests = [adaptation.request(example) for example in parts.heldout]
-    return Expected(requests, outputs, adaptation.answers(outputs)), adaptation.metrics(outputs, rows.targets)
+    metrics = adaptation.metrics(trained, adaptation.targets(parts.heldout))
+    return Expected(requests, trained, adaptation.answers(trained)), metrics
 
 
 def _export(job: Run, adaptation: Adaptation, wrapped: Any, staged: Path) -> None:

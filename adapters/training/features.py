@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adapters.training.recipe import Batch, Item
+from adapters.training.recipe import Item
 
 # Inverse strength of the penalty, as in scikit-learn's C; on unit-length vectors the best one lies in here.
 STRENGTHS = (1.0, 4.0, 16.0)
@@ -29,22 +29,12 @@ def by_length(items: Sequence[Item], *, cost: int = BATCH_COST) -> Iterator[list
 
 
 @torch.no_grad()
-def forward(
-    items: Sequence[Item],
-    collate: Callable[[Sequence[Item]], Batch],
-    run: Callable[[Batch], Tensor],
-    *,
-    tick: Callable[[int, int], None] | None = None,
-) -> Tensor:
-    """``run`` on every item, batched by length, in the order of the items: (items, width)."""
+def forward(items: Sequence[Item], outputs: Callable[[Sequence[int]], Tensor]) -> Tensor:
+    """``outputs`` for the places of every item, batched by length, in the order of the items: (items, …)."""
     answers: list[Tensor | None] = [None] * len(items)
-    done = 0
     for places in by_length(items):
-        for place, row in zip(places, run(collate([items[place] for place in places])).float(), strict=True):
+        for place, row in zip(places, outputs(places).float(), strict=True):
             answers[place] = row
-        done += len(places)
-        if tick is not None:
-            tick(done, len(items))
     return torch.stack([row for row in answers if row is not None])
 
 

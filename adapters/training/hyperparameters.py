@@ -15,7 +15,7 @@ UPDATES = 800  # a few hundred updates are needed however small the data is (Zha
 
 @dataclass(frozen=True)
 class Plan:
-    """Every number of one training run. ``top_layers`` is None where all layers are adapted."""
+    """Every number of one training run. ``top_layers`` counts the adapted layers from the last one down."""
 
     n_epochs: int
     batch_size: int
@@ -24,6 +24,7 @@ class Plan:
     lora_alpha: float
     lora_dropout: float
     target_modules: tuple[str, ...] | None
+    top_layers: int
     weight_decay: float
     warmup_ratio: float
     max_tokens: int
@@ -33,10 +34,11 @@ class Plan:
         return asdict(self) | {"target_modules": list(self.target_modules) if self.target_modules else "all-linear"}
 
 
-def resolve(asked: Hyperparameters, *, rows: int, max_tokens: int) -> Plan:
+def resolve(asked: Hyperparameters, *, rows: int, layers: int, max_tokens: int) -> Plan:
     """What was asked for, and for each "auto" the value measured to work over several real data sets.
 
-    ``rows`` are those that are trained on; ``max_tokens`` is the model's own limit, which a smaller wish lowers.
+    ``rows`` are those that are trained on, ``layers`` the body's; ``max_tokens`` is the model's own limit, which a
+    smaller wish lowers.
     """
     batch_size = _chosen(asked.batch_size, 32 if rows >= 1000 else 16)
     updates_an_epoch = max(1, math.ceil(rows / batch_size))
@@ -51,6 +53,7 @@ def resolve(asked: Hyperparameters, *, rows: int, max_tokens: int) -> Plan:
         lora_alpha=_chosen(asked.lora_alpha, 2.0 * rank),
         lora_dropout=_chosen(asked.lora_dropout, 0.0),
         target_modules=None if asked.target_modules == "auto" else tuple(asked.target_modules),
+        top_layers=layers if asked.target_modules != "auto" else math.ceil(layers / 2),
         weight_decay=_chosen(asked.weight_decay, 0.01),
         warmup_ratio=_chosen(asked.warmup_ratio, 0.06),
         max_tokens=min(_chosen(asked.max_tokens, max_tokens), max_tokens),

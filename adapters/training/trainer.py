@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,11 @@ STATE, TENSORS = "state.json", "state.safetensors"
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows and their targets."""
+    """Encoded rows, their targets, and the network's outputs for the rows at some places."""
 
     items: Sequence[Item]
     targets: Tensor
+    outputs: Callable[[Sequence[int]], Tensor]
 
 
 @dataclass
@@ -70,6 +71,7 @@ class Trainer:
         )
         self._best = self._copy()
         self._saved = time.monotonic()
+        self._bfloat16 = fast_bfloat16()
         self.progress = Progress()
 
     def fit(self, train: Rows, validation: Rows) -> None:
@@ -114,9 +116,8 @@ class Trainer:
         for name, module in network.named_modules():
             if "lora_dropout" in name:
                 module.train()
-        items = [train.items[place] for place in places]
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bfloat16()):
-            outputs = network(**self._adaptation.collate(items))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bfloat16):
+            outputs = train.outputs(places)
         loss = self._adaptation.loss(outputs.float(), train.targets[list(places)])
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -126,7 +127,7 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(list(self._weights.values()), MAX_GRADIENT)
         self._optimiser.step()
-        self.progress.tokens += sum(item.length for item in items)
+        self.progress.tokens += sum(train.items[place].length for place in places)
         return value
 
     def _report(self, total: int, loss: float) -> None:
@@ -142,7 +143,7 @@ class Trainer:
         """Score the state as it is and keep it if it is the best so far. Before the first step it is the probe's."""
         adaptation = self._adaptation
         adaptation.network.eval()
-        outputs = forward(validation.items, adaptation.collate, lambda batch: adaptation.network(**batch))
+        outputs = forward(validation.items, validation.outputs)
         metrics = adaptation.metrics(outputs, validation.targets)
         loss = float(adaptation.loss(outputs, validation.targets))
         step, score = self.progress.step, float(metrics["score"])

@@ -125,8 +125,10 @@ def test_an_unknown_name_without_a_source_is_not_found(tmp_path: Path) -> None:
 
 def test_a_vocabulary_without_tokenizer_json_gets_one(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "checkpoint")
-    pieces = sorted((vocabulary := json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]),
-                    key=vocabulary.__getitem__)
+    pieces = sorted(
+        (vocabulary := json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]),
+        key=vocabulary.__getitem__,
+    )
     (folder / "tokenizer.json").unlink()
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
     settings = {"tokenizer_class": "BertTokenizer", "model_max_length": 48}
