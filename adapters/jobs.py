@@ -159,9 +159,17 @@ class JobContext(Protocol):
     alone. Every method may raise ``JobStopped`` when the job is cancelled or its lease has passed to another worker.
     """
 
-    job: Job
-    folder: Path
-    attempt_folder: Path
+    @property
+    def job(self) -> Job:
+        """The record as it was when this attempt began."""
+
+    @property
+    def folder(self) -> Path:
+        """The job's own folder."""
+
+    @property
+    def attempt_folder(self) -> Path:
+        """This attempt's own folder."""
 
     def tick(
         self,

@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.routing import compile_path
 
 from adapters.datasets import FileStore
-from adapters.queue import JobQueue
+from adapters.queue import Janitor, JobQueue
 from api.errors import ErrorBoundary, on_http_exception, on_validation_error
 from api.limits import BodyLimit, Gate
 from api.metrics import Metrics
@@ -82,8 +82,13 @@ def create_app(  # the parts of a service are many, and each is named
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
+    janitor = Janitor(services.jobs) if services.jobs is not None else None
+    if janitor is not None:
+        janitor.start()  # here too: jobs of a lost worker go back to the queue though every other worker is busy
     yield
     services.readiness.drain()
+    if janitor is not None:
+        janitor.stop()
     services.loader.close()
     if services.jobs is not None:
         services.jobs.close()

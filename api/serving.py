@@ -7,7 +7,6 @@ import errno
 import importlib.util
 import logging as stdlib_logging
 import math
-import os
 import signal
 import socket
 import sys
@@ -19,14 +18,13 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from adapters.queue import EmbeddedRedis
-from api import logging
+from adapters.queue import EmbeddedRedis, WorkerSupervisor
 from api.app import build
 from api.http_protocol import BoundedProtocol
 from api.limits import is_loopback
 from api.service_note import noted
 from api.services import Services
-from api.worker_process import WorkerProcess
+from zoo import logs
 from zoo.errors import ZooError
 from zoo.settings import Settings
 
@@ -43,7 +41,7 @@ def serve(settings: Settings) -> int:
     except OSError as error:
         fault = "is in use: choose another" if error.errno == errno.EADDRINUSE else "cannot be opened: check it"
         return _refuse(f"port {settings.port} of host {settings.host} {fault} (ZOO_PORT, ZOO_HOST).")
-    logging.configure(settings)
+    logs.configure(settings)
     with listener, ExitStack() as parts:
         running = settings
         if not settings.redis_url:
@@ -95,24 +93,18 @@ def embedded_queue(settings: Settings) -> Iterator[Settings]:
         log.warning("no job queue: %s", error.message)
         yield settings
         return
-    worker: WorkerProcess | None = None
+    worker: WorkerSupervisor | None = None
     try:
         if importlib.util.find_spec("torch") is None:
             log.warning("jobs wait until a worker comes: pip install 'adaptzoo[train]'")
         else:
-            worker = WorkerProcess(worker_environment(settings, url))
+            worker = WorkerSupervisor(url, settings)
             worker.start()
         yield settings.model_copy(update={"redis_url": url})
     finally:
         if worker is not None:
             worker.stop()
         redis.stop()
-
-
-def worker_environment(settings: Settings, redis_url: str) -> dict[str, str]:
-    """The settings of this process, flags included, as a child reads them; not the key, which it never needs."""
-    own = settings.model_copy(update={"redis_url": redis_url, "home": settings.home.resolve(), "api_key": ""})
-    return {**os.environ, **{f"ZOO_{name.upper()}": str(value) for name, value in own}}
 
 
 def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:

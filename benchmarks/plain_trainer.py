@@ -1,7 +1,7 @@
 """What a careful beginner writes: peft and the Hugging Face Trainer, every default left alone.
 
-The yardstick for adaptation on text: `python -m benchmarks.plain_trainer CHECKPOINT TRAIN.csv TEST.csv` prints one line of
-JSON with the accuracy on the test rows; the caller measures the wall time of the whole process.
+The yardstick for adaptation on text: `python -m benchmarks.plain_trainer CHECKPOINT TRAIN.csv TEST.csv` prints one
+line of JSON with the accuracy on the test rows; the caller measures the wall time of the whole process.
 """
 
 from __future__ import annotations

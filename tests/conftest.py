@@ -21,7 +21,7 @@ class TinyZoo:
 
     @property
     def settings(self) -> Settings:
-        return Settings(_env_file=None, home=self.home, worker_threads=1, threads=1)  # type: ignore[call-arg]
+        return Settings(_env_file=None, home=self.home, worker_threads=1, threads=1)
 
     @property
     def store(self) -> Store:

@@ -75,7 +75,7 @@ def write_checkpoint(
     pooling: str | None = "mean",
     **config: Any,
 ) -> Path:
-    """A random ``bert`` or ``distilbert``: with ``labels`` a classifier, else an encoder, pooled as a sentence encoder."""
+    """A random ``bert`` or ``distilbert``: with ``labels`` a classifier, else a pooled sentence encoder."""
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = write_tokenizer(folder)
     if labels:

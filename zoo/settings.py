@@ -18,11 +18,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ZOO_", env_file=".env", extra="ignore", frozen=True)
 
-    home: Path = Field(Path.home() / ".adaptzoo", description="Folder of all state: models, files, jobs, embedded Redis.")
-    host: str = Field("127.0.0.1", description="Address that `zoo serve` listens on; another than loopback needs a key.")
+    home: Path = Field(Path.home() / ".adaptzoo", description="Folder of all state: models, files, jobs, own Redis.")
+    host: str = Field("127.0.0.1", description="Address to listen on; another than loopback needs a key.")
     port: int = Field(8000, ge=0, le=65535, description="Port that `zoo serve` listens on; 0 picks a free one.")
     url: str = Field("", description="Address of a running service, for the command line; default from host and port.")
-    api_key: str = Field("", description="Bearer key that every request but the probes has to carry; empty: none asked.")
+    api_key: str = Field("", description="Bearer key that every request but the probes has to carry; empty: none.")
     allow_anonymous: bool = Field(False, description="Allow a non-loopback address without a key (behind a gateway).")
     redis_url: str = Field("", description="Redis for jobs; empty: `zoo serve` starts its own Redis and one worker.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
@@ -42,5 +42,5 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(20.0, ge=0, description="Longest wait for running requests after SIGTERM.")
     job_timeout_seconds: int = Field(6 * 3600, ge=10, description="Longest run of one job attempt.")
     job_attempts: int = Field(3, ge=1, le=10, description="Attempts of a job, counted when a worker claims it.")
-    lease_seconds: float = Field(15.0, ge=2, description="A job whose worker is silent for so long goes to another one.")
+    lease_seconds: float = Field(15.0, ge=2, description="A job whose worker is silent for so long goes to another.")
     worker_threads: int = Field(0, ge=0, description="Threads of one training job; 0: all that the machine grants.")

@@ -15,6 +15,7 @@ from adapters.queue.assignment import RUNNERS
 from adapters.queue.attempt import Timing
 from adapters.queue.launch import start_call
 from adapters.queue.worker import run_worker
+from zoo import logs
 from zoo.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ class WorkerSupervisor:
     ) -> None:
         self._order: dict[str, Any] = {
             "url": url,
-            "settings": settings.model_dump(mode="json"),
+            # the key opens the service to callers; a worker has no use for it
+            "settings": settings.model_copy(update={"api_key": ""}).model_dump(mode="json"),
             "runners": {kind.value: name for kind, name in runners.items()},
             "timing": asdict(timing or Timing()),
         }
@@ -77,9 +79,10 @@ class WorkerSupervisor:
 
 def work(order: Mapping[str, Any]) -> int:
     """Entry point of the worker process."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = Settings(**order["settings"])
+    logs.configure(settings)
     runners = {JobKind(kind): name for kind, name in order["runners"].items()}
-    return run_worker(order["url"], Settings(**order["settings"]), runners=runners, timing=Timing(**order["timing"]))
+    return run_worker(order["url"], settings, runners=runners, timing=Timing(**order["timing"]))
 
 
 def _drain(process: subprocess.Popen[bytes]) -> None:

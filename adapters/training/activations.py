@@ -1,7 +1,7 @@
 """The lower layers run once: what enters the first adapted layer is kept, and training starts there.
 
 LoRA on the top k of L layers leaves the layers below as they are, so their output for a text never changes. An epoch
-then costs 2k layer passes instead of 2L. The cache holds float32, so a trained step sees the very numbers of a whole pass.
+then costs 2k layer passes instead of 2L. The cache holds float32: a step sees the very numbers of a whole pass.
 """
 
 from __future__ import annotations

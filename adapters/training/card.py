@@ -34,7 +34,7 @@ def write_card(entry: ModelEntry, report: dict[str, Any]) -> str:
         "|---|---|---|---|---|",
     ]
     for label, figures in list(heldout["per_class"].items())[:MOST_CLASSES]:
-        name = label.replace("|", "\\|").replace("\n", " ")[:60]
+        name = " ".join(label[:60].split()).replace("\\", "\\\\").replace("|", "\\|")
         shares = " | ".join(f"{figures[key]:.3f}" for key in ("precision", "recall", "f1"))
         lines.append(f"| {name} | {shares} | {figures['support']} |")
     parity = entry.parity

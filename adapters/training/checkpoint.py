@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
 
+from zoo.catalogue.entry import is_relative_file
 from zoo.errors import InvalidInput, Unsupported
 
 # RoBERTa's positions start behind the padding id, so two of them are never used.
@@ -57,34 +58,61 @@ def infer_task(checkpoint: Path) -> str:
 def max_tokens(checkpoint: Path) -> int:
     """The most tokens, special ones included, that model, tokenizer and sentence settings all allow."""
     config = read_json(checkpoint / "config.json")
-    positions = int(config.get("max_position_embeddings", 512))
+    positions = _length(config, "max_position_embeddings", default=512)
     if config.get("model_type") in _OFFSET_POSITIONS:
         positions -= 2
-    limits = [
-        positions,
-        int(min(read_json(checkpoint / "tokenizer_config.json").get("model_max_length", UNBOUNDED), UNBOUNDED)),
-        int(read_json(checkpoint / "sentence_bert_config.json").get("max_seq_length") or UNBOUNDED),
-    ]
-    return min(limits)
+    tokenizer = read_json(checkpoint / "tokenizer_config.json")
+    sentence = read_json(checkpoint / "sentence_bert_config.json")
+    return min(positions, _length(tokenizer, "model_max_length"), _length(sentence, "max_seq_length"))
+
+
+def _length(settings: dict[str, Any], key: str, *, default: int = UNBOUNDED) -> int:
+    value = settings.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, int | float) or not value >= 8:
+        raise InvalidInput(f"{key} of the checkpoint is no number of tokens from 8 up.", code="invalid_checkpoint")
+    return int(min(value, UNBOUNDED))
 
 
 def pooling(checkpoint: Path) -> tuple[str, bool]:
     """How the checkpoint's own modules make one vector of many: (``mean``, ``cls`` or ``max``; length one?).
 
-    A checkpoint without modules is pooled by the mean and left at its length.
+    A checkpoint without modules is pooled by the mean and left at its length. Raises ``Unsupported`` for modules and
+    poolings that would be left out in silence, ``InvalidInput`` for a file that cannot be read.
     """
+    kinds = _modules(checkpoint)
+    unknown = [kind for kind in kinds if kind not in _MODULES]
+    if unknown:
+        message = f"The checkpoint has a module that this release does not have: {unknown[0][:64]}."
+        raise Unsupported(message, code="unsupported_pooling")
+    settings = read_json(checkpoint / kinds.get("Pooling", "1_Pooling") / "config.json")
+    chosen = [key.removeprefix(_FLAG) for key, value in settings.items() if key.startswith(_FLAG) and value]
+    if settings.get("pooling_mode"):  # one name in place of a flag for each mode
+        chosen = [str(settings["pooling_mode"])]
+    modes = [_POOLING.get(name) for name in chosen or ["mean"]]
+    if len(modes) > 1 or modes[0] is None:
+        raise Unsupported("The checkpoint pools in a way that this release does not have.", code="unsupported_pooling")
+    return modes[0], "Normalize" in kinds
+
+
+def _modules(checkpoint: Path) -> dict[str, str]:
+    """Kinds of the modules that a sentence encoder is made of, and the folder of each."""
     path = checkpoint / "modules.json"
     if not path.is_file():
-        return "mean", False
-    modules = [str(module.get("type", "")) for module in json.loads(path.read_text(encoding="utf-8"))]
-    settings = read_json(checkpoint / "1_Pooling" / "config.json")
-    chosen = [mode for mode, key in _POOLING.items() if settings.get(key)]
-    if len(chosen) > 1 or settings.get("pooling_mode_mean_sqrt_len_tokens"):
-        raise Unsupported("The checkpoint pools in a way that this release does not have.", code="unsupported_pooling")
-    return (chosen or ["mean"])[0], any(name.endswith("Normalize") for name in modules)
+        return {}
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+        found = {str(module["type"]).rpartition(".")[2]: str(module.get("path", "")) for module in loaded}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        message = "modules.json of the checkpoint is no list of modules."
+        raise InvalidInput(message, code="invalid_checkpoint") from None
+    return {kind: folder if is_relative_file(folder) else f"1_{kind}" for kind, folder in found.items()}
 
 
-_POOLING = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token", "max": "pooling_mode_max_tokens"}
+_MODULES = ("Transformer", "Pooling", "Normalize")
+_FLAG = "pooling_mode_"
+_POOLING = {"mean": "mean", "cls": "cls", "max": "max", "mean_tokens": "mean", "cls_token": "cls", "max_tokens": "max"}
 
 
 def ensure_tokenizer(checkpoint: Path) -> None:

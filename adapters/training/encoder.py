@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
@@ -17,7 +18,7 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def load_weights(kind: Any, checkpoint: Path, **options: Any) -> nn.Module:
-    """A transformers model from safetensors alone; raises ``InvalidInput`` for pickles and for missing weights."""
+    """A transformers model from safetensors alone; raises ``InvalidInput`` for pickles, damage, gaps and other sizes."""
     transformers_logging.disable_progress_bar()  # jobs report their progress by other means
     try:
         model, report = kind.from_pretrained(
@@ -29,7 +30,7 @@ def load_weights(kind: Any, checkpoint: Path, **options: Any) -> nn.Module:
             attn_implementation="sdpa",
             **options,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         message = "The weights cannot be loaded: the checkpoint needs a whole model.safetensors for its config.json."
         raise InvalidInput(message, code="invalid_checkpoint") from error
     # The pooler of BERT-like encoders is used by no task here, and many sentence encoders ship without it.

@@ -39,7 +39,9 @@ def worker(session: Session) -> None:
             param="redis_url",
         )
     from adapters.queue import run_worker
+    from zoo import logs
 
+    logs.configure(settings)
     _end(run_worker(settings.redis_url, settings))
 
 

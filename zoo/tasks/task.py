@@ -103,5 +103,6 @@ def task_module(name: str) -> Any:
 def is_task(name: str) -> bool:
     """Whether this release serves the task; looks for its file, imports nothing."""
     stem = name.replace("-", "_")
-    reserved = {"task", "ops", "processors", "__init__"}
-    return stem.isidentifier() and stem not in reserved and (Path(__file__).parent / f"{stem}.py").is_file()
+    reserved = {"task", "ops", "processors"}
+    named = len(name) <= 64 and "_" not in name and stem.isidentifier() and stem not in reserved
+    return named and (Path(__file__).parent / f"{stem}.py").is_file()

@@ -18,7 +18,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobPreempted, JobSpec
-from adapters.training import adapt
+from adapters.training import adapt, lora
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo
 from tests.tiny import LABELS, rows, write_csv
@@ -116,7 +116,7 @@ def test_peft_loads_the_adapter_as_it_is(adapted: tuple[TinyZoo, dict[str, Any]]
     expected = head["weight"] @ vector + head["bias"]
     predictor = Predictor(zoo.store.entry("tickets", 1), folder, threads=1)
     (served,) = predictor.rows(["my parcel was late again"])
-    np.testing.assert_allclose(served, expected.numpy(), atol=1e-4)
+    np.testing.assert_allclose(np.asarray(served, dtype=float), expected.numpy(), atol=1e-4)
 
 
 def test_the_adapter_is_read_without_peft(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
@@ -130,7 +130,7 @@ def test_the_adapter_is_read_without_peft(adapted: tuple[TinyZoo, dict[str, Any]
     vector = pooled_by_torch(body.eval(), zoo.checkpoints / "mini", "card charged twice").numpy()
     expected = adapter.head["weight"] @ vector + adapter.head["bias"]
     (served,) = Predictor(zoo.store.entry("tickets", 1), folder, threads=1).rows(["card charged twice"])
-    np.testing.assert_allclose(served, expected, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(served, dtype=float), expected, atol=1e-4)
 
 
 def test_the_adapter_names_no_folder_of_the_machine(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
@@ -161,7 +161,7 @@ def test_a_second_attempt_of_a_published_job_publishes_nothing(own_zoo: TinyZoo)
 
 
 def test_a_failed_gate_publishes_nothing(own_zoo: TinyZoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = adapt.lora.merged
+    whole = lora.merged
     scaled = []
 
     def doubled(wrapped: Any) -> Any:
@@ -171,7 +171,7 @@ def test_a_failed_gate_publishes_nothing(own_zoo: TinyZoo, monkeypatch: pytest.M
                 scaled.append(layer)
         return whole(wrapped)
 
-    monkeypatch.setattr(adapt.lora, "merged", doubled)
+    monkeypatch.setattr(lora, "merged", doubled)
     with pytest.raises(ParityFailed, match="largest difference"):
         adapt.run(asked(own_zoo, training_file=upload(own_zoo, rows(300))), own_zoo.settings)
     assert scaled

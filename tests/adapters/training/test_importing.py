@@ -22,7 +22,7 @@ from zoo.settings import Settings
 
 
 def settings_in(home: Path) -> Settings:
-    return Settings(_env_file=None, home=home, worker_threads=1)  # type: ignore[call-arg]
+    return Settings(_env_file=None, home=home, worker_threads=1)
 
 
 def asked(home: Path, folder: Path, *, task: str | None = None) -> QuietContext:
@@ -72,7 +72,7 @@ def test_other_poolings_are_served_as_the_checkpoint_says(tmp_path: Path, poolin
         hidden = AutoModel.from_pretrained(folder)(**encoded).last_hidden_state[0]
     expected = hidden[0] if pooling == "cls" else hidden.max(dim=0).values
     (served,) = predictor_of(tmp_path).rows(["my parcel was late"])
-    np.testing.assert_allclose(served, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(np.asarray(served, dtype=float), expected.numpy(), atol=1e-5)
 
 
 def test_a_checkpoint_that_brings_its_own_code_is_refused(tmp_path: Path) -> None:

@@ -62,12 +62,15 @@ class TextProcessor:
         """
         if not isinstance(text, str):
             raise InvalidInput("inputs has to be a string or a list of strings.", param="inputs")
-        if not text.strip():
-            raise InvalidInput("The text is empty: send at least one character.", code="invalid_text", param="inputs")
         limit = CHARACTERS_PER_TOKEN * self.max_tokens
         if len(text) > limit:
             message = f"The text has {len(text)} characters; this model takes at most {limit}. Split it into parts."
             raise TooLarge(message, code="input_too_long", param="inputs")
+        if not text.strip():
+            raise InvalidInput("The text is empty: send at least one character.", code="invalid_text", param="inputs")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            message = "The text holds one half of a surrogate pair, which is no character: send valid Unicode."
+            raise InvalidInput(message, code="invalid_text", param="inputs")
         tokenizer = self._cutting_left if side == "left" else self._tokenizer
         encoding = tokenizer.encode(text)
         truncated = bool(encoding.overflowing)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.logging import JsonFormatter, TextFormatter
 from tests.api.live import Live
 from tests.api.test_predict import wait_until
+from zoo.logs import JsonFormatter, TextFormatter
 
 
 @pytest.fixture

@@ -1,0 +1,84 @@
+"""How many threads a process may use, from cgroup files that the tests write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zoo.engine import threads
+from zoo.engine.threads import cpu_quota, granted_threads
+
+
+def version_2(root: Path, content: str) -> Path:
+    (root / "cpu.max").write_text(content)
+    return root
+
+
+def version_1(root: Path, quota: str, period: str) -> Path:
+    (root / "cpu").mkdir()
+    (root / "cpu" / "cpu.cfs_quota_us").write_text(quota)
+    (root / "cpu" / "cpu.cfs_period_us").write_text(period)
+    return root
+
+
+@pytest.fixture
+def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: set(range(8)))
+
+
+@pytest.mark.parametrize(
+    ("content", "quota"),
+    [
+        ("max 100000\n", None),
+        ("200000 100000\n", 2.0),
+        ("150000 100000\n", 1.5),
+        ("50000 100000\n", 0.5),
+        ("30000 10000\n", 3.0),
+    ],
+)
+def test_the_quota_of_version_2_is_read(tmp_path: Path, content: str, quota: float | None) -> None:
+    assert cpu_quota(version_2(tmp_path, content)) == quota
+
+
+@pytest.mark.parametrize(
+    ("quota", "period", "cpus"),
+    [("-1\n", "100000\n", None), ("400000\n", "100000\n", 4.0), ("25000\n", "100000\n", 0.25)],
+)
+def test_the_quota_of_version_1_is_read(tmp_path: Path, quota: str, period: str, cpus: float | None) -> None:
+    assert cpu_quota(version_1(tmp_path, quota, period)) == cpus
+
+
+def test_a_machine_without_cgroups_has_no_quota(tmp_path: Path) -> None:
+    assert cpu_quota(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "granted"),
+    [
+        ("max 100000\n", 8),
+        ("100000 100000\n", 1),
+        ("50000 100000\n", 1),
+        ("250000 100000\n", 2),
+        ("1600000 100000\n", 8),
+    ],
+)
+@pytest.mark.usefixtures("eight_cores")
+def test_the_smaller_of_affinity_and_quota_is_granted_but_at_least_one(
+    tmp_path: Path, content: str, granted: int
+) -> None:
+    assert granted_threads(root=version_2(tmp_path, content)) == granted
+
+
+@pytest.mark.usefixtures("eight_cores")
+def test_a_fraction_of_version_1_is_rounded_down(tmp_path: Path) -> None:
+    assert granted_threads(root=version_1(tmp_path, "390000\n", "100000\n")) == 3
+
+
+@pytest.mark.usefixtures("eight_cores")
+def test_without_a_quota_the_affinity_rules(tmp_path: Path) -> None:
+    assert granted_threads(root=tmp_path) == 8
+
+
+def test_a_number_that_was_asked_for_is_kept(tmp_path: Path) -> None:
+    assert granted_threads(5, root=version_2(tmp_path, "100000 100000\n")) == 5
