@@ -100,7 +100,7 @@ def test_the_official_client_adapts_a_model_and_two_clients_use_it(
     events = [event.message for event in official.fine_tuning.jobs.list_events(job.id)]
     assert any("Published tickets@1" in message for message in events)
     checkpoints = list(official.fine_tuning.jobs.checkpoints.list(job.id))
-    assert [point.step_number for point in checkpoints] == [120, 100, 80, 60, 40, 20]
+    assert [point.step_number for point in checkpoints] == [114, 95, 76, 57, 38, 19]
     assert official.models.retrieve("tickets").id == "tickets"
 
     client = InferenceClient(model=f"{service.url}/models/tickets")

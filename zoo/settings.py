@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     max_items: int = Field(2048, ge=1, description="Most items of one predict or embeddings request.")
     max_queued_jobs: int = Field(100, ge=1, description="Jobs that may wait in the queue; one more is refused.")
     max_jobs_per_caller: int = Field(20, ge=1, description="Jobs that one caller may have waiting or running.")
+    max_loaded_models: int = Field(16, ge=1, description="Models kept in memory; the least used leaves first.")
     max_waiting_requests: int = Field(64, ge=1, description="Predict requests that may wait for a core.")
 
     threads: int = Field(0, ge=0, description="Threads for inference; 0: from affinity and the cgroup's CPU quota.")

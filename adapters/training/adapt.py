@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adapters.datasets import Example, FileStore, Report, split
+from adapters.datasets import Example, FileStore
 from adapters.jobs import JobContext
 from adapters.training import lora
 from adapters.training.activations import Activations
 from adapters.training.card import write_card
+from adapters.training.division import Parts, divide
 from adapters.training.export import export
 from adapters.training.features import fit_probe, forward
 from adapters.training.gate import Expected, prove
@@ -31,28 +32,11 @@ from zoo.catalogue.registry import LIVE, Registry, load_catalogue
 from zoo.catalogue.store import Store
 from zoo.engine.predictor import MODEL_FILE
 from zoo.engine.threads import granted_threads
-from zoo.errors import InvalidInput, Unsupported
+from zoo.errors import Unsupported
 from zoo.settings import Settings
 
 DEFAULT_TASK = "text-classification"
-SHARES = (0.1, 0.1)  # of each class: to choose the best state, and held out
 ADAPTER = "adapter"
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The user's rows by what they are for, and the report of the file they came from."""
-
-    train: Sequence[Example]
-    validation: Sequence[Example]
-    heldout: Sequence[Example]
-    report: Report
-    sha256: str
-
-    @property
-    def all(self) -> Sequence[Example]:
-        """Every usable row."""
-        return (*self.train, *self.validation, *self.heldout)
 
 
 @dataclass(frozen=True)
@@ -82,7 +66,12 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     task = spec.task or DEFAULT_TASK
     job = Run(context, store, FileStore(settings.home, settings), base, task, threads, Stopwatch())
 
-    parts = _read(job)
+    job.watch.start("split")
+    context.tick("read", 0, 1)
+    parts = divide(spec, job.files, task)
+    context.event(
+        f"Rows: {len(parts.train)} to train on, {len(parts.validation)} to choose by, {len(parts.heldout)} held out"
+    )
     adaptation, plan = _prepare(job, parts)
     encoded, probe = _probe(job, adaptation, plan, parts)
     wrapped, trainer = _train(job, adaptation, plan, parts, encoded)
@@ -102,7 +91,7 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
                 "metrics": {**draft.metrics, "seconds": job.watch.stop()},
             }
         )
-        (staged / "README.md").write_text(write_card(draft, _counts(parts)), encoding="utf-8")
+        (staged / "README.md").write_text(write_card(draft, parts.counts()), encoding="utf-8")
         entry = store.publish(staged, draft, confirm=context.confirm)
     store.set_alias(entry.name, LIVE, entry.version)
     context.event(f"Published {entry.reference}: accuracy {metrics['accuracy']:.4f} on {metrics['rows']} held-out rows")
@@ -113,44 +102,6 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         "metrics": {"heldout": {k: metrics[k] for k in ("rows", "accuracy", "macro_f1")}, "probe": probe},
         "hyperparameters": plan.as_dict(),
     }
-
-
-def _read(job: Run) -> Parts:
-    """The file's usable rows, divided; a validation file takes the place of the held-out rows."""
-    job.watch.start("split")
-    job.context.tick("read", 0, 1)
-    spec = job.context.job.spec
-    if spec.training_file is None:
-        raise InvalidInput("The job names no training file.", param="training_file")
-    examples, report = _examples(job, spec.training_file)
-    separate = _examples(job, spec.validation_file)[0] if spec.validation_file else None
-    texts = [example.values["text"] if "text" in example.values else str(example.row) for example in examples]
-    shares = (SHARES[0], 0.0) if separate else SHARES
-    divided = split([example.values["label"] for example in examples], texts, seed=spec.seed, shares=shares)
-    known = {example.values["label"] for example in examples}
-    heldout = [examples[at] for at in divided.heldout]
-    if separate is not None:
-        heldout = [example for example in separate if example.values["label"] in known]
-    if not heldout or not divided.validation:
-        message = "There are too few rows to hold any out: send at least three different texts of a label."
-        raise InvalidInput(message, code="invalid_dataset", param="training_file")
-    job.context.event(
-        f"{len(divided.train)} rows to train on, {len(divided.validation)} to choose by, {len(heldout)} held out"
-    )
-    return Parts(
-        train=[examples[at] for at in divided.train],
-        validation=[examples[at] for at in divided.validation],
-        heldout=heldout,
-        report=report,
-        sha256=job.files.get(spec.training_file).sha256,
-    )
-
-
-def _examples(job: Run, file_id: str) -> tuple[list[Example], Report]:
-    spec = job.context.job.spec
-    report = job.files.revalidate(file_id, task=job.task, columns=spec.columns or None)
-    report.raise_if_fatal()
-    return list(job.files.examples(file_id, report)), report
 
 
 def _prepare(job: Run, parts: Parts) -> tuple[Adaptation, Plan]:
@@ -275,19 +226,9 @@ def _draft(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> ModelE
             "training_sha256": parts.sha256,
             "seed": spec.seed,
             "hyperparameters": plan.as_dict(),
-            "rows": _counts(parts),
+            "rows": parts.counts(),
         },
     )
-
-
-def _counts(parts: Parts) -> dict[str, int]:
-    return {
-        "rows": parts.report.rows,
-        "usable": parts.report.usable_rows,
-        "train": len(parts.train),
-        "validation": len(parts.validation),
-        "heldout": len(parts.heldout),
-    }
 
 
 def _result_file(job: Run, trainer: Trainer) -> str:

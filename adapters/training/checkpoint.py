@@ -121,6 +121,9 @@ def ensure_tokenizer(checkpoint: Path) -> None:
         return
     try:
         tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
+        # Without any vocabulary file transformers 5.23 makes a tokenizer that knows special tokens alone.
+        if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+            raise ValueError("no vocabulary")
         tokenizer.backend_tokenizer.save(str(checkpoint / "tokenizer.json"))
     except (OSError, ValueError, AttributeError, ImportError):
         message = "The checkpoint has no tokenizer.json and none can be made of its vocabulary files."

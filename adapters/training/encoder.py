@@ -18,7 +18,7 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def load_weights(kind: Any, checkpoint: Path, **options: Any) -> nn.Module:
-    """A transformers model from safetensors alone; raises ``InvalidInput`` for pickles, damage, gaps and other sizes."""
+    """A transformers model from safetensors alone; raises ``InvalidInput`` for pickles and what does not fit."""
     transformers_logging.disable_progress_bar()  # jobs report their progress by other means
     try:
         model, report = kind.from_pretrained(

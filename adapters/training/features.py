@@ -39,7 +39,10 @@ def forward(items: Sequence[Item], outputs: Callable[[Sequence[int]], Tensor]) -
 
 
 class Probe:
-    """Multinomial logistic regression on frozen features, fitted by L-BFGS to the same optimum as scikit-learn's."""
+    """Multinomial logistic regression on frozen features, fitted by L-BFGS to scikit-learn's optimum.
+
+    ``strength`` is scikit-learn's C; for two classes half of it, as here each class has weights of its own.
+    """
 
     def __init__(
         self, features: Tensor, targets: Tensor, classes: int, *, strength: float, start: nn.Linear | None = None

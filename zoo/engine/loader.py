@@ -17,7 +17,7 @@ from zoo.engine.predictor import Prediction, Predictor
 from zoo.engine.threads import granted_threads
 from zoo.errors import InvalidInput, Unavailable
 from zoo.settings import Settings
-from zoo.tasks.task import is_task
+from zoo.tasks.task import is_task, task_module
 
 # Two requests at once on one session keep the cores busy while one of them tokenises or pads.
 WORKERS = 2
@@ -39,6 +39,7 @@ class _Slot:
     lock: threading.Lock
     predictor: Predictor | None = None
     loaded_at: float = 0.0
+    used_at: float = 0.0
 
 
 class Loader:
@@ -75,8 +76,13 @@ class Loader:
         return self._loaded(self._registry.resolve(reference))
 
     def check(self, reference: str) -> None:
-        """Raise unless the model can be loaded; loads it, so that the first request finds it warm."""
-        self.load(reference)
+        """Raise unless the model can be loaded: reads and compares all its files, but takes no memory for it."""
+        entry = self._registry.resolve(reference)
+        with self._lock:
+            slot = self._slots.get(entry.reference)
+        if slot is None or slot.predictor is None:
+            task_module(entry.task)
+            self._store.verify(entry)
 
     def serves(self, entry: ModelEntry) -> bool:
         """Whether this release has the version's task."""
@@ -109,6 +115,7 @@ class Loader:
     def _loaded(self, entry: ModelEntry) -> Predictor:
         with self._lock:
             slot = self._slots.setdefault(entry.reference, _Slot(threading.Lock()))
+            slot.used_at = time.monotonic()
         with slot.lock:
             if slot.predictor is None or slot.predictor.entry != entry:
                 self._store.verify(entry)
@@ -120,7 +127,16 @@ class Loader:
                 )
                 predictor.warm()
                 slot.predictor, slot.loaded_at = predictor, time.time()
+                self._forget_least_used()
             return slot.predictor
+
+    def _forget_least_used(self) -> None:
+        """Keep memory bounded; who is forgotten comes back on its next request."""
+        with self._lock:
+            loaded = [key for key, slot in self._slots.items() if slot.predictor is not None]
+            loaded.sort(key=lambda key: self._slots[key].used_at)
+            for reference in loaded[: -self._settings.max_loaded_models]:
+                del self._slots[reference]
 
     async def _admit(self, work: Callable[[], Prediction]) -> Prediction:
         if self._waiting >= self._settings.max_waiting_requests + WORKERS:

@@ -86,8 +86,8 @@ class Predictor:
 
     def embed(self, texts: list[str]) -> Prediction:
         """Vectors for ``/v1/embeddings``: ``body`` is a list of float32 arrays. All or nothing; names the bad item."""
-        if self.entry.task != "feature-extraction":
-            message = f"{self.entry.name} answers {self.entry.task}; ask a feature-extraction model for embeddings."
+        if not self._task.embeds:
+            message = f"{self.entry.name} answers {self.entry.task}; ask a model that gives vectors, such as minilm."
             raise InvalidInput(message, code="wrong_task", param="model")
         self._check_count(texts, "input")
         options = self._task.parameters({})

@@ -40,6 +40,7 @@ class FeatureExtraction(Task):
 
     name = "feature-extraction"
     modality = "text"
+    embeds = True
     Parameters = FeatureExtractionParameters
 
     def __init__(self, entry: ModelEntry, folder: Path) -> None:

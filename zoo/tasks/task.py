@@ -44,6 +44,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     modality: ClassVar[str]
+    embeds: ClassVar[bool] = False  # whether an item is answered with one vector
     Parameters: ClassVar[type[Parameters]]
 
     @abstractmethod

@@ -78,9 +78,9 @@ def test_the_manifest_tells_the_whole_story(adapted: tuple[TinyZoo, dict[str, An
     entry = zoo.store.entry("tickets", 1)
     assert (entry.base, entry.labels, entry.precision) == ("mini@1", LABELS, "fp32")
     assert entry.lineage["seed"] == 3
-    assert entry.lineage["rows"] == {"rows": 300, "usable": 300, "train": 240, "validation": 30, "heldout": 30}
+    assert entry.lineage["rows"] == {"rows": 300, "usable": 300, "train": 225, "validation": 30, "heldout": 45}
     assert set(entry.metrics["heldout"]["per_class"]) == set(LABELS)
-    assert np.array(entry.metrics["heldout"]["confusion"]).sum() == 30
+    assert np.array(entry.metrics["heldout"]["confusion"]).sum() == 45
     assert set(entry.metrics["probe"]) == {"accuracy", "macro_f1"}
     assert entry.parity["max_abs_difference"] <= 1e-4 and entry.parity["argmax_agreement"] == 1.0
 
@@ -89,14 +89,14 @@ def test_the_card_stands_beside_the_model(adapted: tuple[TinyZoo, dict[str, Any]
     zoo, _ = adapted
     card = (zoo.store.folder("tickets", 1) / "README.md").read_text()
     assert card.startswith("# tickets\n")
-    assert "240 to train on" in card and "| billing |" in card
+    assert "225 to train on" in card and "| billing |" in card
 
 
 def test_the_steps_can_be_read_as_a_result_file(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
     zoo, result = adapted
     path = FileStore(zoo.home, zoo.settings).content_path(result["result_files"][0])
     steps = [int(line["step"]) for line in csv.DictReader(path.read_text().splitlines())]
-    assert steps == [0, 30, 60, 90, 120, 150, 180]
+    assert steps == [0, 29, 58, 87, 116, 145, 174]
 
 
 def pooled_by_torch(body: torch.nn.Module, checkpoint: Path, text: str) -> torch.Tensor:

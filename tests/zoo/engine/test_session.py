@@ -72,11 +72,6 @@ def test_an_override_leaves_the_file_and_other_sessions_alone(graph: Path) -> No
     assert plain.run({"x": X}, ["shifted"])[0].tolist() == [[3.0, 7.0]]
 
 
-def test_an_override_of_another_size_is_refused(graph: Path) -> None:
-    with pytest.raises(ArtifactCorrupt):
-        Session(graph, threads=1, overrides={"weight": np.ones(3, dtype=np.float32)})
-
-
 def test_many_threads_get_the_answers_to_their_own_rows(graph: Path) -> None:
     session = Session(graph, threads=1)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from zoo.engine import threads
 from zoo.engine.threads import cpu_quota, granted_threads
 
 
@@ -24,7 +24,7 @@ def version_1(root: Path, quota: str, period: str) -> Path:
 
 @pytest.fixture
 def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
 
 
 @pytest.mark.parametrize(

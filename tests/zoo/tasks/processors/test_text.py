@@ -136,7 +136,7 @@ def test_a_batch_is_padded_on_the_right_with_the_models_padding(processor: TextP
 
 def test_threads_that_cut_on_both_sides_do_not_disturb_each_other(folder: Path) -> None:
     fresh = TextProcessor(folder / "tokenizer.json", max_tokens=8)
-    text = "invoice " * 20 + "parcel"
+    text = "invoice " * 14 + "parcel"
     sides = ["left", "right"] * 50
     last = {"left": fresh.encode("parcel").ids[1], "right": fresh.encode("invoice").ids[1]}
     with ThreadPoolExecutor(4) as pool:

@@ -1,0 +1,85 @@
+"""The user's rows by what they are for: to train on, to choose the best state by, and held out to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adapters.datasets import Example, FileStore, Report, split
+from adapters.jobs import JobSpec
+from zoo.errors import InvalidInput
+
+# Rows that are chosen by or measured on cannot be learnt from: no larger part than its purpose needs.
+CHOOSING_ROWS, MEASURING_ROWS = 100, 200
+SHARES = (0.05, 0.1), (0.1, 0.15)  # least and largest share of each class: to choose by, held out
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Usable rows of a data file; no text of one part stands in another. ``sha256`` is the training file's."""
+
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    heldout: Sequence[Example]
+    report: Report
+    sha256: str
+
+    @property
+    def all(self) -> Sequence[Example]:
+        """Every row: training, validation, held out."""
+        return (*self.train, *self.validation, *self.heldout)
+
+    def counts(self) -> dict[str, int]:
+        """Rows in the file, rows used, and rows of each part."""
+        return {
+            "rows": self.report.rows,
+            "usable": self.report.usable_rows,
+            "train": len(self.train),
+            "validation": len(self.validation),
+            "heldout": len(self.heldout),
+        }
+
+
+def divide(spec: JobSpec, files: FileStore, task: str) -> Parts:
+    """The rows of the job's training file; a validation file takes the place of the held-out rows.
+
+    Raises ``InvalidDataset`` for a file that cannot be trained on, ``InvalidInput`` for one with too few rows.
+    """
+    if spec.training_file is None:
+        raise InvalidInput("The job names no training file.", param="training_file")
+    examples, report = _examples(spec, files, spec.training_file, task)
+    separate = _examples(spec, files, spec.validation_file, task)[0] if spec.validation_file else None
+    choose, measure = shares(len(examples))
+    divided = split(
+        [example.values["label"] for example in examples],
+        ["\n".join(value for role, value in example.values.items() if role != "label") for example in examples],
+        seed=spec.seed,
+        shares=(choose, 0.0 if separate else measure),
+    )
+    known = {example.values["label"] for example in examples}
+    heldout = [examples[at] for at in divided.heldout]
+    if separate is not None:
+        heldout = [example for example in separate if example.values["label"] in known]
+    if not heldout or not divided.validation:
+        message = "There are too few rows to hold any out: send at least three different texts of a label."
+        raise InvalidInput(message, code="invalid_dataset", param="training_file")
+    return Parts(
+        train=[examples[at] for at in divided.train],
+        validation=[examples[at] for at in divided.validation],
+        heldout=heldout,
+        report=report,
+        sha256=files.get(spec.training_file).sha256,
+    )
+
+
+def shares(rows: int) -> tuple[float, float]:
+    """Shares of the rows to choose by and of those held out: larger where there are few rows."""
+    wanted = CHOOSING_ROWS / max(1, rows), MEASURING_ROWS / max(1, rows)
+    (least_choose, least_measure), (most_choose, most_measure) = SHARES
+    return min(max(wanted[0], least_choose), most_choose), min(max(wanted[1], least_measure), most_measure)
+
+
+def _examples(spec: JobSpec, files: FileStore, file_id: str, task: str) -> tuple[list[Example], Report]:
+    report = files.revalidate(file_id, task=task, columns=spec.columns or None)
+    report.raise_if_fatal()
+    return list(files.examples(file_id, report)), report

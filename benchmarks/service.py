@@ -1,0 +1,58 @@
+"""A service of the benchmark's own: `zoo serve` on a free port; its home is kept, so that minilm stays imported."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+HOME = Path.home() / ".cache" / "adaptzoo-benchmarks"
+
+
+@contextmanager
+def service(*flags: str) -> Iterator[httpx.Client]:
+    """A client of a running service with minilm ready."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--home", str(HOME), *flags]
+    with (HOME / "log.txt").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    assert process.stdout is not None
+    with process:
+        url = next(line for line in process.stdout if "http://" in line).split()[-1]
+        with httpx.Client(base_url=url, timeout=600, trust_env=False) as client:
+            if client.get("/v1/models/minilm").json()["status"] != "ready":
+                finished(client, client.post("/v1/models", json={"id": "minilm"}).json()["id"])
+            yield client
+        process.terminate()
+        process.wait(30)
+
+
+def finished(client: httpx.Client, job: str) -> dict[str, Any]:
+    """The job once it has ended; raises ``RuntimeError`` if it failed."""
+    while True:
+        found: dict[str, Any] = client.get(f"/v1/jobs/{job}").json()
+        if found["status"] in ("failed", "cancelled"):
+            raise RuntimeError(f"{job}: {found['error']}")
+        if found["status"] == "succeeded":
+            return found
+        time.sleep(0.1)
+
+
+def circumstances() -> str:
+    """Hardware, date and commit of a measurement, in one line."""
+    name = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor(),
+    )
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} cores of {name}, Python {platform.python_version()}, {date.today()}, commit {commit}"

@@ -1,0 +1,94 @@
+"""From a torch module to one file that answers the same on every size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor, nn
+
+from adapters.training.export import export
+from adapters.training.recipe import Batch, Servable
+from zoo.engine.session import Session
+
+LIMIT = 40
+
+
+class Counter(nn.Module):
+    """Embeds ids, sums those that the mask keeps, and answers with two numbers for each row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(50, 8)
+        self.layer = nn.Linear(8, 2)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        kept = self.embedding(input_ids) * attention_mask.unsqueeze(-1)
+        answer: Tensor = self.layer(kept.sum(dim=1))
+        return answer
+
+
+def example(rows: int, length: int) -> Batch:
+    generator = torch.Generator().manual_seed(rows * 100 + length)
+    ids = torch.randint(50, (rows, length), generator=generator)
+    return {"input_ids": ids, "attention_mask": (ids % 3 > 0).long()}
+
+
+@pytest.fixture(scope="module")
+def servable() -> Servable:
+    torch.manual_seed(3)
+    return Servable(
+        module=Counter().eval().requires_grad_(False),
+        inputs=("input_ids", "attention_mask"),
+        output="logits",
+        example=example,
+        axes={0: "batch", 1: "length"},
+        limit=LIMIT,
+        architecture="counter",
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(servable: Servable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("exported") / "model.onnx"
+    export(servable, target)
+    return target
+
+
+@pytest.mark.parametrize(("rows", "length"), [(1, 1), (1, LIMIT), (2, 5), (7, 17), (64, 3)])
+def test_the_graph_answers_as_torch_on_every_size(exported: Path, servable: Servable, rows: int, length: int) -> None:
+    batch = example(rows, length)
+    (served,) = Session(exported, threads=1).run({name: values.numpy() for name, values in batch.items()})
+    expected = servable.module(**batch).numpy()
+    np.testing.assert_allclose(np.asarray(served, dtype=float), expected, atol=1e-5)
+
+
+def test_inputs_and_output_have_the_names_of_the_servable(exported: Path) -> None:
+    session = Session(exported, threads=1)
+    assert (session.inputs, session.outputs) == (("input_ids", "attention_mask"), ("logits",))
+
+
+def test_the_weights_are_inside_the_one_file(exported: Path) -> None:
+    assert [path.name for path in exported.parent.iterdir()] == ["model.onnx"]
+    initializers = onnx.load(exported, load_external_data=False).graph.initializer
+    assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in initializers)
+    assert sum(np.prod(tensor.dims) for tensor in initializers if tensor.dims) >= 50 * 8 + 8 * 2 + 2
+
+
+def test_batch_and_length_are_free_axes(exported: Path) -> None:
+    for value in onnx.load(exported).graph.input:
+        assert [bool(axis.dim_param) for axis in value.type.tensor_type.shape.dim] == [True, True]
+
+
+def test_exporting_prints_nothing_and_leaves_the_module_as_it_was(
+    servable: Servable, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = {name: weight.clone() for name, weight in servable.module.named_parameters()}
+    capfd.readouterr()
+    export(servable, tmp_path / "model.onnx")
+    assert tuple(capfd.readouterr()) == ("", "")
+    assert all(torch.equal(weight, before[name]) for name, weight in servable.module.named_parameters())
+    assert not servable.module.training

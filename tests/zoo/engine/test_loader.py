@@ -1,0 +1,354 @@
+"""Servable models by name: loaded once, bounded, sound while others are damaged or replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import TinyZoo
+from zoo.catalogue.entry import ModelEntry
+from zoo.catalogue.registry import Registry
+from zoo.catalogue.store import Store
+from zoo.engine.loader import Loader
+from zoo.errors import ArtifactCorrupt, InvalidInput, ModelNotFound, Unavailable
+
+
+class GatedStore(Store):
+    """Counts the loads, and holds them back until the gate is opened."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self.gate = threading.Event()
+        self.begun = threading.Semaphore(0)
+        self.loads: list[str] = []
+
+    def verify(self, entry: ModelEntry) -> None:
+        self.loads.append(entry.reference)
+        self.begun.release()
+        assert self.gate.wait(30)
+        super().verify(entry)
+
+
+@contextmanager
+def loader_on(zoo: TinyZoo, *, store: Store | None = None, **settings: Any) -> Iterator[Loader]:
+    store = store or zoo.store
+    loader = Loader(Registry(store, {}), store, zoo.settings.model_copy(update=settings))
+    try:
+        yield loader
+    finally:
+        loader.close()
+
+
+def label_of(loader: Loader, reference: str) -> str:
+    body: Any = asyncio.run(loader.predict(reference, "my parcel was late", {"top_k": 1})).body
+    return str(body[0][0]["label"])
+
+
+def publish_with(zoo: TinyZoo, labels: tuple[str, ...], *, job: str) -> ModelEntry:
+    """Another version of ``mood``, whose labels alone are new."""
+    with zoo.store.staging() as staged:
+        shutil.copytree(zoo.store.folder("mood", 1), staged, dirs_exist_ok=True)
+        (staged / "manifest.json").unlink()
+        draft = zoo.store.entry("mood", 1).model_copy(update={"labels": labels, "lineage": {"job": job}})
+        return zoo.store.publish(staged, draft)
+
+
+def test_a_model_is_loaded_by_its_first_request_and_answers(tiny_zoo: TinyZoo) -> None:
+    with loader_on(tiny_zoo) as loader:
+        assert loader.loaded() == []
+        prediction = asyncio.run(loader.predict("mood", ["parcel", "late"], {}))
+        assert (prediction.entry.reference, prediction.items) == ("mood@1", 2)
+        assert prediction.queue_ms >= 0 and prediction.run_ms > 0
+        (model,) = loader.loaded()
+        assert (model.reference, model.bytes) == ("mood@1", tiny_zoo.store.entry("mood", 1).size)
+
+
+def test_concurrent_first_requests_load_once(tiny_zoo: TinyZoo) -> None:
+    store = GatedStore(tiny_zoo.home)
+    with loader_on(tiny_zoo, store=store) as loader, ThreadPoolExecutor(6) as pool:
+        predictors = [pool.submit(loader.load, "mood") for _ in range(6)]
+        assert store.begun.acquire(timeout=30)
+        store.gate.set()
+        assert len({id(future.result(30)) for future in predictors}) == 1
+    assert store.loads == ["mood@1"]
+
+
+def test_requests_that_come_while_a_model_loads_are_all_answered(tiny_zoo: TinyZoo) -> None:
+    store = GatedStore(tiny_zoo.home)
+
+    async def ask(loader: Loader) -> list[Any]:
+        asked = [asyncio.create_task(loader.predict("mood", "parcel", {})) for _ in range(8)]
+        await asyncio.to_thread(store.begun.acquire, timeout=30)
+        assert loader.waiting() == 8
+        store.gate.set()
+        return [prediction.body for prediction in await asyncio.gather(*asked)]
+
+    with loader_on(tiny_zoo, store=store) as loader:
+        bodies = asyncio.run(ask(loader))
+        assert loader.waiting() == 0
+    assert bodies == [bodies[0]] * 8
+    assert store.loads == ["mood@1"]
+
+
+def test_a_caller_who_leaves_does_not_disturb_those_who_stay(tiny_zoo: TinyZoo) -> None:
+    store = GatedStore(tiny_zoo.home)
+
+    async def ask(loader: Loader) -> int:
+        leaver = asyncio.create_task(loader.predict("mood", "parcel", {}))
+        await asyncio.to_thread(store.begun.acquire, timeout=30)
+        others = [asyncio.create_task(loader.predict("mood", "parcel", {})) for _ in range(4)]
+        await asyncio.sleep(0)
+        leaver.cancel()
+        others[3].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaver
+        store.gate.set()
+        answers = await asyncio.gather(*others[:3])
+        return len(answers)
+
+    with loader_on(tiny_zoo, store=store) as loader:
+        assert asyncio.run(ask(loader)) == 3
+        assert loader.waiting() == 0
+    assert store.loads == ["mood@1"]
+
+
+def test_a_load_that_fails_is_tried_again_by_the_next_request(own_zoo: TinyZoo) -> None:
+    path = own_zoo.store.folder("mood", 1) / "model.onnx"
+    content = path.read_bytes()
+    with loader_on(own_zoo) as loader:
+        path.write_bytes(content[:-1] + b"\x00")
+        with pytest.raises(ArtifactCorrupt):
+            loader.load("mood")
+        assert loader.loaded() == []
+        path.write_bytes(content)
+        assert label_of(loader, "mood") in ("bad", "good", "so-so")
+
+
+def test_one_more_than_may_wait_is_refused_and_the_others_are_answered(tiny_zoo: TinyZoo) -> None:
+    store = GatedStore(tiny_zoo.home)
+
+    async def ask(loader: Loader) -> None:
+        asked = [asyncio.create_task(loader.predict("mood", "parcel", {})) for _ in range(5)]  # 2 run, 3 wait
+        await asyncio.to_thread(store.begun.acquire, timeout=30)
+        with pytest.raises(Unavailable, match="full") as caught:
+            await loader.predict("mood", "parcel", {})
+        assert caught.value.code == "overloaded"
+        assert caught.value.retry_after >= 1
+        with pytest.raises(Unavailable):
+            await loader.embed("mini", ["parcel"])
+        store.gate.set()
+        assert [prediction.items for prediction in await asyncio.gather(*asked)] == [1] * 5
+        assert (await loader.predict("mood", "parcel", {})).items == 1
+
+    with loader_on(tiny_zoo, store=store, max_waiting_requests=3) as loader:
+        asyncio.run(ask(loader))
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def put_a_symlink_in_its_place(path: Path) -> None:
+    path.rename(path.parent.parent / "elsewhere")
+    path.symlink_to(path.parent.parent / "elsewhere")
+
+
+def add_a_hard_link(path: Path) -> None:
+    os.link(path, path.parent.parent / "elsewhere")
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def spoil_the_manifest(path: Path) -> None:
+    manifest = path.parent / "manifest.json"
+    content = json.loads(manifest.read_text())
+    for file in content["files"]:
+        if file["path"] == path.name:
+            file["sha256"] = "0" * 64
+    manifest.write_text(json.dumps(content))
+
+
+def remove_the_manifest(path: Path) -> None:
+    (path.parent / "manifest.json").unlink()
+
+
+def halve_the_manifest(path: Path) -> None:
+    manifest = path.parent / "manifest.json"
+    manifest.write_text(manifest.read_text()[:300])
+
+
+DAMAGES = [
+    flip_a_bit,
+    cut_short,
+    put_a_symlink_in_its_place,
+    add_a_hard_link,
+    remove,
+    spoil_the_manifest,
+    remove_the_manifest,
+    halve_the_manifest,
+]
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("reference", ["mood", "mood@1", "mood@live"])
+def test_a_damaged_version_is_not_loaded_and_the_others_are_served(
+    own_zoo: TinyZoo, file: str, damage: Callable[[Path], None], reference: str
+) -> None:
+    damage(own_zoo.store.folder("mood", 1) / file)
+    with loader_on(own_zoo) as loader:
+        with pytest.raises(ArtifactCorrupt) as caught:
+            asyncio.run(loader.predict(reference, "parcel", {}))
+        assert caught.value.code == "artifact_corrupt"
+        assert str(own_zoo.home) not in caught.value.message
+        with pytest.raises(ArtifactCorrupt):
+            loader.check(reference)
+        assert asyncio.run(loader.predict("mini", "parcel", {})).items == 1
+        assert [model.reference for model in loader.loaded()] == ["mini@1"]
+
+
+def test_a_damaged_version_leaves_the_one_before_it_served(own_zoo: TinyZoo) -> None:
+    second = publish_with(own_zoo, ("x", "y", "z"), job="again")
+    flip_a_bit(own_zoo.store.folder("mood", second.version) / "model.onnx")
+    with loader_on(own_zoo) as loader:
+        with pytest.raises(ArtifactCorrupt):
+            loader.load("mood@2")
+        assert label_of(loader, "mood@1") in ("bad", "good", "so-so")
+
+
+def test_a_new_version_is_served_as_soon_as_the_alias_points_to_it(own_zoo: TinyZoo) -> None:
+    with loader_on(own_zoo) as loader:
+        before = label_of(loader, "mood")
+        publish_with(own_zoo, ("x", "y", "z"), job="again")
+        assert label_of(loader, "mood") == before
+        own_zoo.store.set_alias("mood", "live", 2)
+        assert label_of(loader, "mood") in ("x", "y", "z")
+        assert label_of(loader, "mood@2") == label_of(loader, "mood")
+        assert label_of(loader, "mood@1") == before
+        own_zoo.store.set_alias("mood", "live", 1)
+        assert label_of(loader, "mood") == before
+
+
+def test_a_removed_version_is_no_longer_served_though_it_was_loaded(own_zoo: TinyZoo) -> None:
+    with loader_on(own_zoo) as loader:
+        loader.load("mood")
+        own_zoo.store.delete("mood", None)
+        with pytest.raises(ModelNotFound):
+            asyncio.run(loader.predict("mood", "parcel", {}))
+        with pytest.raises(ModelNotFound):
+            asyncio.run(loader.predict("mood@1", "parcel", {}))
+
+
+def test_unloading_forgets_every_version_of_the_name_alone(own_zoo: TinyZoo) -> None:
+    publish_with(own_zoo, ("x", "y", "z"), job="again")
+    with loader_on(own_zoo) as loader:
+        for reference in ("mood@1", "mood@2", "mini"):
+            loader.load(reference)
+        loader.unload("mood")
+        assert [model.reference for model in loader.loaded()] == ["mini@1"]
+        assert label_of(loader, "mood@2") in ("x", "y", "z")
+        assert {model.reference for model in loader.loaded()} == {"mini@1", "mood@2"}
+
+
+def test_a_model_is_loaded_anew_after_it_was_unloaded(tiny_zoo: TinyZoo) -> None:
+    store = GatedStore(tiny_zoo.home)
+    store.gate.set()
+    with loader_on(tiny_zoo, store=store) as loader:
+        first = loader.load("mood")
+        assert loader.load("mood@1") is first
+        loader.unload("mood")
+        assert loader.load("mood") is not first
+    assert store.loads == ["mood@1", "mood@1"]
+
+
+def test_an_unknown_name_is_not_found_with_a_suggestion(tiny_zoo: TinyZoo) -> None:
+    with loader_on(tiny_zoo) as loader, pytest.raises(ModelNotFound) as caught:
+        asyncio.run(loader.predict("moood", "parcel", {}))
+    assert caught.value.suggestions == ("mood",)
+
+
+def test_a_request_for_another_task_is_refused_before_anything_is_loaded(tiny_zoo: TinyZoo) -> None:
+    with loader_on(tiny_zoo) as loader:
+        with pytest.raises(InvalidInput, match="answers text-classification") as caught:
+            asyncio.run(loader.predict("mood", "parcel", {}, task="feature-extraction"))
+        assert (caught.value.code, caught.value.param) == ("wrong_task", "task")
+        assert loader.loaded() == []
+        assert asyncio.run(loader.predict("mood", "parcel", {}, task="text-classification")).items == 1
+
+
+def test_embeddings_are_refused_by_a_classifier(tiny_zoo: TinyZoo) -> None:
+    with loader_on(tiny_zoo) as loader, pytest.raises(InvalidInput) as caught:
+        asyncio.run(loader.embed("mood", ["parcel"]))
+    assert (caught.value.code, caught.value.param) == ("wrong_task", "model")
+
+
+def test_embeddings_come_from_an_encoder(tiny_zoo: TinyZoo) -> None:
+    with loader_on(tiny_zoo) as loader:
+        prediction = asyncio.run(loader.embed("mini", ["parcel", "late again"]))
+    vectors: Any = prediction.body
+    assert [vector.shape for vector in vectors] == [(32,), (32,)]
+    assert prediction.tokens == 3 + 4
+
+
+def test_the_setting_bounds_the_number_of_items(tiny_zoo: TinyZoo) -> None:
+    with loader_on(tiny_zoo, max_items=2) as loader:
+        with pytest.raises(InvalidInput) as caught:
+            asyncio.run(loader.predict("mood", ["late"] * 3, {}))
+        assert caught.value.code == "batch_size"
+
+
+def test_what_this_release_cannot_serve_is_known_beforehand(tiny_zoo: TinyZoo) -> None:
+    entry = tiny_zoo.store.entry("mood", 1)
+    with loader_on(tiny_zoo) as loader:
+        assert loader.serves(entry)
+        assert not loader.serves(entry.model_copy(update={"task": "object-detection"}))
+
+
+WITHOUT_TORCH = """
+import asyncio, json, sys
+for name in ("torch", "transformers", "peft", "onnx", "sklearn"):
+    sys.modules[name] = None
+from pathlib import Path
+from zoo.catalogue.registry import Registry
+from zoo.catalogue.store import Store
+from zoo.engine.loader import Loader
+from zoo.settings import Settings
+
+home = Path(sys.argv[1])
+store = Store(home)
+loader = Loader(Registry(store, {}), store, Settings(_env_file=None, home=home, threads=1))
+mood = asyncio.run(loader.predict("mood", "parcel", {"top_k": 1})).body
+mini = asyncio.run(loader.predict("mini", ["parcel", "late"], {})).body
+loader.close()
+print(json.dumps({"label": mood[0][0]["label"], "shape": [len(mini), len(mini[0])]}))
+"""
+
+
+def test_both_tasks_are_served_where_torch_and_transformers_cannot_be_imported(tiny_zoo: TinyZoo) -> None:
+    command = [sys.executable, "-W", "error", "-c", WITHOUT_TORCH, str(tiny_zoo.home)]
+    root = Path(__file__).parents[3]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    with loader_on(tiny_zoo) as loader:
+        body: Any = asyncio.run(loader.predict("mood", "parcel", {"top_k": 1})).body
+    assert json.loads(done.stdout) == {"label": body[0][0]["label"], "shape": [2, 32]}
