@@ -33,11 +33,10 @@ def test_small_files_hold_out_a_larger_share(count: int, expected: tuple[float, 
 def test_no_text_is_in_two_parts_though_it_stands_in_the_file_twice(tmp_path: Path) -> None:
     data = rows(60)
     parts = divided(tmp_path, data + [(text.upper() + "!", label) for text, label in data[:20]])
-    known = [
-        {text.casefold().rstrip("!") for text in texts(part)} for part in (parts.train, parts.validation, parts.heldout)
-    ]
+    three = (parts.train, parts.validation, parts.heldout)
+    known = [{text.casefold().rstrip("!") for text in texts(part)} for part in three]
     assert not known[0] & known[1] and not known[0] & known[2] and not known[1] & known[2]
-    assert sum(len(part) for part in (parts.train, parts.validation, parts.heldout)) == 80
+    assert sum(len(part) for part in three) == 80
 
 
 def test_every_label_is_held_out(tmp_path: Path) -> None:
