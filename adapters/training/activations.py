@@ -26,20 +26,25 @@ def fits(items: Sequence[Item], width: int) -> bool:
 
 
 class Activations:
-    """What enters layer ``cut`` of the body's stack, for each item of some rows: tensors (length, width)."""
+    """What enters layer ``cut`` of the body's stack, for each item of some rows: tensors (length, width).
+
+    Where there is nothing below the cut, or the items do not fit, nothing is kept and training takes whole passes.
+    """
 
     def __init__(self, body: nn.Module, cut: int) -> None:
-        self._prefix, self._stack = blocks(body)
+        _, self._stack = blocks(body)
         self._layers = list(self._stack)
         self._cut = cut
         self._kept: dict[int, Tensor] = {}
         self._current: Tensor | None = None
+        self._keeping = False
 
     @torch.no_grad()
     def gather(
         self, adaptation: Adaptation, items: Sequence[Item], *, tick: Callable[[int, int], None] | None = None
     ) -> Tensor:
         """One whole pass over the items: keeps what enters the cut and returns the pooled features (items, width)."""
+        self._keeping = self._cut > 0 and fits(items, adaptation.head.in_features)
         features: list[Tensor | None] = [None] * len(items)
         seen: list[Tensor] = []
         handle = self._layers[self._cut].register_forward_pre_hook(
@@ -52,7 +57,8 @@ class Activations:
                 pooled = adaptation.features(adaptation.collate([items[place] for place in places])).float()
                 for row, place in enumerate(places):
                     features[place] = pooled[row]
-                    self._kept[id(items[place])] = seen[0][row, : items[place].length].clone()
+                    if self._keeping:
+                        self._kept[id(items[place])] = seen[0][row, : items[place].length].clone()
                 done += len(places)
                 if tick is not None:
                     tick(done, len(items))
@@ -63,6 +69,9 @@ class Activations:
     @contextmanager
     def shortened(self) -> Iterator[None]:
         """The body without the layers below the cut; what enters is what ``entering`` has been given."""
+        if not self._keeping:
+            yield
+            return
         handle = self._layers[self._cut].register_forward_pre_hook(self._enter, with_kwargs=True)
         self._replace(self._layers[self._cut :])
         try:
@@ -73,6 +82,8 @@ class Activations:
 
     def entering(self, items: Sequence[Item]) -> None:
         """Choose the items of the next pass, in the order in which they are collated."""
+        if not self._keeping:
+            return
         longest = max(item.length for item in items)
         width = self._kept[id(items[0])].shape[1]
         self._current = torch.zeros(len(items), longest, width)

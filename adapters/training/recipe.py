@@ -56,10 +56,21 @@ class Adaptation(Protocol):
     data set's classes in the order of the head's outputs.
     """
 
-    network: nn.Module
-    body: nn.Module
-    head: nn.Linear
-    labels: tuple[str, ...]
+    @property
+    def network(self) -> nn.Module:
+        """The whole, from inputs to outputs."""
+
+    @property
+    def body(self) -> nn.Module:
+        """The pre-trained part, without adapters."""
+
+    @property
+    def head(self) -> nn.Linear:
+        """The new layer."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of the outputs."""
 
     def encode(self, examples: Sequence[Example]) -> list[Item]:
         """Each example's inputs, ready to be collated."""
