@@ -15,7 +15,7 @@ from adapters.queue import keys
 from adapters.queue.connection import reaching
 from adapters.queue.transitions import SCRIPTS
 
-Verdict = Literal["held", "cancel", "stale", "gone"]
+Verdict = Literal["held", "cancel", "stale", "gone", "ended"]
 """What the holder of a token hears: it holds the job; shall cancel it; has lost it to another; or has lost it to nobody
 (it waits again, or Redis was emptied)."""
 

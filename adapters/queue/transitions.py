@@ -104,6 +104,8 @@ if not get('status') then return 'gone' end
 if not holds(token) then
   -- queued again (its lease ran out, or Redis was emptied), but nobody has taken it yet: no sign of a frozen worker
   if get('status') == 'queued' then return 'gone' end
+  -- ended by this very attempt, whose process is about to exit
+  if tonumber(get('token')) == tonumber(token) then return 'ended' end
   return 'stale'
 end
 redis.call('ZADD', prefix .. 'leases', 'XX', text(now + lease), id)

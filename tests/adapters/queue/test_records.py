@@ -48,6 +48,13 @@ def test_an_unknown_job_cannot_be_claimed(queue: JobQueue) -> None:
     assert queue.records.claim("ftjob-" + "0" * 24, nonce="w", lease_seconds=30) is None
 
 
+def test_an_attempt_that_has_ended_by_itself_is_not_taken_for_a_lost_one(queue: JobQueue) -> None:
+    job_id = submitted(queue)
+    lease = claimed(queue, job_id)
+    queue.records.succeed(lease, {})
+    assert queue.records.beat(lease) == "ended"
+
+
 def test_every_write_under_an_old_token_is_dropped(queue: JobQueue) -> None:
     job_id = submitted(queue)
     old = claimed(queue, job_id)

@@ -10,6 +10,7 @@ import torch
 from adapters.datasets import Example
 from adapters.training import activations as module
 from adapters.training.activations import Activations
+from adapters.training.lora import blocks
 from adapters.training.recipe import Item
 from adapters.training.recipes import text_classification
 from adapters.training.recipes.text_classification import TextAdaptation
@@ -50,7 +51,7 @@ def test_the_layers_below_do_not_run(tiny_zoo: TinyZoo, name: str) -> None:
     adaptation, items = adaptation_of(tiny_zoo, name)
     kept = Activations(adaptation.body, 1)
     kept.gather(adaptation, items)
-    _, stack = module.blocks(adaptation.body)
+    _, stack = blocks(adaptation.body)
     runs: list[int] = []
     for place, layer in enumerate(list(stack)):
         layer.register_forward_hook(lambda *_, place=place: runs.append(place))
