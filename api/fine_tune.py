@@ -180,6 +180,8 @@ def check_file(services: Services, file_id: str, *, param: str, task: str, colum
 
 def sentence(problem: Problem) -> str:
     """A problem of a data file as one line: where it is, what it is, how to mend it."""
-    parts = [f"{name} {value}" for name in ("row", "line", "column") if (value := getattr(problem, name)) is not None]
+    begun = f"Line {problem.line}:"  # how messages about a line begin
+    known = ("row", "column") if problem.message.startswith(begun) else ("line", "row", "column")
+    parts = [f"{name} {value}" for name in known if (value := getattr(problem, name)) is not None]
     place = ", ".join(parts).capitalize() + ": " if parts else ""
     return f"{place}{problem.message} {problem.fix}"

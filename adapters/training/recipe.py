@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from adapters.datasets import Example
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import Unsupported
+from zoo.tasks.task import is_task
 
 Batch = dict[str, Tensor]
 
@@ -116,18 +117,10 @@ class Recipe(Protocol):
 def load_recipe(task: str) -> Recipe:
     """The recipe of a task; raises ``Unsupported`` when this release cannot import or adapt it."""
     stem = task.replace("-", "_")
-    if not stem.isidentifier() or not (Path(__file__).parent / "recipes" / f"{stem}.py").is_file():
+    if not is_task(task) or not (Path(__file__).parent / "recipes" / f"{stem}.py").is_file():
         message = f"This release can neither import nor adapt models for {task[:64]}."
         raise Unsupported(message, code="unsupported_task", param="task")
     return cast(Recipe, importlib.import_module(f"adapters.training.recipes.{stem}"))
-
-
-def is_adaptable(task: str) -> bool:
-    """Whether the task's recipe can adapt."""
-    try:
-        return hasattr(load_recipe(task), "adapt")
-    except Unsupported:
-        return False
 
 
 def seeded(seed: int) -> torch.Generator:

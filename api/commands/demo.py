@@ -32,6 +32,7 @@ SENTENCES = (
     "How do I change my password?",
 )
 TIMED_REQUESTS = 50
+SEED = 1  # the same rows are held out each time, so that two runs can be compared
 
 
 @command(app, settings=("home",))
@@ -115,7 +116,7 @@ def _data(client: Client, story: Console, measured: Measured, data: Path) -> str
 def _adaptation(client: Client, story: Console, measured: Measured, file_id: str) -> None:
     """The tickets taught to the body; every choice of the training is left to the service."""
     with _stage(story, measured, "adapt", f"Adapting {BODY} to the tickets (LoRA; all settings automatic)"):
-        job = client.create_job({"model": BODY, "training_file": file_id, "suffix": NAME})
+        job = client.create_job({"model": BODY, "training_file": file_id, "suffix": NAME, "seed": SEED})
         try:
             job = succeeded(follow(client, str(job["id"]), story))
         except KeyboardInterrupt:

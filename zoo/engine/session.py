@@ -17,21 +17,16 @@ Array = NDArray[np.generic]
 class Session:
     """One ONNX graph, loaded. ``run`` may be called from several threads at once and releases the GIL.
 
-    ``overrides`` replace initializers of the graph by name, so that adapted weights can be served from a body's file.
     Raises ``ArtifactCorrupt`` when the file is no graph that can be run.
     """
 
-    def __init__(self, path: Path, *, threads: int, overrides: Mapping[str, Array] | None = None) -> None:
+    def __init__(self, path: Path, *, threads: int) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # A spinning pool burns the CPU that the other workers of this machine need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # onnxruntime keeps only a pointer to an override: the values have to live as long as the session.
-        self._values = {name: ort.OrtValue.ortvalue_from_numpy(value) for name, value in (overrides or {}).items()}
-        for name, value in self._values.items():
-            options.add_initializer(name, value)
         try:
             # Without SkipLayerNormFusion the exporter's graphs run up to 11 % faster on CPU (MiniLM, fp32).
             self._session = ort.InferenceSession(

@@ -56,22 +56,6 @@ def test_an_input_that_the_graph_lacks_is_left_out(graph: Path) -> None:
     assert scaled.tolist() == [[2.0, 6.0]]
 
 
-def test_an_override_replaces_an_initializer_and_outlives_the_caller(graph: Path) -> None:
-    overrides = {"weight": np.array([10.0, 100.0], dtype=np.float32)}
-    session = Session(graph, threads=1, overrides=overrides)
-    overrides["weight"] = np.zeros(2, dtype=np.float32)
-    scaled, shifted = session.run({"x": X})
-    assert (scaled.tolist(), shifted.tolist()) == ([[10.0, 300.0]], [[11.0, 301.0]])
-
-
-def test_an_override_leaves_the_file_and_other_sessions_alone(graph: Path) -> None:
-    plain = Session(graph, threads=1)
-    before = graph.read_bytes()
-    Session(graph, threads=1, overrides={"bias": np.array([7.0, 7.0], dtype=np.float32)})
-    assert graph.read_bytes() == before
-    assert plain.run({"x": X}, ["shifted"])[0].tolist() == [[3.0, 7.0]]
-
-
 def test_many_threads_get_the_answers_to_their_own_rows(graph: Path) -> None:
     session = Session(graph, threads=1)
 
