@@ -8,7 +8,8 @@ from api.schemas import ImportRequest
 from api.services import Services
 from zoo.catalogue.entry import is_name
 from zoo.catalogue.listing import Listing
-from zoo.errors import InvalidInput, ModelNotFound
+from zoo.errors import InvalidInput, ModelNotFound, Unsupported
+from zoo.tasks.task import is_task, task_names
 
 
 def running(spec: JobSpec, services: Services) -> Job | None:
@@ -31,6 +32,13 @@ def specify(body: ImportRequest, services: Services, owner: str) -> JobSpec:
     else:
         _check_source(body, listing, services)
         source = body.source.model_dump()
+    task = body.task or (listing.task if listing is not None else "")
+    if not is_task(task):
+        raise Unsupported(
+            f"This release cannot import models for {task[:64]}: it has {', '.join(task_names())}.",
+            code="unsupported_task",
+            param="task" if body.task else "id",
+        )
     return JobSpec(kind=JobKind.IMPORT, model=body.id, task=body.task, source=source, owner=owner)
 
 

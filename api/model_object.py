@@ -9,6 +9,7 @@ from adapters.queue import JobQueue
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.listing import Listing
 from zoo.errors import ZooError
+from zoo.tasks.task import is_task
 
 
 class Imports:
@@ -48,6 +49,7 @@ def listed(listing: Listing, imports: Imports) -> dict[str, Any]:
         "licence": listing.licence,
         "title": listing.title,
         "size": size,
+        "supported": is_task(listing.task),
         **_status(listing, imports),
     }
 

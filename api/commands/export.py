@@ -16,7 +16,7 @@ from zoo.catalogue.entry import ModelEntry, ModelFile
 from zoo.catalogue.manifest import MANIFEST
 from zoo.catalogue.registry import Registry, load_catalogue
 from zoo.catalogue.store import Store
-from zoo.errors import ArtifactCorrupt, Conflict, InvalidInput
+from zoo.errors import ArtifactCorrupt, Conflict, InvalidInput, ModelNotFound, NotFound
 
 app = typer.Typer()
 
@@ -29,7 +29,11 @@ def export(
 ) -> None:
     """Copy a version's files out of the zoo, every hash checked."""
     store = Store(session.settings.home)
-    entry = Registry(store, load_catalogue()).resolve(model)
+    try:
+        entry = Registry(store, load_catalogue()).resolve(model)
+    except ModelNotFound as error:
+        home = session.settings.home
+        raise NotFound(f"{error.message} Export reads {home} itself; name another folder with --home.") from None
     target = target.expanduser().absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise Conflict(f"{target} is there already and not an empty folder; choose another")

@@ -101,9 +101,14 @@ def task_module(name: str) -> Any:
     return importlib.import_module(module)
 
 
+def task_names() -> list[str]:
+    """The tasks that this release serves, in alphabetical order: one for each file beside this one."""
+    return sorted(filter(is_task, (path.stem.replace("_", "-") for path in Path(__file__).parent.glob("*.py"))))
+
+
 def is_task(name: str) -> bool:
     """Whether this release serves the task; looks for its file, imports nothing."""
     stem = name.replace("-", "_")
-    reserved = {"task", "ops", "processors"}
+    reserved = {"task", "ops", "processors", "__init__"}
     named = len(name) <= 64 and "_" not in name and stem.isidentifier() and stem not in reserved
     return named and (Path(__file__).parent / f"{stem}.py").is_file()

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import TinyZoo
 from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidInput, TooLarge, Unsupported
-from zoo.tasks.task import is_task, load_task, task_module
+from zoo.tasks.task import is_task, load_task, task_module, task_names
 
 Predictors = Callable[[str], Predictor]
 MODELS = ("mini", "mini-distil", "mood", "mood-bert")
@@ -122,3 +122,8 @@ def test_inputs_without_a_single_text_are_refused(predictor_of: Predictors, mode
     with pytest.raises(InvalidInput, match="string") as caught:
         predictor_of(model).predict(inputs)
     assert caught.value.code == "invalid_request"
+
+
+def test_the_tasks_of_this_release_are_listed_by_name() -> None:
+    assert {"feature-extraction", "text-classification"} <= set(task_names())
+    assert not {"task", "ops", "--init--", "processors"} & set(task_names())
