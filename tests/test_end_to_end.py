@@ -82,7 +82,7 @@ def finished(official: openai.OpenAI, job: str) -> openai.types.fine_tuning.Fine
 def test_the_official_client_adapts_a_model_and_two_clients_use_it(
     service: Service, official: openai.OpenAI, tmp_path: Path
 ) -> None:
-    file = upload(official, tmp_path, 200)
+    file = upload(official, tmp_path, 300)
     job = official.fine_tuning.jobs.create(
         model="mini",
         training_file=file,
@@ -100,14 +100,15 @@ def test_the_official_client_adapts_a_model_and_two_clients_use_it(
     events = [event.message for event in official.fine_tuning.jobs.list_events(job.id)]
     assert any("Published tickets@1" in message for message in events)
     checkpoints = list(official.fine_tuning.jobs.checkpoints.list(job.id))
-    assert [point.step_number for point in checkpoints] == [114, 95, 76, 57, 38, 19]
+    assert [point.step_number for point in checkpoints] == [174, 145, 116, 87, 58, 29]
     assert official.models.retrieve("tickets").id == "tickets"
 
     client = InferenceClient(model=f"{service.url}/models/tickets")
     answers = client.text_classification("please help my parcel was lost")
     assert {answer.label for answer in answers} == set(LABELS)
-    assert answers[0].label == "delivery"
-    assert [answer.label for answer in client.text_classification("card charged again", top_k=1)] == ["billing"]
+    fresh = [pair for pair in rows(20, seed=99) if pair not in rows(300)]
+    right = [client.text_classification(text, top_k=1)[0].label == label for text, label in fresh]
+    assert sum(right) >= 0.7 * len(fresh)  # a guess is right once in three times
     vector = InferenceClient(model=f"{service.url}/models/mini").feature_extraction("my parcel")
     assert vector.shape == (1, 32)
     embedded = official.embeddings.create(model="mini", input=["my parcel", "the price"])

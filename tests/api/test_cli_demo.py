@@ -126,10 +126,10 @@ def test_the_job_of_a_demo_that_was_killed_does_not_stand_in_the_way(service: Ca
     assert len(service.asked("POST", "/v1/jobs/ftjob-old/cancel")) == 1
 
 
-def test_everything_is_left_automatic(service: CannedService, tmp_path: Path) -> None:
+def test_everything_but_the_seed_is_left_automatic(service: CannedService, tmp_path: Path) -> None:
     run_demo(tmp_path)
     body = service.asked("POST", "/v1/fine_tuning/jobs")[0].json()
-    assert body == {"model": "minilm", "training_file": "file-1", "suffix": "tickets"}
+    assert body == {"model": "minilm", "training_file": "file-1", "suffix": "tickets", "seed": 1}
 
 
 def test_json_holds_what_was_measured_and_nothing_else_is_on_stdout(service: CannedService, tmp_path: Path) -> None:
