@@ -44,7 +44,10 @@ def test_a_request_is_logged_by_its_route_without_its_text(live: Live, caplog: p
     with caplog.at_level(logging.INFO, "api.access"), live.client() as client:
         answer = client.post("/v1/models/users-name/predict?q=users-query", json={"inputs": "users-text"})
         asked = answer.headers["x-request-id"]
-        mine = lambda: [item for item in caplog.records if getattr(item, "request_id", None) == asked]  # noqa: E731
+
+        def mine() -> list[logging.LogRecord]:
+            return [item for item in caplog.records if getattr(item, "request_id", None) == asked]
+
         wait_until(lambda: bool(mine()))  # logged after it is answered
     (record,) = mine()
     line = json.loads(JsonFormatter().format(record))
