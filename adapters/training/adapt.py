@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 from torch import Tensor
 
@@ -22,6 +23,7 @@ from adapters.training.division import Parts, divide
 from adapters.training.export import export
 from adapters.training.features import fit_probe, forward
 from adapters.training.gate import Expected, prove
+from adapters.training.graft import changed
 from adapters.training.hyperparameters import Plan, resolve
 from adapters.training.importing import checkpoint_of
 from adapters.training.recipe import Adaptation, Item, load_recipe
@@ -197,9 +199,14 @@ def _evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[It
 def _export(job: Run, adaptation: Adaptation, wrapped: Any, staged: Path) -> None:
     job.watch.start("export")
     job.context.tick("export", 0, 1)
-    adaptation.network.body = lora.merged(wrapped)
-    export(adaptation.servable(), staged / MODEL_FILE)
     folder = job.store.folder(job.base.name, job.base.version)
+    merged = lora.merged(wrapped)
+    grafted = changed(folder / MODEL_FILE, lora.changes(wrapped, merged))
+    if grafted is not None and adaptation.extend(grafted):
+        onnx.save(grafted, staged / MODEL_FILE)
+    else:
+        adaptation.network.body = merged
+        export(adaptation.servable(), staged / MODEL_FILE)
     (staged / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
 from torch import nn
 
@@ -81,6 +82,16 @@ def merged(wrapped: PeftModel) -> nn.Module:
     """A copy of the body with ``W + scale · B A`` in place of W: the same answers without extra layers."""
     body: nn.Module = copy.deepcopy(wrapped).merge_and_unload(safe_merge=True)
     return body.eval().requires_grad_(False)
+
+
+def changes(wrapped: PeftModel, body: nn.Module) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Each adapted weight before and after, from a wrapped body and its merged copy."""
+    pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for name, module in wrapped.named_modules():
+        if isinstance(module, LoraLayer) and isinstance(module, nn.Module):
+            merged_layer = body.get_submodule(name.removeprefix("base_model.model."))
+            pairs.append((module.get_base_layer().weight, merged_layer.get_parameter("weight")))
+    return pairs
 
 
 def save(wrapped: PeftModel, head: nn.Linear, folder: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import torch
+from onnx import ModelProto
 from torch import Tensor, nn
 
 from adapters.datasets import Example
@@ -102,6 +103,9 @@ class Adaptation(Protocol):
 
     def servable(self) -> Servable:
         """The network as it is to be exported; its LoRA layers have been merged by then."""
+
+    def extend(self, graph: ModelProto) -> bool:
+        """Put the head on the body's graph, so that it answers as ``servable``; False if that cannot be done."""
 
 
 class Recipe(Protocol):

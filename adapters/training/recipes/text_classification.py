@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from onnx import ModelProto
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,6 +16,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 from adapters.datasets import Example
 from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights
+from adapters.training.graft import add_pooled_head
 from adapters.training.recipe import Batch, Item, Servable
 from adapters.training.scores import classification_scores
 from zoo.catalogue.entry import ModelEntry
@@ -140,6 +142,9 @@ class TextAdaptation:
             limits={"max_tokens": self._max_tokens},
             options={"pad_token_id": self._pad},
         )
+
+    def extend(self, graph: ModelProto) -> bool:
+        return add_pooled_head(graph, self.head, hidden="token_vectors", pooling=self._pooling)
 
 
 def load(checkpoint: Path) -> Servable:

@@ -1,0 +1,86 @@
+"""The body's graph with adapted weights and a pooled head answers as torch does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from adapters.datasets import Example
+from adapters.jobs import Hyperparameters
+from adapters.training import importing, lora
+from adapters.training.gate import prove_shapes
+from adapters.training.graft import Change, add_pooled_head, changed
+from adapters.training.hyperparameters import resolve
+from adapters.training.recipes import text_classification
+from adapters.training.recipes.text_classification import TextAdaptation
+from tests.adapters.training.test_importing import asked, settings_in
+from tests.conftest import TinyZoo
+from tests.tiny import write_checkpoint
+from zoo.catalogue.store import Store
+
+
+def adaptation_of(store: Store, name: str) -> TextAdaptation:
+    examples = [Example(at, at, {"text": "x", "label": label}) for at, label in enumerate("abcd")]
+    folder = store.folder(name, 1) / "checkpoint"
+    return text_classification.adapt(folder, store.entry(name, 1), examples, max_tokens=48)
+
+
+def adapted(adaptation: TextAdaptation) -> tuple[list[Change], nn.Module]:
+    """Changes of an adapter with random weights, and the merged body."""
+    plan = resolve(Hyperparameters(), rows=100, layers=2, max_tokens=48)
+    wrapped = lora.wrap(adaptation.body, lora.targets(adaptation.body), plan, base="x")
+    torch.manual_seed(1)
+    for name, weight in wrapped.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(weight, std=0.1)
+    merged = lora.merged(wrapped)
+    return lora.changes(wrapped, merged), merged
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
+def test_the_grafted_graph_answers_as_the_merged_network(tmp_path: Path, pooling: str) -> None:
+    folder = write_checkpoint(tmp_path / "checkpoint", pooling=pooling)
+    importing.run(asked(tmp_path, folder), settings_in(tmp_path))
+    store = Store(tmp_path)
+    adaptation = adaptation_of(store, "mine")
+    changes, merged = adapted(adaptation)
+    assert len(changes) == 12
+    graph = changed(store.folder("mine", 1) / "model.onnx", changes)
+    assert graph is not None and adaptation.extend(graph)
+    onnx.checker.check_model(graph)
+    onnx.save(graph, tmp_path / "model.onnx")
+    adaptation.network.body = merged
+    parity = prove_shapes(tmp_path, adaptation.servable(), threads=1)
+    assert parity.max_abs_difference <= 1e-4
+    untouched = onnx.load(store.folder("mine", 1) / "model.onnx")
+    assert [value.name for value in untouched.graph.output] == ["token_vectors"]
+
+
+def test_a_weight_that_is_not_in_the_graph_is_no_graft(tiny_zoo: TinyZoo) -> None:
+    foreign = torch.full((32, 32), 0.5)
+    assert changed(tiny_zoo.store.folder("mini", 1) / "model.onnx", [(foreign, foreign)]) is None
+
+
+def test_a_graph_that_is_no_body_gets_no_head(tiny_zoo: TinyZoo) -> None:
+    graph = onnx.load(tiny_zoo.store.folder("mood", 1) / "model.onnx")
+    before = graph.SerializeToString()
+    assert not add_pooled_head(graph, nn.Linear(32, 2), hidden="token_vectors", pooling="mean")
+    assert graph.SerializeToString() == before
+
+
+def test_only_the_named_weights_change(tiny_zoo: TinyZoo) -> None:
+    path = tiny_zoo.store.folder("mini", 1) / "model.onnx"
+    adaptation = adaptation_of(tiny_zoo.store, "mini")
+    weight = adaptation.body.get_submodule("encoder.layer.1.output.dense").get_parameter("weight")
+    graph = changed(path, [(weight, weight * 2)])
+    assert graph is not None
+    before = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+    after = {one.name: onnx.numpy_helper.to_array(one) for one in graph.graph.initializer}
+    different = [name for name in before if not np.array_equal(before[name], after[name])]
+    assert len(different) == 1
+    np.testing.assert_allclose(after[different[0]], 2 * before[different[0]])
