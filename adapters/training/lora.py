@@ -88,9 +88,10 @@ def changes(wrapped: PeftModel, body: nn.Module) -> list[tuple[torch.Tensor, tor
     """Each adapted weight before and after, from a wrapped body and its merged copy."""
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
     for name, module in wrapped.named_modules():
-        if isinstance(module, LoraLayer) and isinstance(module, nn.Module):
-            merged_layer = body.get_submodule(name.removeprefix("base_model.model."))
-            pairs.append((module.get_base_layer().weight, merged_layer.get_parameter("weight")))
+        if isinstance(module, LoraLayer):
+            before = wrapped.get_submodule(f"{name}.base_layer").get_parameter("weight")
+            after = body.get_submodule(name.removeprefix("base_model.model.")).get_parameter("weight")
+            pairs.append((before, after))
     return pairs
 
 
