@@ -16,7 +16,10 @@ SHARES = (0.05, 0.1), (0.1, 0.15)  # least and largest share of each class: to c
 
 @dataclass(frozen=True)
 class Parts:
-    """Usable rows of a data file; no text of one part stands in another. ``sha256`` is the training file's."""
+    """Usable rows of a data file; no text of one part stands in another, but for those of a validation file.
+
+    ``sha256`` is the training file's.
+    """
 
     train: Sequence[Example]
     validation: Sequence[Example]

@@ -23,7 +23,7 @@ from zoo.engine.predictor import MODEL_FILE
 from zoo.engine.threads import granted_threads
 from zoo.errors import InvalidInput, ModelNotFound
 from zoo.settings import Settings
-from zoo.tasks.task import task_module
+from zoo.tasks.task import task_class
 
 STAGES = ("fetch", "load", "export", "compare", "publish")
 CHECKPOINT = "checkpoint"  # kept beside the graph: adapting starts from these weights
@@ -106,13 +106,11 @@ def _offer(context: JobContext) -> CatalogueEntry:
 
 
 def _draft(context: JobContext, offer: CatalogueEntry, servable: Servable, task: str) -> ModelEntry:
-    module = task_module(task)
-    kind = getattr(module, "".join(part.title() for part in task.split("-")))
     return ModelEntry(
         name=context.job.spec.model,
         version=1,
         task=task,
-        modality=kind.modality,
+        modality=task_class(task).modality,
         architecture=servable.architecture,
         licence=offer.licence,
         title=offer.title,

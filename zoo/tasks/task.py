@@ -89,8 +89,13 @@ class Task(ABC):
 
 def load_task(entry: ModelEntry, folder: Path) -> Task:
     """The task of a model version; raises ``Unsupported`` when this release has no such task."""
-    kind: type[Task] = getattr(task_module(entry.task), "".join(part.title() for part in entry.task.split("-")))
-    return kind(entry, folder)
+    return task_class(entry.task)(entry, folder)
+
+
+def task_class(name: str) -> type[Task]:
+    """The class of a task, named as the task is, in capitals and without hyphens; raises ``Unsupported``."""
+    kind: type[Task] = getattr(task_module(name), "".join(part.title() for part in name.split("-")))
+    return kind
 
 
 def task_module(name: str) -> Any:
