@@ -41,10 +41,19 @@ class Activations:
 
     @torch.no_grad()
     def gather(
-        self, adaptation: Adaptation, items: Sequence[Item], *, tick: Callable[[int, int], None] | None = None
+        self,
+        adaptation: Adaptation,
+        items: Sequence[Item],
+        *,
+        keep: int | None = None,
+        tick: Callable[[int, int], None] | None = None,
     ) -> Tensor:
-        """One whole pass over the items: keeps what enters the cut and returns the pooled features (items, width)."""
-        self._keeping = self._cut > 0 and fits(items, adaptation.head.in_features)
+        """One whole pass over the items: keeps what enters the cut and returns the pooled features (items, width).
+
+        Kept are the first ``keep`` items (all unless given): the others are only measured on, by whole passes.
+        """
+        keep = len(items) if keep is None else keep
+        self._keeping = self._cut > 0 and fits(items[:keep], adaptation.head.in_features)
         features: list[Tensor | None] = [None] * len(items)
         seen: list[Tensor] = []
         handle = self._layers[self._cut].register_forward_pre_hook(
@@ -57,7 +66,7 @@ class Activations:
                 pooled = adaptation.features(adaptation.collate([items[place] for place in places])).float()
                 for row, place in enumerate(places):
                     features[place] = pooled[row]
-                    if self._keeping:
+                    if self._keeping and place < keep:
                         self._kept[id(items[place])] = seen[0][row, : items[place].length].clone()
                 done += len(places)
                 if tick is not None:

@@ -141,7 +141,9 @@ def _probe(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[
     count, end = len(parts.train), len(parts.train) + len(parts.validation)
     _, stack = lora.blocks(adaptation.body)
     activations = Activations(adaptation.body, len(stack) - plan.top_layers)
-    features = activations.gather(adaptation, items, tick=lambda done, all_: job.context.tick("features", done, all_))
+    features = activations.gather(
+        adaptation, items, keep=end, tick=lambda done, all_: job.context.tick("features", done, all_)
+    )
     job.watch.start("probe")
     probe = fit_probe(features[:count], adaptation.targets(parts.train), len(adaptation.labels))
     adaptation.head.load_state_dict(probe.layer.state_dict())
