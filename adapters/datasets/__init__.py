@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from adapters.datasets.examples import Example, read_examples
+from adapters.datasets.archives import ArchiveFile
+from adapters.datasets.example import Box, Example
+from adapters.datasets.examples import read_examples
 from adapters.datasets.files import FileStore
 from adapters.datasets.inspection import fatal_report, inspect_file
 from adapters.datasets.limits import Limits
+from adapters.datasets.pictures import IGNORED_VALUE, Survey, inspect_pictures, open_mask
 from adapters.datasets.problems import DatasetFault, Problem
 from adapters.datasets.records import FileRecord, Page
 from adapters.datasets.report import Report
 from adapters.datasets.split import Split, split
 
 __all__ = [
+    "IGNORED_VALUE",
+    "ArchiveFile",
+    "Box",
     "DatasetFault",
     "Example",
     "FileRecord",
@@ -21,8 +27,11 @@ __all__ = [
     "Problem",
     "Report",
     "Split",
+    "Survey",
     "fatal_report",
     "inspect_file",
+    "inspect_pictures",
+    "open_mask",
     "read_examples",
     "split",
 ]

@@ -14,6 +14,7 @@ from zoo.errors import InvalidInput
 _LABEL_CHARACTERS = 64
 _SHOWN_NAMES = 10
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
+_FILE_NAME = re.compile(r"\w\.[A-Za-z][A-Za-z0-9]{2,4}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class _Look:
     distinct: int
     mean_length: float
     fractions: bool
+    names: bool
 
 
 def find_columns(
@@ -113,9 +115,9 @@ def _by_word(role: Role, schema: Schema, free: Sequence[str]) -> str | None:
 
 
 def _by_looks(schema: Schema, names: Sequence[str], sample: Sequence[Row], found: dict[str, str]) -> None:
-    """Text: the longest values. Category: few short values that repeat."""
+    """Text: the longest values. File: values that end like names of files. Category: few short values that repeat."""
     looks = {name: look for name in names if name not in found.values() and (look := _look(name, sample))}
-    for role in sorted(schema.roles, key=lambda role: role.kind != "text"):
+    for role in sorted(schema.roles, key=lambda role: role.kind == "category"):
         if role.name in found or not looks:
             continue
         fits, rank = _RULES[role.kind]
@@ -134,6 +136,7 @@ def _look(name: str, sample: Sequence[Row]) -> _Look | None:
         distinct=len(set(values)),
         mean_length=sum(map(len, values)) / len(values),
         fractions=all(re.fullmatch(r"[-+]?\d*[.,]\d+", value) for value in values),
+        names=all(_FILE_NAME.search(value) for value in values),
     )
 
 
@@ -144,6 +147,10 @@ def _fits_text(look: _Look) -> bool:
 def _fits_category(look: _Look) -> bool:
     repeated = look.distinct <= max(2, look.values // 2)
     return look.mean_length <= _LABEL_CHARACTERS and repeated and not look.fractions
+
+
+def _fits_file(look: _Look) -> bool:
+    return look.names
 
 
 def _rank_text(look: _Look) -> float:
@@ -157,5 +164,6 @@ def _rank_category(look: _Look) -> float:
 
 _RULES: dict[str, tuple[Callable[[_Look], bool], Callable[[_Look], float]]] = {
     "text": (_fits_text, _rank_text),
+    "file": (_fits_file, _rank_text),
     "category": (_fits_category, _rank_category),
 }

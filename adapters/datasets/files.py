@@ -9,16 +9,30 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
-from adapters.datasets.examples import Example, read_examples
+from adapters.datasets.example import Example
+from adapters.datasets.examples import read_examples
 from adapters.datasets.formats import sniff_file
 from adapters.datasets.inspection import inspect_file
 from adapters.datasets.limits import Limits
+from adapters.datasets.pictures import (
+    SHEET_FILE,
+    SURVEY_FILE,
+    Asked,
+    Inspected,
+    Progress,
+    Survey,
+    TooMuch,
+    inspect_pictures,
+    keep,
+)
 from adapters.datasets.records import (
     FINE_TUNE,
     RESULT_PURPOSES,
     UPLOAD_PURPOSES,
     FileRecord,
     Page,
+    check_expiry,
+    judged,
     new_file_id,
     safe_name,
 )
@@ -27,9 +41,7 @@ from adapters.datasets.shelf import Shelf
 from zoo.errors import InvalidInput, NotFound, TooLarge, Unavailable
 from zoo.settings import Settings
 
-DEFAULT_TASK = "text-classification"
 _DATA, _ROWS, _REPORT = "data", "data.jsonl", "report.json"
-_EXPIRY_SECONDS = (3600, 2592000)
 
 
 class FileStore:
@@ -50,13 +62,14 @@ class FileStore:
     ) -> FileRecord:
         """Store an upload as it comes in; a data file is inspected (in a thread) before it becomes visible.
 
-        A file that cannot be trained on is kept with status ``error`` and its report; Parquet is ``uploaded`` with
-        ``needs_worker``. Raises ``TooLarge``, ``Unsupported`` or ``InvalidInput``, and then leaves nothing behind.
+        A file that cannot be trained on is kept with status ``error`` and its report; Parquet and large zips are
+        ``uploaded`` with ``needs_worker``. Raises ``TooLarge``, ``Unsupported`` or ``InvalidInput``, and then leaves
+        nothing behind.
         """
         if purpose not in UPLOAD_PURPOSES:
             message = f"purpose has to be one of: {', '.join(UPLOAD_PURPOSES)}."
             raise InvalidInput(message, code="invalid_purpose", param="purpose")
-        _check_expiry(expires_after)
+        check_expiry(expires_after)
         with self._shelf.staging() as folder:
             hasher = hashlib.sha256()
             size = 0
@@ -138,8 +151,15 @@ class FileStore:
         record = self.get(file_id)
         path = self._shelf.folder(record.id) / (_ROWS if record.format == "parquet" else _DATA)
         if not path.exists():
-            message = "A worker has not read this Parquet file yet; ask again in a few seconds."
-            raise Unavailable(message, code="file_not_ready", param="file_id", retry_after=2)
+            raise _not_ready()
+        return path
+
+    def contact_sheet_path(self, file_id: str) -> Path:
+        """A JPEG of some of the pictures of a zip; raises ``NotFound`` (contact_sheet_not_found) if there is none."""
+        path = self._shelf.folder(self.get(file_id).id) / SHEET_FILE
+        if not path.exists():
+            message = "This file has no contact sheet: only zips of pictures that can be used have one."
+            raise NotFound(message, code="contact_sheet_not_found", param="file_id")
         return path
 
     def report(self, file_id: str) -> Report:
@@ -152,27 +172,50 @@ class FileStore:
             message = "A worker has not read this file yet; ask again soon." if waits else "This file has no report."
             raise NotFound(message, code="report_not_found", param="file_id") from None
 
-    def revalidate(self, file_id: str, *, task: str, columns: Mapping[str, str] | None = None) -> Report:
+    def revalidate(self, file_id: str, *, task: str | None = None, columns: Mapping[str, str] | None = None) -> Report:
         """The report under another task or other columns (role -> column); nothing that is stored changes.
 
-        Raises ``NotFound``, ``Unavailable`` (file_not_ready) and ``InvalidInput`` (unknown_task, unknown_column).
+        ``task`` None: the one that the data are for. Pictures are not decoded again. Raises ``NotFound``,
+        ``Unavailable`` (file_not_ready) and ``InvalidInput`` (unknown_task, unknown_column).
         """
-        stored = self._stored_report(file_id)
+        record, stored = self.get(file_id), self._stored_report(file_id)
+        if record.format == "zip":
+            if stored is None:
+                raise _not_ready()
+            return self._look_at(record, task, columns).report
         if stored is not None and stored.format == "parquet" and stored.fatal and not self._has_rows(file_id):
             return stored
         path = self.rows_path(file_id)
         report = inspect_file(path, task=task, limits=self._limits, columns=columns, file=file_id)
         return self._of_original(report, file_id)
 
-    def inspect(self, file_id: str, *, task: str = DEFAULT_TASK, columns: Mapping[str, str] | None = None) -> Report:
-        """As ``revalidate``, and store the report and the status that follows from it."""
-        report = self.revalidate(file_id, task=task, columns=columns)
+    def inspect(
+        self,
+        file_id: str,
+        *,
+        task: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> Report:
+        """As ``revalidate``, and store the report and the status that follows from it; a zip that waits is read now.
+
+        ``progress(done, total)`` is called for each picture to decode; what it raises ends the inspection.
+        """
+        record = self.get(file_id)
+        if record.format == "zip":
+            found = self._look_at(record, task, columns, progress=progress)
+            report = found.report
+            with self._shelf.staging() as folder:
+                for path in keep(folder, found):
+                    self._shelf.move_in(file_id, path, name=path.name)
+        else:
+            report = self.revalidate(file_id, task=task, columns=columns)
         self.settle(file_id, report)
         return report
 
     def settle(self, file_id: str, report: Report) -> FileRecord:
         """Store a report and the status that follows from it; raises ``NotFound``."""
-        record = _judged(self.get(file_id), report)
+        record = judged(self.get(file_id), report)
         self._shelf.replace(record, name=_REPORT, text=report.model_dump_json())
         return record
 
@@ -182,7 +225,7 @@ class FileStore:
 
     def examples(self, file_id: str, report: Report | None = None) -> Iterator[Example]:
         """The usable rows under ``report`` (by default the stored one), streamed."""
-        return read_examples(self.rows_path(file_id), report or self.report(file_id))
+        return read_examples(self.rows_path(file_id), report or self.report(file_id), self._survey(file_id))
 
     def _check_size(self, size: int) -> None:
         if size > self._max_bytes:
@@ -205,9 +248,31 @@ class FileStore:
         draft = draft.model_copy(update={"format": kind})
         if kind == "parquet":
             return draft.model_copy(update={"status": "uploaded", "needs_worker": True})
-        report = inspect_file(folder / _DATA, task=DEFAULT_TASK, limits=self._limits, file=draft.id)
+        if kind == "zip":
+            return self._inspect_staged_zip(folder, draft)
+        report = inspect_file(folder / _DATA, limits=self._limits, file=draft.id)
         (folder / _REPORT).write_text(report.model_dump_json(), encoding="utf-8")
-        return _judged(draft, report)
+        return judged(draft, report)
+
+    def _inspect_staged_zip(self, folder: Path, draft: FileRecord) -> FileRecord:
+        try:
+            found = inspect_pictures(folder / _DATA, Asked(file=draft.id), limits=self._limits, bounded=True)
+        except TooMuch as error:
+            error.survey.write(folder / SURVEY_FILE)
+            return draft.model_copy(update={"status": "uploaded", "needs_worker": True})
+        keep(folder, found)
+        (folder / _REPORT).write_text(found.report.model_dump_json(), encoding="utf-8")
+        return judged(draft, found.report)
+
+    def _look_at(
+        self, record: FileRecord, task: str | None, columns: Mapping[str, str] | None, progress: Progress | None = None
+    ) -> Inspected:
+        path, known = self._shelf.folder(record.id) / _DATA, self._survey(record.id)
+        asked = Asked(task, columns or {}, record.id)
+        return inspect_pictures(path, asked, limits=self._limits, survey=known, progress=progress)
+
+    def _survey(self, file_id: str) -> Survey:
+        return Survey.read(self._shelf.folder(file_id) / SURVEY_FILE)
 
     def _of_original(self, report: Report, file_id: str) -> Report:
         original = self.get(file_id).format
@@ -225,17 +290,6 @@ class FileStore:
         return (self._shelf.folder(file_id) / _ROWS).exists()
 
 
-def _judged(record: FileRecord, report: Report) -> FileRecord:
-    fatal = report.fatal
-    update = {
-        "status": "error" if fatal else "processed",
-        "status_details": f"{fatal.message} {fatal.fix}" if fatal else None,
-        "needs_worker": False,
-    }
-    return record.model_copy(update=update)
-
-
-def _check_expiry(seconds: int | None) -> None:
-    least, most = _EXPIRY_SECONDS
-    if seconds is not None and not least <= seconds <= most:
-        raise InvalidInput(f"expires_after has to be {least} to {most} seconds.", param="expires_after")
+def _not_ready() -> Unavailable:
+    message = "A worker has not read this file yet; ask again in a few seconds."
+    return Unavailable(message, code="file_not_ready", param="file_id", retry_after=2)

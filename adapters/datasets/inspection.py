@@ -7,26 +7,32 @@ from itertools import chain, islice
 from pathlib import Path
 
 from adapters.datasets.columns import check_choice, find_columns, looks_like_header
-from adapters.datasets.formats import Row, Source, open_rows
+from adapters.datasets.formats import Row, Source, open_rows, sniff_file
 from adapters.datasets.limits import Limits
+from adapters.datasets.pictures import Asked, inspect_pictures
 from adapters.datasets.problems import DatasetFault, Problem, Problems, fault
 from adapters.datasets.report import Duplicates, Report
-from adapters.datasets.schema import Schema, schema_for
+from adapters.datasets.schema import Schema, mismatch, schema_for
 from adapters.datasets.tally import Tally
 
+TABLE_TASK = "text-classification"  # what a table is for unless a task is named
 SAMPLE_ROWS = 500  # held in memory to find the columns
 
 
 def inspect_file(
-    path: Path, *, task: str, limits: Limits, columns: Mapping[str, str] | None = None, file: str = ""
+    path: Path, *, limits: Limits, task: str | None = None, columns: Mapping[str, str] | None = None, file: str = ""
 ) -> Report:
-    """The report on a CSV or JSONL file; what makes it untrainable is in ``fatal``, nothing of it is raised.
+    """The report on a CSV or JSONL file or a zip of pictures; what makes it untrainable is in ``fatal``, not raised.
 
-    ``columns`` (role -> column) wins over detection. Raises ``InvalidInput`` for an unknown task, role or column and
-    ``Unsupported`` for a file of another kind.
+    ``task`` None: what the file is for by its content. ``columns`` (role -> column) wins over detection. Raises
+    ``InvalidInput`` for an unknown task, role or column, ``Unsupported`` for a file of another kind, and what
+    ``inspect_pictures`` raises for a zip.
     """
-    schema = schema_for(task)
-    check_choice(schema, columns or {})
+    if sniff_file(path) == "zip":
+        return inspect_pictures(path, Asked(task, columns or {}, file), limits=limits).report
+    schema = schema_for(task or TABLE_TASK)
+    if not schema.layouts:
+        check_choice(schema, columns or {})
     reading = _Reading(schema, limits, columns or {})
     try:
         reading.run(path)
@@ -35,9 +41,10 @@ def inspect_file(
     return reading.report(file, None)
 
 
-def fatal_report(problem: Problem, *, task: str, file: str, format: str) -> Report:
-    """The report on a file that cannot even be opened."""
+def fatal_report(problem: Problem, *, file: str, format: str, task: str | None = None) -> Report:
+    """The report on a table that cannot even be opened."""
     counts = {problem.code: 1}
+    task = task or TABLE_TASK
     return Report(file=file, format=format, task=task, problems=(problem,), problem_counts=counts, fatal=problem)
 
 
@@ -56,6 +63,8 @@ class _Reading:
 
     def run(self, path: Path) -> None:
         self._source = source = open_rows(path, self._limits)
+        if self._schema.layouts:
+            raise mismatch(self._schema, "a table")
         if source.encoding.startswith("utf-16"):
             message = "The file is UTF-16 by its byte order mark and is read as such."
             self._problems.add(Problem(level="info", code="utf_16", message=message, fix="Nothing to do."))

@@ -14,7 +14,10 @@ MAX_STORED = 1000
 
 
 class Problem(BaseModel):
-    """One finding. ``line`` (physical), ``row`` (of data, without header) and ``position`` (in the line) start at 1."""
+    """One finding. ``line`` (physical), ``row`` (of data, without header) and ``position`` (in the line) start at 1.
+
+    ``file`` is the entry of a zip that it is about.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,6 +29,7 @@ class Problem(BaseModel):
     row: int | None = None
     column: str | None = None
     position: int | None = None
+    file: str | None = None
 
 
 class DatasetFault(InvalidDataset):
@@ -50,6 +54,15 @@ class Problems:
             self.stored.append(problem)
 
 
-def fault(code: str, message: str, fix: str, *, line: int | None = None, position: int | None = None) -> DatasetFault:
-    """The exception for a problem of the file's form, found at ``line``."""
-    return DatasetFault(Problem(level="error", code=code, message=message, fix=fix, line=line, position=position))
+def fault(
+    code: str,
+    message: str,
+    fix: str,
+    *,
+    line: int | None = None,
+    position: int | None = None,
+    file: str | None = None,
+) -> DatasetFault:
+    """The exception for a problem of the file's form, found at ``line`` or, in a zip, in ``file``."""
+    found = {"level": "error", "code": code, "message": message, "fix": fix}
+    return DatasetFault(Problem.model_validate(found | {"line": line, "position": position, "file": file}))

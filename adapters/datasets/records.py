@@ -9,10 +9,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from adapters.datasets.report import Report
+from zoo.errors import InvalidInput
+
 FINE_TUNE = "fine-tune"
 UPLOAD_PURPOSES = (FINE_TUNE, "batch", "assistants", "vision", "user_data", "evals")
 RESULT_PURPOSES = ("fine-tune-results", "batch_output", "assistants_output")
 MAX_NAME = 255
+_EXPIRY_SECONDS = (3600, 2592000)
 
 FileStatus = Literal["uploaded", "processed", "error"]
 
@@ -53,3 +57,21 @@ def safe_name(name: str | None) -> str:
     last = (name or "").replace("\\", "/").rsplit("/", 1)[-1]
     label = "".join(character for character in last if character.isprintable()).strip()
     return label[:MAX_NAME] if label.strip(".") else "data"
+
+
+def judged(record: FileRecord, report: Report) -> FileRecord:
+    """The record with the status that follows from a report."""
+    fatal = report.fatal
+    update = {
+        "status": "error" if fatal else "processed",
+        "status_details": f"{fatal.message} {fatal.fix}" if fatal else None,
+        "needs_worker": False,
+    }
+    return record.model_copy(update=update)
+
+
+def check_expiry(seconds: int | None) -> None:
+    """Raise ``InvalidInput`` for a time of life that no file may have."""
+    least, most = _EXPIRY_SECONDS
+    if seconds is not None and not least <= seconds <= most:
+        raise InvalidInput(f"expires_after has to be {least} to {most} seconds.", param="expires_after")

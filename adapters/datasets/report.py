@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.datasets.problems import DatasetFault, Problem
@@ -12,11 +16,16 @@ class _Part(BaseModel):
 
 
 class ClassCount(_Part):
-    """Usable rows of one label; ``share`` is of all usable rows."""
+    """Usable rows of one label; ``share`` is of all usable rows.
+
+    For detection ``count`` and ``share`` are those of boxes, ``pictures`` how many show the class; for segmentation
+    ``count`` is pictures that show it and ``share`` its part of all pixels that count.
+    """
 
     label: str
     count: int
     share: float
+    pictures: int | None = None
 
 
 class Balance(_Part):
@@ -25,14 +34,41 @@ class Balance(_Part):
     ratio: float
     entropy: float
 
+    @classmethod
+    def of(cls, counts: Iterable[int]) -> Balance | None:
+        """Of the classes that have rows; None without any."""
+        found = [count for count in counts if count]
+        if not found:
+            return None
+        total = sum(found)
+        entropy = -sum(count / total * math.log(count / total) for count in found)
+        scale = math.log(len(found)) if len(found) > 1 else 1.0
+        return cls(ratio=round(max(found) / min(found), 4), entropy=round(abs(entropy) / scale, 4))
+
 
 class Spread(_Part):
-    """How long texts are."""
+    """How long texts are, or how large pictures and boxes."""
 
     min: int
     median: int
     p95: int
     max: int
+
+    @classmethod
+    def of(cls, counts: Counter[int]) -> Spread:
+        """From how often each value occurs; all 0 without any."""
+        ordered = sorted(counts) or [0]
+        total = counts.total()
+
+        def quantile(share: float) -> int:
+            passed = 0
+            for value in ordered:
+                passed += counts[value]
+                if passed >= share * total:
+                    return value
+            return ordered[-1]
+
+        return cls(min=ordered[0], median=quantile(0.5), p95=quantile(0.95), max=ordered[-1])
 
 
 class Lengths(_Part):
@@ -42,18 +78,41 @@ class Lengths(_Part):
     words: Spread
 
 
+class Pictures(_Part):
+    """Pictures that can be read: how many, bytes of their files, sizes in pixels when upright, and formats."""
+
+    count: int
+    bytes: int
+    widths: Spread
+    heights: Spread
+    formats: dict[str, int]
+
+
+class Boxes(_Part):
+    """Boxes of all usable pictures: how many, how many a picture, and their sizes in pixels."""
+
+    count: int
+    per_picture: Spread
+    widths: Spread
+    heights: Spread
+
+
 class Duplicates(_Part):
-    """Texts equal but for case, spaces and punctuation: ``rows`` beyond the first of each of the ``groups``."""
+    """Texts equal but for case, spaces and punctuation, or pictures of equal pixels.
+
+    ``rows`` are those beyond the first of each of the ``groups``.
+    """
 
     groups: int = 0
     rows: int = 0
 
 
 class Conflict(_Part):
-    """One text under several labels: the first lines that it stands in, and the labels there."""
+    """One text or picture under several labels: the first lines or files that hold it, and the labels there."""
 
-    lines: tuple[int, ...]
+    lines: tuple[int, ...] = ()
     labels: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
 
 class Report(_Part):
@@ -61,6 +120,7 @@ class Report(_Part):
 
     file: str = ""
     format: str = ""
+    layout: str | None = Field(None, description="Of a zip: folders, metadata, coco, objects or masks.")
     encoding: str = ""
     delimiter: str | None = None
     task: str
@@ -69,8 +129,13 @@ class Report(_Part):
     rows: int = 0
     usable_rows: int = 0
     classes: tuple[ClassCount, ...] = ()
+    labels: tuple[str, ...] = Field(
+        (), description="Classes of pictures, in order; of masks by value, '' if not learnt."
+    )
     balance: Balance | None = None
     lengths: Lengths | None = None
+    pictures: Pictures | None = None
+    boxes: Boxes | None = None
     duplicates: Duplicates = Duplicates()
     conflicting_rows: int = 0
     conflicts: tuple[Conflict, ...] = Field((), description="The first hundred.")

@@ -1,4 +1,4 @@
-"""What columns a task needs: one ``Schema`` per task, in ``schemas/<task>.py``, found by the task's name."""
+"""What data a task needs: one ``Schema`` per task, in ``schemas/<task>.py``, found by the task's name or a layout."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Literal
 
 from adapters.datasets import schemas
+from adapters.datasets.problems import DatasetFault, fault
 from zoo.errors import InvalidInput
 
 
@@ -16,16 +17,25 @@ class Role:
     """A part that a column plays; ``names`` are the column names that are known to play it, the best first."""
 
     name: str
-    kind: Literal["text", "category"]
+    kind: Literal["text", "category", "file"]
     names: tuple[str, ...]
+
+
+Annotation = Literal["label", "boxes", "mask"]
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The roles of a task's columns; all of them are needed."""
+    """The roles of a task's columns, all of them needed, and for pictures the layouts of a zip that it learns from.
+
+    ``annotation`` is what each picture of those layouts carries; ``needs`` says in words what to send.
+    """
 
     task: str
     roles: tuple[Role, ...]
+    needs: str
+    layouts: tuple[str, ...] = ()
+    annotation: Annotation | None = None
 
     @property
     def texts(self) -> tuple[Role, ...]:
@@ -40,13 +50,40 @@ class Schema:
 
 def schema_for(task: str) -> Schema:
     """The schema of a task such as ``text-classification``; raises ``InvalidInput`` naming the tasks that have one."""
-    known = {module.name.replace("_", "-"): module.name for module in pkgutil.iter_modules(schemas.__path__)}
+    known = _known()
     if task not in known:
         raise InvalidInput(
             f"There is no data format for this task; there is one for: {', '.join(sorted(known))}.",
             code="unknown_task",
             param="task",
         )
-    schema = import_module(f"{schemas.__name__}.{known[task]}").SCHEMA
+    return _load(known[task])
+
+
+def schema_of_layout(layout: str) -> Schema:
+    """The schema of the task that learns from a layout of a zip, such as ``folders``."""
+    return next(schema for module in _known().values() if layout in (schema := _load(module)).layouts)
+
+
+def picture_schemas() -> tuple[Schema, ...]:
+    """Those of all tasks that learn from zips, in the order of their names."""
+    return tuple(schema for _, module in sorted(_known().items()) if (schema := _load(module)).layouts)
+
+
+def mismatch(schema: Schema, holds: str) -> DatasetFault:
+    """The fault of a file that holds something else than what the task asked for learns from."""
+    return fault(
+        "task_mismatch",
+        f"The file holds {holds}; {schema.task} learns from {schema.needs}.",
+        "Leave the task out to have it follow from the data, or send data of that form.",
+    )
+
+
+def _known() -> dict[str, str]:
+    return {module.name.replace("_", "-"): module.name for module in pkgutil.iter_modules(schemas.__path__)}
+
+
+def _load(module: str) -> Schema:
+    schema = import_module(f"{schemas.__name__}.{module}").SCHEMA
     assert isinstance(schema, Schema)
     return schema

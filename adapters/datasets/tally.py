@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections import Counter
 from collections.abc import Mapping
@@ -192,31 +191,10 @@ class Tally:
 
     def balance(self) -> Balance | None:
         """None without classes."""
-        counts = [count for count in self._counts if count]
-        if not counts:
-            return None
-        total = sum(counts)
-        entropy = -sum(count / total * math.log(count / total) for count in counts)
-        scale = math.log(len(counts)) if len(counts) > 1 else 1.0
-        return Balance(ratio=round(max(counts) / min(counts), 4), entropy=round(abs(entropy) / scale, 4))
+        return Balance.of(self._counts)
 
     def lengths(self) -> Lengths | None:
         """None without texts."""
         if not self._characters:
             return None
-        return Lengths(characters=_spread(self._characters), words=_spread(self._words))
-
-
-def _spread(counts: Counter[int]) -> Spread:
-    ordered = sorted(counts)
-    total = counts.total()
-
-    def quantile(share: float) -> int:
-        passed = 0
-        for value in ordered:
-            passed += counts[value]
-            if passed >= share * total:
-                return value
-        return ordered[-1]
-
-    return Spread(min=ordered[0], median=quantile(0.5), p95=quantile(0.95), max=ordered[-1])
+        return Lengths(characters=Spread.of(self._characters), words=Spread.of(self._words))

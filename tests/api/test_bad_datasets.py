@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from adapters.queue import JobQueue
+from tests.adapters.datasets.zips import classes, deflated, many_entries, pack, picture, raw_zip
 from tests.api.conftest import settings_in
 from tests.api.live import Live, running
 
@@ -80,13 +80,6 @@ def test_harmless_oddities_of_a_csv_file_are_taken(roomy: Live, content: bytes) 
     assert (answer.status_code, answer.json()["status"]) == (200, "processed")
 
 
-def archive_with(name: str) -> bytes:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, b"0" * 1_000_000)
-    return target.getvalue()
-
-
 def tar() -> bytes:
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as archive:
@@ -94,20 +87,54 @@ def tar() -> bytes:
     return target.getvalue()
 
 
-ARCHIVES = {
-    "zip": archive_with("train.csv"),
-    "zip-with-dots": archive_with("../../escape.csv"),
-    "tar": tar(),
-    "rar": b"Rar!\x1a\x07\x01\x00" + bytes(100),
-    "7z": b"7z\xbc\xaf\x27\x1c" + bytes(100),
+def bomb() -> bytes:
+    """A megabyte that unpacks to a gibibyte."""
+    return raw_zip([(b"cat/1.png", deflated(1024), 1 << 30, 0)])
+
+
+def sealed() -> bytes:
+    """A good zip whose last entry is marked as encrypted."""
+    data = pack(classes())
+    at = data.rindex(b"PK\1\2")
+    return data[: at + 8] + b"\1" + data[at + 9 :]
+
+
+def linked() -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        link = zipfile.ZipInfo("cat/1.png")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    return target.getvalue()
+
+
+ARCHIVES: dict[str, tuple[Callable[[], bytes], int, str]] = {
+    "zip-bomb": (bomb, 413, "archive_too_large"),
+    "zip-of-a-million-entries": (lambda: many_entries(100_001), 413, "archive_too_large"),
+    "zip-with-dots": (lambda: pack({"../../escape.png": picture(1)}), 422, "invalid_archive"),
+    "zip-absolute": (lambda: pack({"/etc/escape.png": picture(1)}), 422, "invalid_archive"),
+    "zip-with-a-link": (linked, 422, "invalid_archive"),
+    "zip-overlapping": (
+        lambda: raw_zip([(b"a/1.png", b"x" * 90, 90, 0), (b"a/2.png", b"x" * 90, 90, 0)], offsets=[0, 0]),
+        422,
+        "invalid_archive",
+    ),
+    "zip-nested": (lambda: pack(classes() | {"more.zip": pack(classes())}), 422, "invalid_archive"),
+    "zip-encrypted": (sealed, 422, "invalid_archive"),
+    "zip-of-a-table": (lambda: pack({"train.csv": HEAD + GOOD}), 415, "unsupported_media_type"),
+    "xlsx": (lambda: pack({"[Content_Types].xml": "", "xl/workbook.xml": ""}), 415, "unsupported_media_type"),
+    "tar": (tar, 415, "unsupported_media_type"),
+    "rar": (lambda: b"Rar!\x1a\x07\x01\x00" + bytes(100), 415, "unsupported_media_type"),
+    "7z": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(100), 415, "unsupported_media_type"),
 }
 
 
 @pytest.mark.parametrize("kind", ARCHIVES)
-def test_row_46_archives_of_no_use_here_are_refused_and_nothing_is_kept(roomy: Live, kind: str) -> None:
+def test_row_46_bad_archives_are_refused_and_nothing_is_kept(roomy: Live, kind: str) -> None:
+    make, status, code = ARCHIVES[kind]
     before = {path for path in Path(roomy.home).rglob("*") if path.is_file()}
-    answer = send(roomy, ARCHIVES[kind], f"train.{kind[:3]}")
-    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
-    assert "CSV" in json.dumps(answer.json())
+    answer = send(roomy, make(), f"train.{kind[:3]}")
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert len(answer.content) <= 2048
     assert {path for path in Path(roomy.home).rglob("*") if path.is_file()} == before
     roomy.assert_alive()

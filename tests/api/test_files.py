@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from adapters.jobs import JobKind
+from tests.adapters.datasets.zips import classes, pack
 from tests.api.live import Live, running
 from zoo.settings import Settings
 
@@ -86,6 +87,27 @@ def test_row_44_a_file_that_cannot_be_trained_on_is_refused_but_its_report_stays
     assert body["report"] == f"/v1/files/{body['file_id']}/report"
     assert client.get(f"/v1/files/{body['file_id']}").json()["status"] == "error"
     assert client.get(body["report"]).json()["fatal"]["code"]
+
+
+def test_a_zip_of_pictures_has_a_report_and_a_contact_sheet(client: httpx.Client) -> None:
+    stored = upload(client, pack(classes()), name="animals.zip").json()
+    assert stored["status"] == "processed"
+    report = client.get(f"/v1/files/{stored['id']}/report").json()
+    assert (report["task"], report["labels"]) == ("image-classification", ["cat", "dog"])
+    sheet = client.get(f"/v1/files/{stored['id']}/contact-sheet")
+    assert (sheet.status_code, sheet.headers["content-type"]) == (200, "image/jpeg")
+    assert sheet.content.startswith(b"\xff\xd8\xff")
+
+
+def test_a_table_has_no_contact_sheet(client: httpx.Client) -> None:
+    answer = client.get(f"/v1/files/{upload(client).json()['id']}/contact-sheet")
+    assert (answer.status_code, answer.json()["code"]) == (404, "contact_sheet_not_found")
+
+
+def test_a_zip_that_cannot_be_trained_on_is_refused_with_the_picture_at_fault(client: httpx.Client) -> None:
+    answer = upload(client, pack({"cat/1.png": b"", "dog/1.png": b"no picture"}))
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_dataset")
+    assert "cat/1.png" in answer.json()["detail"]
 
 
 def test_a_parquet_file_waits_for_a_worker(live: Live, client: httpx.Client) -> None:
@@ -167,9 +189,7 @@ BAD_FORMS = [
     Row("no-file", 422, "invalid_request", form(PURPOSE)),
     Row("unknown-purpose", 422, "invalid_purpose", form(part("purpose", b"fun"), DATA)),
     Row("unknown-field", 422, "unknown_field", form(PURPOSE, part("owner", b"me"), DATA)),
-    Row(
-        "zip", 415, "unsupported_media_type", form(PURPOSE, part("file", b"PK\x03\x04" + b"\0" * 99, filename="a.csv"))
-    ),
+    Row("no-zip", 422, "invalid_archive", form(PURPOSE, part("file", b"PK\x03\x04" + b"\0" * 99, filename="a.csv"))),
     Row("row-14-too-large", 413, "body_too_large", form(PURPOSE, part("file", b"x" * (2 << 20) + b"x", filename="a"))),
     Row("row-14-far-too-large", 413, "body_too_large", form(PURPOSE, part("file", b"x" * (5 << 20), filename="a"))),
 ]
@@ -187,6 +207,6 @@ def test_a_wrong_form_gets_its_status_and_code(live: Live, client: httpx.Client,
 
 
 @pytest.mark.parametrize("file_id", ["file-none", "..%2f..%2fetc", "a%00b", "file-" + "a" * 300])
-@pytest.mark.parametrize("rest", ["", "/content", "/report"])
+@pytest.mark.parametrize("rest", ["", "/content", "/report", "/contact-sheet"])
 def test_an_unknown_file_is_not_found(client: httpx.Client, file_id: str, rest: str) -> None:
     assert client.get(f"/v1/files/{file_id}{rest}").status_code == 404

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from adapters.datasets.formats.delimited import DelimitedRows, sniff_delimiter
 from adapters.datasets.formats.jsonl import read_jsonl
-from adapters.datasets.formats.lines import detect_encoding, read_lines
+from adapters.datasets.formats.lines import Readable, detect_encoding, read_lines
 from adapters.datasets.formats.rows import Row, Source
 from adapters.datasets.formats.sniff import HEAD_BYTES, Format, sniff
 from adapters.datasets.limits import Limits
 
-__all__ = ["Format", "Row", "Source", "open_rows", "sniff", "sniff_file"]
+__all__ = ["Format", "Readable", "Row", "Source", "open_rows", "sniff", "sniff_file"]
 
 
 def sniff_file(path: Path) -> Format:
@@ -20,7 +20,7 @@ def sniff_file(path: Path) -> Format:
         return sniff(stream.read(HEAD_BYTES))
 
 
-def open_rows(path: Path, limits: Limits) -> Source:
+def open_rows(path: Readable, limits: Limits) -> Source:
     """Open a CSV or JSONL file; raises ``DatasetFault`` for a broken header and while rows are read."""
     with path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import IO, Literal, Protocol
 
 from adapters.datasets.problems import DatasetFault, fault
 
 Encoding = Literal["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be"]
 BLOCK = 256 * 1024
 _SAVE_AS_UTF8 = "Save the file as UTF-8 (in Excel: 'CSV UTF-8') and upload it again."
+
+
+class Readable(Protocol):
+    """A path, or what can be opened as one."""
+
+    def open(self, mode: Literal["rb"], /) -> IO[bytes]:
+        """A fresh stream from the beginning."""
 
 
 def detect_encoding(head: bytes) -> Encoding:
@@ -27,7 +33,7 @@ def detect_encoding(head: bytes) -> Encoding:
     return "utf-8"
 
 
-def read_lines(path: Path, *, encoding: Encoding, limit: int) -> Iterator[str]:
+def read_lines(path: Readable, *, encoding: Encoding, limit: int) -> Iterator[str]:
     """Physical lines with their ends (LF, CRLF or CR, mixed as they like).
 
     Raises ``DatasetFault`` with the line number for a line over ``limit`` bytes, a NUL, or bytes that are not text;
@@ -67,7 +73,7 @@ def too_long(line: int, limit: int) -> DatasetFault:
     )
 
 
-def _blocks(stream: BinaryIO, encoding: Encoding) -> Iterator[bytes]:
+def _blocks(stream: IO[bytes], encoding: Encoding) -> Iterator[bytes]:
     """The content as UTF-8 in blocks, without byte order mark; what precedes undecodable UTF-16 is still yielded."""
     if encoding in ("utf-8", "utf-8-sig"):
         stream.seek(3 if encoding == "utf-8-sig" else 0)

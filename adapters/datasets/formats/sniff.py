@@ -7,14 +7,14 @@ from typing import Literal
 
 from zoo.errors import Unsupported
 
-Format = Literal["csv", "jsonl", "parquet"]
+Format = Literal["csv", "jsonl", "parquet", "zip"]
 HEAD_BYTES = 8192
-_ACCEPTED = "Send CSV, JSONL (one JSON object per line) or Parquet."
+_ACCEPTED = "Send CSV, JSONL (one JSON object per line), Parquet, or a zip of pictures."
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f\x0b\x1b\x1a")
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", "a zip archive or an Office document (for Excel: save the sheet as CSV)"),
     (b"PK\x05\x06", "an empty zip archive"),
+    (b"PK\x07\x08", "one part of a split zip archive; join the parts first"),
     (b"\x1f\x8b", "gzip-compressed; unpack it first"),
     (b"BZh", "bzip2-compressed; unpack it first"),
     (b"\xfd7zXZ\x00", "xz-compressed; unpack it first"),
@@ -45,6 +45,8 @@ def sniff(head: bytes) -> Format:
     """The format of a data file from its first 8 KiB; raises ``Unsupported`` naming what the file is instead."""
     if head.startswith(b"PAR1"):
         return "parquet"
+    if head.startswith(b"PK\x03\x04"):
+        return "zip"
     for magic, name in _MAGIC:
         if head.startswith(magic):
             raise Unsupported(f"The file is {name}. {_ACCEPTED}", param="file")

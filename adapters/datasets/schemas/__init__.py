@@ -1,1 +1,1 @@
-"""One file per task that can be trained: ``SCHEMA`` names the columns that its data need."""
+"""One file per task that can be trained: ``SCHEMA`` says what columns, files and layouts its data need."""

@@ -6,6 +6,7 @@ from adapters.datasets.schema import Role, Schema
 
 SCHEMA = Schema(
     task="text-classification",
+    needs="a table (CSV, JSONL or Parquet) with a column of texts and one of labels",
     roles=(
         Role(
             name="text",

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import pytest
 
-from adapters.datasets import FileRecord, FileStore, Limits, Report, inspect_file
+from adapters.datasets import Example, FileRecord, FileStore, Limits, Report, inspect_file, read_examples
+from tests.adapters.datasets.zips import Files, pack
 from zoo.settings import Settings
 
 
@@ -24,6 +25,47 @@ def inspect(tmp_path: Path) -> Inspect:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         bounds = Limits(**{"rows": 1000, "row_bytes": 65536, "labels": 100, **limits})
         return inspect_file(path, task="text-classification", limits=bounds, columns=columns)
+
+    return run
+
+
+class InspectZip(Protocol):
+    def __call__(
+        self,
+        files: Files | bytes,
+        *,
+        task: str | None = None,
+        columns: dict[str, str] | None = None,
+        rows: int = 1000,
+        labels: int = 100,
+    ) -> Report: ...
+
+
+@pytest.fixture
+def inspect_zip(tmp_path: Path) -> InspectZip:
+    def run(
+        files: Files | bytes,
+        *,
+        task: str | None = None,
+        columns: dict[str, str] | None = None,
+        rows: int = 1000,
+        labels: int = 100,
+    ) -> Report:
+        path = tmp_path / "data"
+        path.write_bytes(files if isinstance(files, bytes) else pack(files))
+        bounds = Limits(rows=rows, row_bytes=65536, labels=labels)
+        return inspect_file(path, task=task, limits=bounds, columns=columns)
+
+    return run
+
+
+@pytest.fixture
+def examples_of(inspect_zip: InspectZip, tmp_path: Path) -> Callable[[Files], list[Example]]:
+    """The usable examples of a zip, read as training reads them."""
+
+    def run(files: Files) -> list[Example]:
+        report = inspect_zip(files)
+        return list(read_examples(tmp_path / "data", report))
 
     return run
 

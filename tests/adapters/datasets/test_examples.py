@@ -35,3 +35,12 @@ def test_a_fatal_report_gives_no_examples(tmp_path: Path) -> None:
     report = inspect_file(path, task="text-classification", limits=LIMITS)
     with pytest.raises(DatasetFault):
         next(read_examples(path, report))
+
+
+def test_texts_that_differ_in_case_and_punctuation_only_have_equal_content() -> None:
+    one, same, other = (Example(1, 1, {"text": text, "label": "a"}) for text in ("Good day!", "good  day", "bad day"))
+    assert one.content == same.content != other.content
+
+
+def test_the_label_is_what_a_text_is_counted_by() -> None:
+    assert Example(1, 1, {"text": "good", "label": "a"}).stratum == "a"

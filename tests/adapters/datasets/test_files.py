@@ -99,7 +99,7 @@ def test_a_cancelled_upload_leaves_nothing_behind(tmp_path: Path, store: FileSto
 
 def test_a_file_of_another_kind_leaves_nothing_behind(tmp_path: Path, upload: Upload) -> None:
     with pytest.raises(Unsupported):
-        upload(b"PK\x03\x04" + bytes(100))
+        upload(b"7z\xbc\xaf\x27\x1c" + bytes(100))
     assert leftovers(tmp_path) == []
 
 

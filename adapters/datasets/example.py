@@ -1,0 +1,51 @@
+"""One usable example of a data set: what training sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from adapters.datasets.archives import ArchiveFile
+from adapters.datasets.fold import fold
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A thing of class ``label``: left, top, width and height in pixels of the upright picture, inside it."""
+
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """``row`` and ``line`` start at 1. ``values``: role -> text, such as ``text`` and ``label``.
+
+    ``files``: role -> a file in the uploaded zip, ``image`` and, for segmentation, ``mask``, whose pixels are class
+    numbers (``pictures.masks.open_mask`` reads it). ``fingerprint`` is the picture's, ``rarest`` the class by which an
+    example with several is counted.
+    """
+
+    row: int
+    line: int
+    values: dict[str, str] = field(default_factory=dict)
+    files: dict[str, ArchiveFile] = field(default_factory=dict)
+    boxes: tuple[Box, ...] = ()
+    fingerprint: str = ""
+    rarest: str = ""
+
+    def read(self, role: str) -> bytes:
+        """The bytes of a file; raises ``InvalidInput`` (damaged_entry) if the zip has been damaged since."""
+        return self.files[role].read()
+
+    @property
+    def content(self) -> str:
+        """Equal for equal inputs: the text without regard to case, spaces and punctuation, or the picture's pixels."""
+        return self.fingerprint or fold("\n".join(text for role, text in self.values.items() if role != "label"))
+
+    @property
+    def stratum(self) -> str:
+        """What a split is stratified by: the label; with several in one picture, the one that is rarest in the data."""
+        return self.values.get("label", self.rarest)
