@@ -76,8 +76,28 @@ class FolderSource(_Record):
     path: str
 
 
-SourceKind = Literal["package", "hub", "folder"]
+class StarterSource(_Record):
+    """Files that ship with the zoo, in the folder ``starters`` under the entry's name."""
+
+    kind: Literal["starter"]
+
+
+SourceKind = Literal["package", "hub", "folder", "starter"]
 Source = Annotated[PackageSource | HubSource | FolderSource, Field(discriminator="kind")]
+"""What a request to import may name."""
+OfferedSource = Annotated[PackageSource | HubSource | FolderSource | StarterSource, Field(discriminator="kind")]
+"""What an entry of the catalogue may name."""
+
+
+class Companion(_Record):
+    """Small files that belong to a checkpoint but lie in another package: names of classes, for example.
+
+    They are put beside the checkpoint, whichever source that came from. ``files``: path below the source's root, which
+    is also the place beside the checkpoint, and SHA-256.
+    """
+
+    source: PackageSource
+    files: dict[RelativePath, Sha256] = Field(min_length=1)
 
 
 class CatalogueEntry(_Record):
@@ -92,13 +112,14 @@ class CatalogueEntry(_Record):
     size_mb: float = Field(gt=0, description="Download size in megabytes (10^6 bytes).")
     description: str = ""
     keywords: tuple[str, ...] = ()
-    sources: tuple[Source, ...] = Field(min_length=1)
+    sources: tuple[OfferedSource, ...] = Field(min_length=1)
     files: dict[RelativePath, Sha256] = Field(default_factory=dict, description="Path in the checkpoint -> SHA-256.")
     files_of: dict[SourceKind, dict[RelativePath, Sha256]] = Field(
         default_factory=dict, description="Hashes instead of `files` for a kind of source that has other files."
     )
+    companions: tuple[Companion, ...] = ()
 
-    def pins_for(self, source: Source) -> dict[str, str]:
+    def pins_for(self, source: OfferedSource) -> dict[str, str]:
         """Paths and SHA-256 hashes that files from ``source`` must have."""
         return self.files_of.get(source.kind, self.files)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from zoo.catalogue.entry import CatalogueEntry, FolderSource, PackageSource, Source
+from zoo.catalogue.entry import CatalogueEntry, FolderSource, OfferedSource, PackageSource
 
 WEIGHTS = save({"weight": np.arange(6, dtype=np.float32).reshape(2, 3)})
 FILES: Mapping[str, bytes] = {
@@ -33,7 +33,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def entry_of(*sources: Source, files: Mapping[str, str] | None = None) -> CatalogueEntry:
+def entry_of(*sources: OfferedSource, files: Mapping[str, str] | None = None) -> CatalogueEntry:
     """A catalogue entry over these sources; pins the weights unless told otherwise."""
     return CatalogueEntry(
         name="tiny",

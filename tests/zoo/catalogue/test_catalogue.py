@@ -20,6 +20,7 @@ TASKS = {
     "translation": "text",
     "summarization": "text",
     "image-classification": "image",
+    "image-feature-extraction": "image",
     "object-detection": "image",
     "image-segmentation": "image",
     "automatic-speech-recognition": "audio",

@@ -24,11 +24,15 @@ _MODULE = re.compile(r"[0-9]{1,2}_[A-Za-z]{1,32}/[^/]+")
 
 @dataclass(frozen=True)
 class Order:
-    """What is wanted from a source: the pinned hashes, the size to expect, and whom to tell of progress."""
+    """What is wanted from a source: the pinned hashes, the size to expect, and whom to tell of progress.
+
+    ``only_pinned``: not a whole checkpoint but the files whose hashes are given, whatever they are.
+    """
 
     pins: Mapping[str, str]
     expected_bytes: int
     progress: Callable[[int, int], None] | None = None
+    only_pinned: bool = False
 
     def report(self, done: int, total: int | None = None) -> None:
         """Tell how many bytes are there; the callback may raise to stop the download."""
@@ -36,26 +40,31 @@ class Order:
             self.progress(done, self.expected_bytes if total is None else total)
 
 
-def select(sizes: Mapping[str, int], pins: Mapping[str, str]) -> list[str]:
-    """Of all files of a repository (path -> bytes) those that make up its checkpoint, in alphabetical order.
+def select(sizes: Mapping[str, int], order: Order) -> list[str]:
+    """Of all files of a repository (path -> bytes) those that are wanted, in alphabetical order.
 
     ``InvalidInput``: ``unsafe_weights`` where there are only pickles, ``no_weights``, ``unsafe_source`` for paths
     that lead elsewhere. ``SourceUnavailable`` if a pinned file is missing.
     """
     if not all(is_relative_file(path) for path in sizes):
         raise InvalidInput("a file name in it leads out of its folder, so all of it is refused", code="unsafe_source")
+    pins = order.pins
     missing = sorted(set(pins) - set(sizes))
     if missing:
         raise SourceUnavailable(f"it has no {missing[0]}, whose hash the catalogue pins")
+    chosen = sorted(pins) if order.only_pinned else _checkpoint(sizes, pins)
+    if sum(sizes[path] for path in chosen) > MAX_BYTES:
+        raise InvalidInput(f"it is larger than {MAX_BYTES // 10**9} GB", code="too_large")
+    return chosen
+
+
+def _checkpoint(sizes: Mapping[str, int], pins: Mapping[str, str]) -> list[str]:
     weights = {path for path in pins if PurePosixPath(path).suffix not in _TEXTS} or set(_weights(sizes))
     if not weights:
         raise _no_weights(sizes)
     modules = {path for path in sizes if _MODULE.fullmatch(path) and path.endswith((".json", ".safetensors"))}
     texts = {path for path, size in sizes.items() if _is_text(path) and size <= MAX_TEXT_BYTES}
-    chosen = sorted({*pins, *weights, *modules, *texts})
-    if sum(sizes[path] for path in chosen) > MAX_BYTES:
-        raise InvalidInput(f"it is larger than {MAX_BYTES // 10**9} GB", code="too_large")
-    return chosen
+    return sorted({*pins, *weights, *modules, *texts})
 
 
 def check(folder: Path, pins: Mapping[str, str]) -> tuple[ModelFile, ...]:

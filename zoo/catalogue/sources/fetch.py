@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zoo.catalogue.durable import storage_errors
-from zoo.catalogue.entry import CatalogueEntry, FolderSource, HubSource, ModelFile, PackageSource, Source
+from zoo.catalogue.entry import (
+    CatalogueEntry,
+    Companion,
+    FolderSource,
+    HubSource,
+    ModelFile,
+    OfferedSource,
+    PackageSource,
+    StarterSource,
+)
 from zoo.catalogue.sources.checkpoint import Order, check
 from zoo.catalogue.sources.folder import copy_from_folder
 from zoo.catalogue.sources.hub import copy_from_hub
 from zoo.catalogue.sources.package import copy_from_package
+from zoo.catalogue.sources.starter import copy_from_starter
 from zoo.errors import InvalidInput, SourceUnavailable
 
 Failure = InvalidInput | SourceUnavailable
@@ -36,6 +48,8 @@ def fetch(
 ) -> Fetched:
     """Copy the checkpoint of ``entry`` into the empty folder ``target`` (made if missing) and check every hash.
 
+    Its companions are put beside it; one that cannot be had fails the whole, as the model would be incomplete.
+
     Sources are tried in order; one that fails, a wrong hash included, is followed by the next. ``progress`` gets bytes
     done and in all, and may raise to stop. If none delivers, ``SourceUnavailable`` lists each with its reason, or
     ``InvalidInput`` if every one is refused for what it is. ``endpoint`` replaces the hub's configured address.
@@ -47,15 +61,48 @@ def fetch(
         order = Order(pins, int(entry.size_mb * 1e6), progress)
         try:
             with storage_errors():
-                revision = _copy(source, target, order, endpoint)
-                return Fetched(_label(source), revision, check(target, pins))
+                revision = _copy(entry.name, source, target, order, endpoint)
+                files = check(target, pins)
         except (InvalidInput, SourceUnavailable) as error:
             failures.append((_label(source), error))
             _empty(target)
+            continue
+        brought = {file.path: file for file in (*files, *_bring_companions(entry, target, order))}
+        return Fetched(_label(source), revision, tuple(brought.values()))
     raise _none_worked(entry.name, failures)
 
 
-def _copy(source: Source, target: Path, order: Order, endpoint: str | None) -> str:
+def _bring_companions(entry: CatalogueEntry, target: Path, order: Order) -> list[ModelFile]:
+    brought: list[ModelFile] = []
+    for companion in entry.companions:
+        try:
+            with storage_errors():
+                brought += _bring(companion, target, order)
+        except (InvalidInput, SourceUnavailable) as error:
+            _empty(target)
+            raise _none_worked(entry.name, [(_label(companion.source), error)]) from error
+    return brought
+
+
+def _bring(companion: Companion, target: Path, order: Order) -> tuple[ModelFile, ...]:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".companion-") as scratch:
+        folder = Path(scratch) / "files"
+        folder.mkdir()
+        # A few files after the large ones: told is only that all is there, often enough to be stopped.
+        order = replace(order, pins=companion.files, progress=_still(order), only_pinned=True)
+        copy_from_package(companion.source, folder, order)
+        files = check(folder, companion.files)
+        for file in files:
+            (target / file.path).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(folder / file.path, target / file.path)
+        return files
+
+
+def _still(order: Order) -> Callable[[int, int], None]:
+    return lambda done, total: order.report(order.expected_bytes)
+
+
+def _copy(name: str, source: OfferedSource, target: Path, order: Order, endpoint: str | None) -> str:
     match source:
         case PackageSource():
             return copy_from_package(source, target, order)
@@ -63,9 +110,11 @@ def _copy(source: Source, target: Path, order: Order, endpoint: str | None) -> s
             return copy_from_hub(source, target, order, endpoint=endpoint)
         case FolderSource():
             return copy_from_folder(source, target, order)
+        case StarterSource():
+            return copy_from_starter(name, target, order)
 
 
-def _label(source: Source) -> str:
+def _label(source: OfferedSource) -> str:
     match source:
         case PackageSource():
             return f"package {source.package}"
@@ -73,6 +122,8 @@ def _label(source: Source) -> str:
             return f"hub {source.id}"
         case FolderSource():
             return "local folder"
+        case StarterSource():
+            return "starter"
 
 
 def _empty(folder: Path) -> None:

@@ -22,7 +22,7 @@ def copy_from_folder(source: FolderSource, target: Path, order: Order) -> str:
         raise InvalidInput("there is no such folder on this machine", code="unknown_source", param="source")
     root = root.resolve()
     sizes = _sizes(root)
-    chosen = select(sizes, order.pins)
+    chosen = select(sizes, order)
     total, done = sum(sizes[path] for path in chosen), 0
     for path in chosen:
         real = (root / path).resolve()

