@@ -29,11 +29,17 @@ def service(*flags: str) -> Iterator[httpx.Client]:
     with process:
         url = next(line for line in process.stdout if "http://" in line).split()[-1]
         with httpx.Client(base_url=url, timeout=600, trust_env=False) as client:
-            if client.get("/v1/models/minilm").json()["status"] != "ready":
-                finished(client, client.post("/v1/models", json={"id": "minilm"}).json()["id"])
+            ready(client, "minilm")
             yield client
         process.terminate()
         process.wait(30)
+
+
+def ready(client: httpx.Client, *models: str) -> None:
+    """Bring models into the zoo unless they are there."""
+    for name in models:
+        if client.get(f"/v1/models/{name}").json()["status"] != "ready":
+            finished(client, client.post("/v1/models", json={"id": name}).json()["id"])
 
 
 def finished(client: httpx.Client, job: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ HOMES = {
 SPAWNERS = ("adapters/queue/", "adapters/training/parquet.py", "api/serving.py", "zoo/catalogue/sources/")
 # Opening one of these formats can run any program.
 RUNNABLE_FORMATS = ("pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal")
+# The first opens one file alone, whose hash it checks, the second what it wrote itself; neither runs anything in it.
+PINNED_PICKLES = ("adapters/training/architectures/efficientnet_lite.py", "adapters/pretraining/small_pictures.py")
 VAGUE_NAMES = ("util", "utils", "helper", "helpers", "common", "base", "manager", "managers", "misc")
 
 
@@ -130,7 +132,8 @@ def test_nothing_reads_a_format_that_can_run_programs() -> None:
         if any(name.split(".")[0] in RUNNABLE_FORMATS for name in imported(node)):
             found.add(where)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "eval", "exec"):
-            found.add(where)
+            if not (where in PINNED_PICKLES and "weights_only=True" in ast.unparse(node)):
+                found.add(where)
         if isinstance(node, ast.keyword) and node.arg in ("allow_pickle", "trust_remote_code"):
             if not (isinstance(node.value, ast.Constant) and node.value.value is False):
                 found.add(where)

@@ -1,114 +1,116 @@
 """The lower layers run once: what enters the first adapted layer is kept, and training starts there.
 
-LoRA on the top k of L layers leaves the layers below as they are, so their output for a text never changes. An epoch
-then costs 2k layer passes instead of 2L. The cache holds float32: a step sees the very numbers of a whole pass.
+LoRA on the top k of L layers leaves the layers below as they are, so their output for an input never changes. An epoch
+then costs 2k layer passes instead of 2L.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from adapters.training.features import by_length
-from adapters.training.lora import blocks
-from adapters.training.recipe import Adaptation, Item
+from adapters.training.layer_cut import LayerCut
+from adapters.training.precision import rough
+from adapters.training.recipe import Adaptation, Batch, Item
 
 MAX_BYTES = 1_500_000_000
 
 
-def fits(items: Sequence[Item], width: int) -> bool:
-    """Whether the cache of these items stays within its bound."""
-    return sum(item.length for item in items) * width * 4 <= MAX_BYTES
-
-
 class Activations:
-    """What enters layer ``cut`` of the body's stack, for each item of some rows: tensors (length, width).
+    """What enters step ``cut`` of the body for each item of some rows, and the network's outputs from there.
 
-    Where there is nothing below the cut, or the items do not fit, nothing is kept and training takes whole passes.
+    Kept as they are, so that a step of training sees the very numbers of a whole pass; in float16 where only that stays
+    within the bound; where neither does, or nothing lies below the cut, outputs are computed by whole passes.
     """
 
-    def __init__(self, body: nn.Module, cut: int) -> None:
-        _, self._stack = blocks(body)
-        self._layers = list(self._stack)
-        self._cut = cut
-        self._kept: dict[int, Tensor] = {}
-        self._current: Tensor | None = None
-        self._keeping = False
+    def __init__(self, adaptation: Adaptation, cut: int) -> None:
+        self._adaptation = adaptation
+        self._cut = LayerCut(adaptation.steps, cut, adaptation.taps)
+        self._kept: dict[Item, Batch] = {}
+        self._precision: torch.dtype | None = torch.float32 if cut > 0 else None
 
     @torch.no_grad()
-    def gather(
-        self,
-        adaptation: Adaptation,
-        items: Sequence[Item],
-        *,
-        keep: int | None = None,
-        tick: Callable[[int, int], None] | None = None,
-    ) -> Tensor:
-        """One whole pass over the items: keeps what enters the cut and returns the pooled features (items, width).
-
-        Kept are the first ``keep`` items (all unless given): the others are only measured on, by whole passes.
-        """
-        keep = len(items) if keep is None else keep
-        self._keeping = self._cut > 0 and fits(items[:keep], adaptation.head.in_features)
+    def gather(self, items: Sequence[Item], *, tick: Callable[[int, int], None] | None = None) -> Tensor | None:
+        """One pass over the items, whose activations are kept: the pooled features (items, width) where those exist."""
+        if self._precision is None and not self._adaptation.probes:
+            return None
         features: list[Tensor | None] = [None] * len(items)
-        seen: list[Tensor] = []
-        handle = self._layers[self._cut].register_forward_pre_hook(
-            lambda _, args, kwargs: seen.append(_hidden(args, kwargs)), with_kwargs=True
-        )
         done = 0
-        try:
-            for places in by_length(items):
-                seen.clear()
-                pooled = adaptation.features(adaptation.collate([items[place] for place in places])).float()
-                for row, place in enumerate(places):
-                    features[place] = pooled[row]
-                    if self._keeping and place < keep:
-                        self._kept[id(items[place])] = seen[0][row, : items[place].length].clone()
-                done += len(places)
-                if tick is not None:
-                    tick(done, len(items))
-        finally:
-            handle.remove()
-        return torch.stack([row for row in features if row is not None])
+        for places in by_length(items):
+            chosen = [items[place] for place in places]
+            with rough(self._adaptation.defaults):
+                pooled = self._pass(chosen, items)
+            for row, place in enumerate(places if pooled is not None else ()):
+                features[place] = pooled[row] if pooled is not None else None
+            done += len(places)
+            if tick is not None:
+                tick(done, len(items))
+        return torch.stack([row for row in features if row is not None]) if self._adaptation.probes else None
 
-    @contextmanager
-    def shortened(self) -> Iterator[None]:
-        """The body without the layers below the cut; what enters is what ``entering`` has been given."""
-        if not self._keeping:
-            yield
-            return
-        handle = self._layers[self._cut].register_forward_pre_hook(self._enter, with_kwargs=True)
-        self._replace(self._layers[self._cut :])
-        try:
-            yield
-        finally:
-            self._replace(self._layers)
-            handle.remove()
+    @torch.no_grad()
+    def features(self, items: Sequence[Item]) -> Tensor:
+        """Pooled features of items that are not kept."""
+        adaptation = self._adaptation
+        rows: list[Tensor | None] = [None] * len(items)
+        for places in by_length(items):
+            pooled = adaptation.features(adaptation.collate([items[place] for place in places])).float()
+            for row, place in enumerate(places):
+                rows[place] = pooled[row]
+        return torch.stack([row for row in rows if row is not None])
 
-    def entering(self, items: Sequence[Item]) -> None:
-        """Choose the items of the next pass, in the order in which they are collated."""
-        if not self._keeping:
-            return
-        longest = max(item.length for item in items)
-        width = self._kept[id(items[0])].shape[1]
-        self._current = torch.zeros(len(items), longest, width)
-        for row, item in enumerate(items):
-            self._current[row, : item.length] = self._kept[id(item)]
+    def outputs(self, items: Sequence[Item]) -> Tensor:
+        """What the network answers to some items: from what is kept of them, else by a whole pass."""
+        network, collate = self._adaptation.network, self._adaptation.collate
+        if any(item not in self._kept for item in items):
+            whole: Tensor = network(**collate(items))
+            return whole
+        batch = collate(items, entered=True)
+        entering = {name: _stacked([self._kept[item][name] for item in items]) for name in self._kept[items[0]]}
+        answer: Tensor = self._cut.upper(entering, lambda: network(**batch))
+        return answer
 
-    def _enter(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-        assert self._current is not None
-        if args:
-            return (self._current, *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": self._current}
+    def _pass(self, chosen: Sequence[Item], items: Sequence[Item]) -> Tensor | None:
+        adaptation = self._adaptation
+        batch = adaptation.collate(chosen)
+        if self._precision is None:
+            return adaptation.features(batch).float() if adaptation.probes else None
+        run = adaptation.features if adaptation.probes else (lambda inputs: adaptation.network(**inputs))
+        entering = self._cut.lower(lambda: run(batch))
+        if not self._kept:
+            self._precision = _precision(entering, chosen, items)
+        if self._precision is not None:
+            self._keep(chosen, entering)
+        if not adaptation.probes:
+            return None
+        return self._cut.upper(entering, lambda: adaptation.features(batch)).float()
 
-    def _replace(self, layers: Sequence[nn.Module]) -> None:
-        self._stack._modules = {str(place): layer for place, layer in enumerate(layers)}
+    def _keep(self, chosen: Sequence[Item], entering: Batch) -> None:
+        longest = max(item.length for item in chosen)
+        for row, item in enumerate(chosen):
+            self._kept[item] = {
+                # a text, (rows, tokens, width), is kept without its padding
+                name: (values[row, : item.length] if values.ndim == 3 and values.shape[1] == longest else values[row])
+                .to(self._precision)
+                .clone()
+                for name, values in entering.items()
+            }
 
 
-def _hidden(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    hidden: Tensor = args[0] if args else kwargs["hidden_states"]
-    return hidden
+def _precision(entering: Batch, chosen: Sequence[Item], items: Sequence[Item]) -> torch.dtype | None:
+    """The widest type in which the activations of all items stay within the bound, going by those of some of them."""
+    padded = max(item.length for item in chosen) * len(chosen)
+    numbers = sum(values.numel() for values in entering.values()) / padded * sum(item.length for item in items)
+    kinds = (next(iter(entering.values())).dtype, torch.float16)
+    return next((kind for kind in kinds if numbers * kind.itemsize <= MAX_BYTES), None)
+
+
+def _stacked(rows: Sequence[Tensor]) -> Tensor:
+    """Rows as one tensor of float32; the first axis of shorter ones is filled with zeros."""
+    longest = max(len(row) for row in rows)
+    batch = torch.zeros(len(rows), longest, *rows[0].shape[1:])
+    for place, row in enumerate(rows):
+        batch[place, : len(row)] = row
+    return batch

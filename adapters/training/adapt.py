@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import onnx
 import torch
 from torch import Tensor
 
-from adapters.datasets import Example, FileStore
+from adapters.datasets import FileStore
 from adapters.jobs import JobContext
 from adapters.training import lora
 from adapters.training.activations import Activations
@@ -36,8 +37,8 @@ from zoo.engine.predictor import MODEL_FILE
 from zoo.engine.threads import granted_threads
 from zoo.errors import Unsupported
 from zoo.settings import Settings
+from zoo.tasks.task import task_class
 
-DEFAULT_TASK = "text-classification"
 ADAPTER = "adapter"
 
 
@@ -65,43 +66,43 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     store.verify(base)
     threads = granted_threads(settings.worker_threads)
     torch.set_num_threads(threads)
-    task = spec.task or DEFAULT_TASK
-    job = Run(context, store, FileStore(settings.home, settings), base, task, threads, Stopwatch())
-
-    job.watch.start("split")
+    watch, files = Stopwatch(), FileStore(settings.home, settings)
+    watch.start("split")
     context.tick("read", 0, 1)
-    parts = divide(spec, job.files, task)
+    parts = divide(spec, files)
+    job = Run(context, store, files, base, parts.report.task, threads, watch)
     context.event(
         f"Rows: {len(parts.train)} to train on, {len(parts.validation)} to choose by, {len(parts.heldout)} held out"
     )
     adaptation, plan = _prepare(job, parts)
     encoded, probe = _probe(job, adaptation, plan, parts)
-    wrapped, trainer = _train(job, adaptation, plan, parts, encoded)
+    wrapped, trainer = _train(job, adaptation, plan, encoded)
     with store.staging() as staged:
         expected, metrics = _evaluate(job, adaptation, parts, encoded.heldout)
         lora.save(wrapped, adaptation.head, staged / ADAPTER)
         _export(job, adaptation, wrapped, staged)
-        draft = _draft(job, adaptation, plan, parts).model_copy(
-            update={"metrics": {"heldout": metrics, "probe": probe, "history": trainer.progress.history}}
-        )
+        figures = {"heldout": metrics, "history": trainer.progress.history} | ({"probe": probe} if probe else {})
+        draft = _draft(job, adaptation, plan, parts).model_copy(update={"metrics": figures})
         job.watch.start("gate")
         context.tick("gate", 0, len(expected.requests))
-        parity = prove(staged, draft, expected, threads=threads, served_answer=adaptation.served_answer)
+        parity = prove(staged, draft, expected, threads=threads)
         draft = draft.model_copy(
             update={
                 "parity": parity.as_dict(),
                 "metrics": {**draft.metrics, "seconds": job.watch.stop()},
             }
         )
-        (staged / "README.md").write_text(write_card(draft, parts.counts()), encoding="utf-8")
+        (staged / "README.md").write_text(write_card(draft, parts.counts(), adaptation.headline), encoding="utf-8")
         entry = store.publish(staged, draft, confirm=context.confirm)
     store.set_alias(entry.name, LIVE, entry.version)
-    context.event(f"Published {entry.reference}: accuracy {metrics['accuracy']:.4f} on {metrics['rows']} held-out rows")
+    first = adaptation.headline[0]
+    context.event(f"Published {entry.reference}: {first} {metrics[first]:.4f} on {metrics['rows']} held-out rows")
     return {
         "fine_tuned_model": entry.reference,
         "trained_tokens": trainer.progress.tokens,
         "result_files": [_result_file(job, trainer)],
-        "metrics": {"heldout": {k: metrics[k] for k in ("rows", "accuracy", "macro_f1")}, "probe": probe},
+        "metrics": {"heldout": {name: metrics[name] for name in ("rows", *adaptation.headline)}}
+        | ({"probe": probe} if probe else {}),
         "hyperparameters": plan.as_dict(),
     }
 
@@ -117,16 +118,20 @@ def _prepare(job: Run, parts: Parts) -> tuple[Adaptation, Plan]:
         raise Unsupported(message, code="unsupported_task", param="task")
     asked = job.context.job.spec.hyperparameters
     torch.manual_seed(job.context.job.spec.seed)
-    limit = job.base.limits.get("max_tokens", 0)
-    wanted = limit if asked.max_tokens == "auto" else min(asked.max_tokens, limit)
-    adaptation = recipe.adapt(checkpoint, job.base, parts.all, max_tokens=wanted)
-    layers = len(lora.blocks(adaptation.body)[1])
-    return adaptation, resolve(asked, rows=len(parts.train), layers=layers, max_tokens=limit)
+    adaptation = recipe.adapt(checkpoint, job.base, parts.all, labels=parts.labels, asked=asked)
+    plan = resolve(
+        asked,
+        adaptation.defaults,
+        rows=len(parts.train),
+        layers=len(adaptation.steps()),
+        max_tokens=adaptation.max_tokens,
+    )
+    return adaptation, plan
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """The rows as the network reads them, and what enters the first adapted layer for those that are trained on."""
+    """The rows as the network reads them, and what enters the first adapted step for those that are trained on."""
 
     train: Sequence[Item]
     validation: Sequence[Item]
@@ -134,45 +139,41 @@ class Encoded:
     activations: Activations
 
 
-def _probe(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[Encoded, dict[str, float]]:
-    """Fit a linear probe on the frozen body, make it the head's start, and score it on the held-out rows."""
+def _probe(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[Encoded, dict[str, float] | None]:
+    """Fit a linear probe on the frozen body, make it the head's start, and score it on the held-out rows.
+
+    Where the head is more than one linear layer there is no probe: then only the activations are gathered.
+    """
     job.watch.start("features")
-    items = adaptation.encode(parts.all)
-    count, end = len(parts.train), len(parts.train) + len(parts.validation)
-    _, stack = lora.blocks(adaptation.body)
-    activations = Activations(adaptation.body, len(stack) - plan.top_layers)
-    features = activations.gather(
-        adaptation, items, keep=end, tick=lambda done, all_: job.context.tick("features", done, all_)
+    train = adaptation.encode(parts.train, views=plan.views)
+    validation, heldout = adaptation.encode(parts.validation), adaptation.encode(parts.heldout)
+    encoded = Encoded(train, validation, heldout, Activations(adaptation, len(adaptation.steps()) - plan.top_layers))
+    features = encoded.activations.gather(
+        [*train, *validation], tick=lambda done, all_: job.context.tick("features", done, all_)
     )
+    if features is None:
+        return encoded, None
+    measured = encoded.activations.features(heldout)
     job.watch.start("probe")
-    probe = fit_probe(features[:count], adaptation.targets(parts.train), len(adaptation.labels))
+    targets = torch.tensor([item.target for item in train])
+    probe = fit_probe(features[: len(train)], targets, len(adaptation.labels), views=plan.views)
     adaptation.head.load_state_dict(probe.layer.state_dict())
-    scores = adaptation.metrics(probe.logits(features[end:]), adaptation.targets(parts.heldout))
-    job.context.event(f"The frozen body with a linear probe: accuracy {scores['accuracy']:.4f} on held-out rows")
-    encoded = Encoded(items[:count], items[count:end], items[end:], activations)
-    return encoded, {name: scores[name] for name in ("accuracy", "macro_f1")}
+    scores = adaptation.metrics(probe.logits(measured), [item.target for item in heldout])
+    first = adaptation.headline[0]
+    job.context.event(f"The frozen body with a linear probe: {first} {scores[first]:.4f} on held-out rows")
+    return encoded, {name: scores[name] for name in adaptation.headline}
 
 
-def _train(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts, encoded: Encoded) -> tuple[Any, Trainer]:
+def _train(job: Run, adaptation: Adaptation, plan: Plan, encoded: Encoded) -> tuple[Any, Trainer]:
     """LoRA and head from the cached activations upwards."""
     job.watch.start("train")
-    names = lora.targets(adaptation.body, top=plan.top_layers, wanted=plan.target_modules)
+    names = lora.targets(adaptation.body, adaptation.steps(), top=plan.top_layers, wanted=plan.target_modules)
     wrapped = lora.wrap(adaptation.body, names, plan, base=_base_name(job))
     adaptation.network.body = wrapped
     folder = job.context.folder / "training"
     trainer = Trainer(adaptation, plan, seed=job.context.job.spec.seed, folder=folder, context=job.context)
-
-    def rows(items: Sequence[Item], examples: Sequence[Example]) -> Rows:
-        def outputs(places: Sequence[int]) -> Tensor:
-            chosen = [items[place] for place in places]
-            encoded.activations.entering(chosen)
-            answer: Tensor = adaptation.network(**adaptation.collate(chosen))
-            return answer
-
-        return Rows(items, adaptation.targets(examples), outputs)
-
-    with encoded.activations.shortened():
-        trainer.fit(rows(encoded.train, parts.train), rows(encoded.validation, parts.validation))
+    outputs = encoded.activations.outputs
+    trainer.fit(Rows(encoded.train, outputs, plan.views), Rows(encoded.validation, outputs))
     return wrapped, trainer
 
 
@@ -188,14 +189,18 @@ def _evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[It
     job.watch.start("evaluate")
     adaptation.network.eval()
 
-    def outputs(places: Sequence[int]) -> Tensor:
-        answer: Tensor = adaptation.network(**adaptation.collate([items[place] for place in places]))
+    def outputs(chosen: Sequence[Item]) -> Tensor:
+        answer: Tensor = adaptation.network(**adaptation.collate(chosen))
         return answer
 
     trained = forward(items, outputs)
+    metrics = adaptation.metrics(trained, [item.target for item in items])
     requests = [adaptation.request(example) for example in parts.heldout]
-    metrics = adaptation.metrics(trained, adaptation.targets(parts.heldout))
-    return Expected(requests, trained, adaptation.answers(trained)), metrics
+
+    def agrees(place: int, body: object) -> bool:
+        return adaptation.agrees(trained[place], body, parts.heldout[place])
+
+    return Expected(requests, trained, agrees), metrics
 
 
 def _export(job: Run, adaptation: Adaptation, wrapped: Any, staged: Path) -> None:
@@ -209,7 +214,8 @@ def _export(job: Run, adaptation: Adaptation, wrapped: Any, staged: Path) -> Non
     else:
         adaptation.network.body = merged
         export(adaptation.servable(), staged / MODEL_FILE)
-    (staged / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    for name, path in adaptation.servable().files.items():
+        shutil.copyfile(path, staged / name)
 
 
 def _draft(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> ModelEntry:
@@ -220,7 +226,7 @@ def _draft(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> ModelE
         name=name,
         version=1,
         task=job.task,
-        modality=job.base.modality,
+        modality=task_class(job.task).modality,
         architecture=servable.architecture,
         licence=job.base.licence,
         title=f"{job.base.name} adapted to {len(adaptation.labels)} labels",
@@ -243,7 +249,7 @@ def _draft(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> ModelE
 def _result_file(job: Run, trainer: Trainer) -> str:
     """A CSV of the figures by step, readable under ``/v1/files``."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=["step", "valid_loss", "valid_accuracy"])
+    writer = csv.DictWriter(text, fieldnames=list(trainer.progress.history[0]))
     writer.writeheader()
     writer.writerows(trainer.progress.history)
     name = f"{job.context.job.id}-metrics.csv"

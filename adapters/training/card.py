@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.catalogue.entry import ModelEntry
@@ -9,9 +10,9 @@ from zoo.catalogue.entry import ModelEntry
 MOST_CLASSES = 100
 
 
-def write_card(entry: ModelEntry, report: dict[str, Any]) -> str:
+def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str]) -> str:
     """Markdown from the entry (its version is not known yet) and the figures of the data set; names no user's text."""
-    heldout, probe = entry.metrics["heldout"], entry.metrics["probe"]
+    heldout, probe = entry.metrics["heldout"], entry.metrics.get("probe")
     lines = [
         f"# {entry.name}",
         "",
@@ -25,23 +26,15 @@ def write_card(entry: ModelEntry, report: dict[str, Any]) -> str:
         f"- {len(entry.labels)} labels",
         "",
         "## Held-out rows",
-        "| | accuracy | macro F1 |",
-        "|---|---|---|",
-        f"| frozen base, logistic regression | {probe['accuracy']:.4f} | {probe['macro_f1']:.4f} |",
-        f"| this model | {heldout['accuracy']:.4f} | {heldout['macro_f1']:.4f} |",
+        *_figures(headline, {"frozen base, logistic regression": probe, "this model": heldout}),
         "",
-        "| label | precision | recall | F1 | rows |",
-        "|---|---|---|---|---|",
+        *_per_class(heldout.get("per_class", {})),
     ]
-    for label, figures in list(heldout["per_class"].items())[:MOST_CLASSES]:
-        name = " ".join(label[:60].split()).replace("\\", "\\\\").replace("|", "\\|")
-        shares = " | ".join(f"{figures[key]:.3f}" for key in ("precision", "recall", "f1"))
-        lines.append(f"| {name} | {shares} | {figures['support']} |")
     parity = entry.parity
     lines += [
         "",
         "## Proof of the export",
-        f"On {parity['rows']} held-out rows, served by ONNX Runtime and by torch: largest difference of a logit "
+        f"On {parity['rows']} held-out rows, served by ONNX Runtime and by torch: largest difference of an output "
         f"{parity['max_abs_difference']:.2e} (at most {parity['tolerance']:.0e} is let through), same answer on "
         f"{parity['argmax_agreement']:.2%}.",
         "",
@@ -50,13 +43,39 @@ def write_card(entry: ModelEntry, report: dict[str, Any]) -> str:
         f"- seed: {entry.lineage['seed']}",
         "",
         "## Files",
-        "- `model.onnx`, `tokenizer.json`: what is served",
-        "- `adapter/`: the LoRA layers in peft's format (load them with `PeftModel.from_pretrained` on the base "
-        "encoder) and `head.safetensors`, the linear layer on the pooled, unit-length vector",
+        "- `model.onnx` and the files beside it: what is served",
+        "- `adapter/`: the LoRA layers in peft's format (load them with `PeftModel.from_pretrained` on the base) and "
+        "`head.safetensors`, the new part on top of it",
         "",
         "## Limits",
-        f"Texts are cut at {entry.limits.get('max_tokens', '-')} tokens. The figures hold for data like the "
-        "held-out rows; texts of another kind or language still get one of the labels, often with a high score.",
+        *([f"Texts are cut at {entry.limits['max_tokens']} tokens."] if "max_tokens" in entry.limits else []),
+        "The figures hold for data like the held-out rows; what is of another kind still gets one of the labels, often "
+        "with a high score.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _figures(headline: Sequence[str], rows: Mapping[str, Mapping[str, float] | None]) -> list[str]:
+    """A table of the first figures, one line for each model that has them."""
+    lines = [
+        "| | " + " | ".join(name.replace("_", " ") for name in headline) + " |",
+        "|---" * (len(headline) + 1) + "|",
+    ]
+    for title, figures in rows.items():
+        if figures is not None:
+            lines.append(f"| {title} | " + " | ".join(f"{figures[name]:.4f}" for name in headline) + " |")
+    return lines
+
+
+def _per_class(classes: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """A table of each class's figures; shares have three places, counts none."""
+    if not classes:
+        return []
+    columns = list(next(iter(classes.values())))
+    lines = ["| label | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for label, figures in list(classes.items())[:MOST_CLASSES]:
+        name = " ".join(label[:60].split()).replace("\\", "\\\\").replace("|", "\\|")
+        cells = (f"{value:.3f}" if isinstance(value := figures[key], float) else str(value) for key in columns)
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines

@@ -1,4 +1,4 @@
-"""What a text checkpoint in hub layout says about itself: lengths, pooling, labels, tokenizer. Never runs its code."""
+"""What a checkpoint in hub layout says about itself: lengths, pooling, labels, tokenizer. Never runs its code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from zoo.catalogue.entry import is_relative_file
 from zoo.errors import InvalidInput, Unsupported
+from zoo.tasks.task import task_names
 
 # RoBERTa's positions start behind the padding id, so two of them are never used.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet"}
@@ -34,22 +35,43 @@ def architectures(checkpoint: Path) -> tuple[str, tuple[str, ...]]:
     config = read_json(checkpoint / "config.json")
     if not config.get("model_type"):
         raise InvalidInput("The checkpoint has no config.json with a model_type.", code="invalid_checkpoint")
-    if "auto_map" in config:
+    refuse_remote_code(checkpoint)
+    return str(config["model_type"]), tuple(str(name) for name in config.get("architectures") or ())
+
+
+def refuse_remote_code(checkpoint: Path) -> None:
+    """Raise ``InvalidInput`` for a checkpoint that names Python files to run."""
+    if "auto_map" in read_json(checkpoint / "config.json"):
         message = "The checkpoint asks to run its own code (auto_map in config.json), which is never done."
         raise InvalidInput(message, code="remote_code")
-    return str(config["model_type"]), tuple(str(name) for name in config.get("architectures") or ())
+
+
+# How transformers ends the names of its classes, and the task of each; the first that fits counts.
+_HEADS = {
+    "ForSequenceClassification": "text-classification",
+    "ForImageClassification": "image-classification",
+    "ForImageClassificationWithTeacher": "image-classification",
+    "ForObjectDetection": "object-detection",
+    "ForSemanticSegmentation": "image-segmentation",
+}
 
 
 def infer_task(checkpoint: Path) -> str:
     """The task that the checkpoint's head was made for; raises ``Unsupported`` for those that cannot be imported."""
+    config = read_json(checkpoint / "config.json")
+    if "architecture" in config and "model_type" not in config:  # timm's layout
+        return "image-classification"
     kind, names = architectures(checkpoint)
-    if any(name.endswith("ForSequenceClassification") for name in names):
-        return "text-classification"
+    for ending, task in _HEADS.items():
+        if any(name.endswith(ending) for name in names):
+            return task
+    if (checkpoint / "preprocessor_config.json").is_file() and any(name.endswith("Model") for name in names):
+        return "image-feature-extraction"
     if (checkpoint / "modules.json").is_file() or any(name.endswith("Model") for name in names):
         return "feature-extraction"
     raise Unsupported(
         f"{', '.join(names) or kind} is of a task that this release cannot import; it imports "
-        "feature-extraction and text-classification.",
+        f"{', '.join(task_names())}.",
         code="unsupported_task",
         param="task",
     )

@@ -16,7 +16,7 @@ SHARES = (0.05, 0.1), (0.1, 0.15)  # least and largest share of each class: to c
 
 @dataclass(frozen=True)
 class Parts:
-    """Usable rows of a data file; no text of one part stands in another, but for those of a validation file.
+    """Usable rows of a data file; no example of one part stands in another, but for those of a validation file.
 
     ``sha256`` is the training file's.
     """
@@ -32,6 +32,11 @@ class Parts:
         """Every row: training, validation, held out."""
         return (*self.train, *self.validation, *self.heldout)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes to learn, in the order of the data set, else of the alphabet: equal data give equal models."""
+        return self.report.labels or tuple(sorted({example.stratum for example in self.all}))
+
     def counts(self) -> dict[str, int]:
         """Rows in the file, rows used, and rows of each part."""
         return {
@@ -43,28 +48,28 @@ class Parts:
         }
 
 
-def divide(spec: JobSpec, files: FileStore, task: str) -> Parts:
+def divide(spec: JobSpec, files: FileStore) -> Parts:
     """The rows of the job's training file; a validation file takes the place of the held-out rows.
 
     Raises ``InvalidDataset`` for a file that cannot be trained on, ``InvalidInput`` for one with too few rows.
     """
     if spec.training_file is None:
         raise InvalidInput("The job names no training file.", param="training_file")
-    examples, report = _examples(spec, files, spec.training_file, task)
-    separate = _examples(spec, files, spec.validation_file, task)[0] if spec.validation_file else None
+    examples, report = _examples(spec, files, spec.training_file, spec.task)
+    separate = _examples(spec, files, spec.validation_file, report.task)[0] if spec.validation_file else None
     choose, measure = shares(len(examples))
     divided = split(
-        [example.values["label"] for example in examples],
-        ["\n".join(value for role, value in example.values.items() if role != "label") for example in examples],
+        [example.stratum for example in examples],
+        [example.content for example in examples],
         seed=spec.seed,
         shares=(choose, 0.0 if separate else measure),
     )
-    known = {example.values["label"] for example in examples}
     heldout = [examples[at] for at in divided.heldout]
     if separate is not None:
-        heldout = [example for example in separate if example.values["label"] in known]
+        known = {label for example in examples for label in _named(example)}
+        heldout = [example for example in separate if _named(example) <= known]
     if not heldout or not divided.validation:
-        message = "There are too few rows to hold any out: send at least three different texts of a label."
+        message = "There are too few rows to hold any out: send at least three different examples of a label."
         raise InvalidInput(message, code="invalid_dataset", param="training_file")
     return Parts(
         train=[examples[at] for at in divided.train],
@@ -82,7 +87,12 @@ def shares(rows: int) -> tuple[float, float]:
     return min(max(wanted[0], least_choose), most_choose), min(max(wanted[1], least_measure), most_measure)
 
 
-def _examples(spec: JobSpec, files: FileStore, file_id: str, task: str) -> tuple[list[Example], Report]:
+def _named(example: Example) -> set[str]:
+    """The labels that an example carries by name; none where the classes are numbers in a mask."""
+    return {box.label for box in example.boxes} | ({example.values["label"]} if "label" in example.values else set())
+
+
+def _examples(spec: JobSpec, files: FileStore, file_id: str, task: str | None) -> tuple[list[Example], Report]:
     report = files.revalidate(file_id, task=task, columns=spec.columns or None)
     report.raise_if_fatal()
     return list(files.examples(file_id, report)), report

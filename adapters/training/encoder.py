@@ -11,13 +11,13 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
-from adapters.training.recipe import Batch, seeded
+from adapters.training.recipe import Batch, Size, seeded
 from zoo.errors import InvalidInput
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
-def load_weights(kind: Any, checkpoint: Path, **options: Any) -> nn.Module:
+def load_weights(kind: Any, checkpoint: Path, *, attention: str = "sdpa", **options: Any) -> nn.Module:
     """A transformers model from safetensors alone; raises ``InvalidInput`` for pickles and what does not fit."""
     transformers_logging.disable_progress_bar()  # jobs report their progress by other means
     try:
@@ -27,7 +27,7 @@ def load_weights(kind: Any, checkpoint: Path, **options: Any) -> nn.Module:
             trust_remote_code=False,
             output_loading_info=True,
             dtype=torch.float32,
-            attn_implementation="sdpa",
+            attn_implementation=attention,
             **options,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -54,8 +54,14 @@ def encoder_width(config: Any) -> int:
     return int(getattr(config, "hidden_size", 0) or config.dim)
 
 
-def example_batch(vocabulary: int, inputs: tuple[str, ...], rows: int, length: int) -> Batch:
+def text_sizes(limit: int) -> tuple[Size, ...]:
+    """Lengths to try a text encoder with: a middling one to trace, others up to the longest that it takes."""
+    return tuple((min(length, limit),) for length in (17, 1, 5, 64, 33, limit))
+
+
+def example_batch(vocabulary: int, inputs: tuple[str, ...], rows: int, size: Size) -> Batch:
     """Random ids with a ragged mask (the first row is whole, the others are padded); the same for the same sizes."""
+    (length,) = size
     generator = seeded(rows * 10_007 + length)
     ids = torch.randint(min(5, vocabulary - 1), vocabulary, (rows, length), generator=generator)
     mask = torch.ones_like(ids)

@@ -15,14 +15,13 @@ from torch import Tensor, nn
 from adapters.training.recipe import Servable
 
 OPSET = 20
-# Sizes of the example that the exporter traces; the gate tries others.
-ROWS, LENGTH = 3, 17
+ROWS = 3  # of the example that the exporter traces; the gate tries others
 
 
 def export(servable: Servable, target: Path) -> None:
-    """Write ``target``: a graph with free batch and length axes, weights inside, inputs named as in ``servable``."""
-    batch = servable.example(ROWS, LENGTH)
-    axes = {axis: _dimension(name, servable.limit) for axis, name in servable.axes.items()}
+    """Write ``target``: a graph whose free axes are those that ``servable`` names, with the weights inside."""
+    batch = servable.example(ROWS, servable.sizes[0])
+    axes = {axis: torch.export.Dim(name, max=servable.bounds.get(name)) for axis, name in servable.axes.items()}
     with _quiet():
         program = torch.onnx.export(
             _Positional(servable.module, servable.inputs),
@@ -31,7 +30,7 @@ def export(servable: Servable, target: Path) -> None:
             opset_version=OPSET,
             dynamic_shapes={"inputs": tuple(axes for _ in servable.inputs)},
             input_names=list(servable.inputs),
-            output_names=[servable.output],
+            output_names=list(servable.outputs),
             verbose=False,
         )
         assert program is not None
@@ -46,13 +45,9 @@ class _Positional(nn.Module):
         self.module = module
         self._names = names
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        answer: Tensor = self.module(**dict(zip(self._names, inputs, strict=True)))
+    def forward(self, *inputs: Tensor) -> Any:
+        answer = self.module(**dict(zip(self._names, inputs, strict=True)))
         return answer
-
-
-def _dimension(name: str, limit: int) -> Any:
-    return torch.export.Dim(name, max=limit) if name == "length" else torch.export.Dim(name)
 
 
 @contextlib.contextmanager

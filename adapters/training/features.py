@@ -29,11 +29,11 @@ def by_length(items: Sequence[Item], *, cost: int = BATCH_COST) -> Iterator[list
 
 
 @torch.no_grad()
-def forward(items: Sequence[Item], outputs: Callable[[Sequence[int]], Tensor]) -> Tensor:
-    """``outputs`` for the places of every item, batched by length, in the order of the items: (items, …)."""
+def forward(items: Sequence[Item], outputs: Callable[[Sequence[Item]], Tensor]) -> Tensor:
+    """``outputs`` of every item, batched by length, in the order of the items: (items, …)."""
     answers: list[Tensor | None] = [None] * len(items)
     for places in by_length(items):
-        for place, row in zip(places, outputs(places).float(), strict=True):
+        for place, row in zip(places, outputs([items[place] for place in places]).float(), strict=True):
             answers[place] = row
     return torch.stack([row for row in answers if row is not None])
 
@@ -81,8 +81,17 @@ class Probe:
         return answer
 
 
-def fit_probe(features: Tensor, targets: Tensor, classes: int) -> Probe:
-    """The probe whose strength does best in cross-validation over interleaved folds (rows come in random order)."""
+def fit_probe(features: Tensor, targets: Tensor, classes: int, *, views: int = 1) -> Probe:
+    """The probe whose strength does best in cross-validation over interleaved folds (rows come in random order).
+
+    ``views`` rows stand for each example, one behind the other; the strength is chosen on the first of each, the probe
+    is fitted to all.
+    """
+    strength = _strength(features[::views], targets[::views], classes)
+    return Probe(features, targets, classes, strength=strength)
+
+
+def _strength(features: Tensor, targets: Tensor, classes: int) -> float:
     fold = torch.arange(len(features)) % FOLDS
     best, best_loss = STRENGTHS[0], float("inf")
     starts: dict[int, nn.Linear] = {}
@@ -97,4 +106,4 @@ def fit_probe(features: Tensor, targets: Tensor, classes: int) -> Probe:
             loss += float(functional.cross_entropy(probe.logits(features[outside]), targets[outside], reduction="sum"))
         if loss < best_loss:
             best, best_loss = strength, loss
-    return Probe(features, targets, classes, strength=best)
+    return best

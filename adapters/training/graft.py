@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 Change = tuple[Tensor, Tensor]
-"""A weight (out, in) as it was and as it shall be."""
+"""A weight, (out, in) or (out, in, height, width), as it was and as it shall be."""
 
 
 def changed(source: Path, changes: Sequence[Change]) -> onnx.ModelProto | None:
@@ -27,10 +27,10 @@ def changed(source: Path, changes: Sequence[Change]) -> onnx.ModelProto | None:
     model = onnx.load(source)
     known: dict[bytes, list[TensorProto]] = {}
     for tensor in model.graph.initializer:
-        if len(tensor.dims) == 2:
+        if len(tensor.dims) in (2, 4):
             known.setdefault(_key(numpy_helper.to_array(tensor)), []).append(tensor)
     for before, after in changes:
-        for turn in (False, True):
+        for turn in (False, True) if before.ndim == 2 else (False,):
             old, new = (_array(weight.T if turn else weight) for weight in (before, after))
             found = known.get(_key(old), [])
             if found:

@@ -50,13 +50,13 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         fetched = fetch(offer, checkpoint, progress=lambda done, size: context.tick("fetch", done, size))
         context.event(f"Fetched {len(fetched.files)} files from {fetched.source}")
         _stage(context, "load")
-        checkpoints.architectures(checkpoint)
+        checkpoints.refuse_remote_code(checkpoint)
         task = task or checkpoints.infer_task(checkpoint)
-        checkpoints.ensure_tokenizer(checkpoint)
         servable = load_recipe(task).load(checkpoint)
         _stage(context, "export")
         export(servable, staged / MODEL_FILE)
-        shutil.copyfile(checkpoint / "tokenizer.json", staged / "tokenizer.json")
+        for name, path in servable.files.items():
+            shutil.copyfile(path, staged / name)
         _stage(context, "compare")
         parity = prove_shapes(staged, servable, threads=threads)
         context.event(f"ONNX Runtime and torch differ by at most {parity.max_abs_difference:.2e} on {parity.rows} rows")
@@ -97,7 +97,7 @@ def _offer(context: JobContext) -> CatalogueEntry:
         name=spec.model,
         title=spec.model,
         task=spec.task or "",
-        modality="text",
+        modality=task_class(spec.task).modality if spec.task else "text",
         architecture="",
         licence="unknown",
         size_mb=1.0,

@@ -1,11 +1,14 @@
-"""The inspect job: read an uploaded Parquet file, put its rows beside it as JSONL and write its report."""
+"""The inspect job: read what an upload request has no time for, and write its report.
+
+Rows of a Parquet file are put beside it as JSONL; the pictures of a large zip are decoded.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from adapters.datasets import FileStore, fatal_report
-from adapters.datasets.files import DEFAULT_TASK
 from adapters.jobs import JobContext
 from adapters.training.parquet import Bounds, convert
 from zoo.errors import InvalidInput
@@ -22,19 +25,19 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         raise InvalidInput("The job names no file to inspect.", param="training_file")
     store = FileStore(settings.home, settings)
     record = store.get(spec.training_file)
-    task = spec.task or DEFAULT_TASK
     context.tick("read", 0, 2)
-    if record.needs_worker:
+    if record.needs_worker and record.format == "parquet":
         rows = context.attempt_folder / "data.jsonl"
         limits = Bounds(rows=settings.max_rows, row_bytes=settings.max_row_bytes, total_bytes=settings.max_upload_bytes)
         problem = convert(store.content_path(record.id), rows, limits)
         context.confirm()
         if problem is not None:
-            store.settle(record.id, fatal_report(problem, task=task, file=record.id, format="parquet"))
+            store.settle(record.id, fatal_report(problem, task=spec.task, file=record.id, format="parquet"))
             rows.unlink(missing_ok=True)
             return {"file": record.id, "status": "error", "rows": 0}
         store.attach_rows(record.id, rows)
     context.tick("inspect", 1, 2)
-    report = store.inspect(record.id, task=task, columns=spec.columns or None)
+    progress = partial(context.tick, "decode")
+    report = store.inspect(record.id, task=spec.task, columns=spec.columns or None, progress=progress)
     context.tick("inspect", 2, 2)
     return {"file": record.id, "status": store.get(record.id).status, "rows": report.rows}

@@ -6,6 +6,7 @@ Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021.
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,27 +31,41 @@ def blocks(body: nn.Module) -> tuple[str, nn.ModuleList]:
     return max(stacks, key=lambda stack: sum(weight.numel() for weight in stack[1].parameters()))
 
 
-def targets(body: nn.Module, *, top: int | None = None, wanted: Sequence[str] | None = None) -> list[str]:
-    """Full names of the linear layers inside the blocks (the last ``top`` of them), never of heads or embeddings.
+def targets(
+    body: nn.Module, steps: Sequence[nn.Module], *, top: int | None = None, wanted: Sequence[str] | None = None
+) -> list[str]:
+    """Full names of the layers inside the body's steps (the last ``top`` of them) that LoRA can stand beside.
 
     ``wanted`` keeps those whose name ends with one of its entries; ``InvalidInput`` for an entry without a match.
+    Raises ``Unsupported`` for a body without such layers.
     """
-    prefix, stack = blocks(body)
-    first = 0 if top is None else max(0, len(stack) - top)
-    found = [
-        f"{prefix}.{index}.{name}"
-        for index in range(first, len(stack))
-        for name, module in stack[index].named_modules()
-        if isinstance(module, nn.Linear)
-    ]
+    chosen = steps if top is None else steps[max(0, len(steps) - top) :]
+    inside = {id(module) for step in chosen for module in step.modules() if _adaptable(module)}
+    found = [name for name, module in body.named_modules() if id(module) in inside]
+    if not found:
+        raise Unsupported("This architecture has no layers that LoRA can adapt.", code="not_adaptable", param="model")
     if wanted is None:
         return found
     for entry in wanted:
         if not any(_ends_with(name, entry) for name in found):
-            known = ", ".join(sorted({name.removeprefix(f"{prefix}.").partition(".")[2] for name in found}))
-            message = f"target_modules has an entry that is no linear layer of this model; it has: {known[:300]}."
+            known = ", ".join(sorted({_within(name) for name in found}))
+            message = f"target_modules has an entry that names no layer which LoRA can adapt; there are: {known[:300]}."
             raise InvalidInput(message, code="invalid_hyperparameter", param="hyperparameters.target_modules")
     return [name for name in found if any(_ends_with(name, entry) for entry in wanted)]
+
+
+def _adaptable(module: nn.Module) -> bool:
+    """Linear layers and plain convolutions: peft forgets dilation and padding mode, and groups cannot be merged."""
+    if isinstance(module, nn.Conv2d):
+        return module.groups == 1 and module.dilation == (1, 1) and module.padding_mode == "zeros"
+    return isinstance(module, nn.Linear)
+
+
+def _within(name: str) -> str:
+    """A layer's name without the stack and the number of its block."""
+    parts = name.split(".")
+    numbers = [place for place, part in enumerate(parts) if part.isdigit()]
+    return ".".join(parts[numbers[0] + 1 :] if numbers and numbers[0] + 1 < len(parts) else parts)
 
 
 def _ends_with(name: str, entry: str) -> bool:
@@ -62,13 +77,18 @@ def wrap(body: nn.Module, names: Sequence[str], plan: Plan, *, base: str) -> Pef
 
     ``base`` is what ``adapter_config.json`` calls the model to load below the adapter.
     """
+    # peft takes a name for the end of a name too
+    others = [name for name, _ in body.named_modules() if any(name.endswith(f".{chosen}") for chosen in names)]
+    # with a type of task peft hands every input on as one of a text's
+    textual = "input_ids" in inspect.signature(body.forward).parameters
     config = LoraConfig(
         r=plan.lora_rank,
         lora_alpha=plan.lora_alpha,
         lora_dropout=plan.lora_dropout,
         target_modules=list(names),
+        exclude_modules=sorted(set(others) - set(names)) or None,
         bias="none",
-        task_type=TaskType.FEATURE_EXTRACTION,
+        task_type=TaskType.FEATURE_EXTRACTION if textual else None,
     )
     with warnings.catch_warnings():
         # peft 0.21 asks transformers 5.23 for an attribute under its old name
@@ -95,8 +115,8 @@ def changes(wrapped: PeftModel, body: nn.Module) -> list[tuple[torch.Tensor, tor
     return pairs
 
 
-def save(wrapped: PeftModel, head: nn.Linear, folder: Path) -> None:
-    """Write peft's two files and, beside them, the head: its weight (labels, width) and bias (labels,)."""
+def save(wrapped: PeftModel, head: nn.Module, folder: Path) -> None:
+    """Write peft's two files and, beside them, the head; a linear one has ``weight`` (labels, width) and ``bias``."""
     # With "auto" peft asks the hub whether the vocabulary was resized; embeddings are never adapted here.
     wrapped.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the version has a card of its own

@@ -16,46 +16,84 @@ from onnx import ModelProto
 from torch import Tensor, nn
 
 from adapters.datasets import Example
+from adapters.jobs import Hyperparameters
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import Unsupported
 from zoo.tasks.task import is_task
 
 Batch = dict[str, Tensor]
+Size = tuple[int, ...]
+"""What may vary in an input beside the rows: (length,) of texts, (height, width) of pictures."""
 
 
 @dataclass(frozen=True)
 class Servable:
-    """A torch module that is to be served: named integer or float inputs to one output, and what its manifest says.
+    """A torch module that is to be served: named inputs to named outputs, and what its manifest says.
 
-    ``example(rows, length)`` makes inputs of any size, for export and for the comparison on other sizes. ``axes`` names
-    the axes that may vary; ``limit`` is the largest value of the axis called ``length``.
+    ``module(**inputs)`` answers with a tensor, or a tuple of them in the order of ``outputs``; rows are the first axis
+    of each. ``example(rows, size)`` makes inputs: ``sizes[0]`` is traced, the comparison tries all of them. ``axes``
+    names the axes of every input that may vary, ``bounds`` the largest value of a name. ``files`` are served beside
+    the graph: name in the version -> where it lies.
     """
 
     module: nn.Module
     inputs: tuple[str, ...]
-    output: str
-    example: Callable[[int, int], Batch]
+    outputs: tuple[str, ...]
+    example: Callable[[int, Size], Batch]
+    sizes: tuple[Size, ...]
     axes: dict[int, str]
-    limit: int
     architecture: str
+    bounds: dict[str, int] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     limits: dict[str, int] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One example as the network reads it: ``length`` is what it costs, in tokens or as many as it costs like.
+
+    ``tensors`` is there, or made by ``load`` each time that the item is collated: pictures would fill the memory.
+    ``target`` is what the network should answer, in the form that the adaptation's loss reads.
+    """
+
+    length: int
+    target: Any
+    tensors: Batch = field(default_factory=dict)
+    load: Callable[[], Batch] | None = None
+
+    def read(self) -> Batch:
+        """The named tensors, without an axis for rows."""
+        return self.tensors if self.load is None else self.load()
 
 
 @dataclass(frozen=True)
-class Item:
-    """One encoded example: named one-dimensional tensors and its length, by which batches are formed."""
+class Defaults:
+    """What "auto" means for a kind of adaptation, measured on real data sets.
 
-    tensors: Batch
-    length: int
+    An epoch is a pass over the rows; there are as many as make about ``updates`` of them, within bounds. ``top`` is the
+    share of the body's steps, from the last one down, that get LoRA. ``views`` are fixed augmented copies of each
+    training example, of which every epoch sees another. ``rough``: passes that only train or choose run in bfloat16
+    where the CPU multiplies it (EfficientNet-Lite0: 2.6 times the speed of float32); what is measured never does.
+    """
+
+    updates: int
+    epochs: tuple[int, int]
+    batch_size: tuple[int, int]  # below and from 1,000 rows on
+    learning_rate: float
+    lora_rank: int
+    top: float
+    views: int = 1
+    rough: bool = False
 
 
 class Adaptation(Protocol):
     """One model being adapted to one data set.
 
-    ``network`` has two parts: ``body`` (pre-trained, gets LoRA) and ``head`` (new, trained in full). ``labels`` are the
-    data set's classes in the order of the head's outputs.
+    ``network`` has two parts: ``body`` (pre-trained, gets LoRA) and ``head`` (new, trained in full). It answers with
+    one tensor whose rows are what the task's ``run`` gives for each item. ``headline`` names the figures of ``metrics``
+    that a reader wants first; ``probes`` tells whether the head is one linear layer on ``features``.
     """
 
     @property
@@ -67,39 +105,56 @@ class Adaptation(Protocol):
         """The pre-trained part, without adapters."""
 
     @property
-    def head(self) -> nn.Linear:
-        """The new layer."""
+    def head(self) -> nn.Module:
+        """The new part."""
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The classes, in the order of the outputs."""
 
-    def encode(self, examples: Sequence[Example]) -> list[Item]:
-        """Each example's inputs, ready to be collated."""
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """Names of the first figures."""
 
-    def collate(self, items: Sequence[Item]) -> Batch:
-        """Inputs of ``network`` for some items, padded to the longest."""
+    @property
+    def probes(self) -> bool:
+        """Whether ``features`` and a linear probe on them make sense."""
 
-    def targets(self, examples: Sequence[Example]) -> Tensor:
-        """What the network should answer to each example, (rows,) or (rows, …)."""
+    @property
+    def defaults(self) -> Defaults:
+        """What "auto" means here."""
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Where inputs are cut, if they are."""
+
+    def steps(self) -> Sequence[nn.Module]:
+        """The parts of the body that run one after the other on one tensor; some or all of them get LoRA."""
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """Places of steps whose outputs the head reads, beside that of the last one."""
+
+    def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
+        """``views`` items for each example, one behind the other: the first as it is served, the others augmented."""
+
+    def collate(self, items: Sequence[Item], *, entered: bool = False) -> Batch:
+        """Inputs of ``network`` for some items. ``entered``: kept activations will replace what they would give."""
 
     def features(self, batch: Batch) -> Tensor:
-        """What the head sees, (rows, width): the input of the probe."""
+        """What a linear head sees, (rows, width): the input of the probe."""
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Sequence[Any]) -> Tensor:
         """A scalar to be minimised."""
 
-    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
+    def metrics(self, outputs: Tensor, targets: Sequence[Any]) -> dict[str, Any]:
         """Figures on held-out rows; ``score`` is the one that models are compared by, higher is better."""
 
-    def answers(self, outputs: Tensor) -> list[str]:
-        """The label that each row of outputs stands for, for the comparison with what is served."""
+    def agrees(self, output: Tensor, body: object, example: Example) -> bool:
+        """Whether a served answer to ``request(example)`` says what this row of the trained network's outputs says."""
 
     def request(self, example: Example) -> object:
         """What a client would send for this example."""
-
-    def served_answer(self, body: object) -> str:
-        """The label in a served answer to one such request."""
 
     def servable(self) -> Servable:
         """The network as it is to be exported; its LoRA layers have been merged by then."""
@@ -114,8 +169,16 @@ class Recipe(Protocol):
     def load(self, checkpoint: Path) -> Servable:
         """The checkpoint as it is to be served; raises ``Unsupported`` for an architecture of another task."""
 
-    def adapt(self, checkpoint: Path, base: ModelEntry, examples: Sequence[Example], *, max_tokens: int) -> Adaptation:
-        """Body of the checkpoint with a new head for the labels of the examples."""
+    def adapt(
+        self,
+        checkpoint: Path,
+        base: ModelEntry,
+        examples: Sequence[Example],
+        *,
+        labels: tuple[str, ...],
+        asked: Hyperparameters,
+    ) -> Adaptation:
+        """Body of the checkpoint with a new head for ``labels``, the classes of the data set in its order."""
 
 
 def load_recipe(task: str) -> Recipe:

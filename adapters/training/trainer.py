@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from adapters.jobs import JobContext
 from adapters.training.features import forward
 from adapters.training.hyperparameters import Plan
+from adapters.training.precision import rough, training
 from adapters.training.recipe import Adaptation, Item, seeded
 from zoo.errors import ZooError
 
@@ -30,11 +31,20 @@ STATE, TENSORS = "state.json", "state.safetensors"
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows, their targets, and the network's outputs for the rows at some places."""
+    """Encoded examples and the network's outputs for some of them; ``views`` items stand for each example."""
 
     items: Sequence[Item]
-    targets: Tensor
-    outputs: Callable[[Sequence[int]], Tensor]
+    outputs: Callable[[Sequence[Item]], Tensor]
+    views: int = 1
+
+    @property
+    def count(self) -> int:
+        """Examples."""
+        return len(self.items) // self.views
+
+    def item(self, place: int, view: int = 0) -> Item:
+        """A view of the example at a place."""
+        return self.items[place * self.views + view]
 
 
 @dataclass
@@ -71,22 +81,21 @@ class Trainer:
         )
         self._best = self._copy()
         self._saved = time.monotonic()
-        self._bfloat16 = fast_bfloat16()
         self.progress = Progress()
 
     def fit(self, train: Rows, validation: Rows) -> None:
         """Train to the end of the plan, then put back the state that validation rated best, of equals the later."""
         torch.manual_seed(self._seed)
         self._restore()
-        batches = math.ceil(len(train.items) / self._plan.batch_size)
+        batches = math.ceil(train.count / self._plan.batch_size)
         total = batches * self._plan.n_epochs
         started, before = time.monotonic(), self.progress.seconds
         while self.progress.step < total:
             epoch, first = divmod(self.progress.step, batches)
             if first == 0 and not self._judged():  # the start, or a run that was cut off between an epoch and its score
                 self._judge(validation)
-            for places in self._batches(train.items, epoch)[first:]:
-                loss = self._update(train, places, total)
+            for items in self._batches(train, epoch)[first:]:
+                loss = self._update(train, items, total)
                 self.progress.step += 1
                 self.progress.seconds = before + time.monotonic() - started
                 self._report(total, loss)
@@ -96,18 +105,25 @@ class Trainer:
             self._judge(validation)
         self._adaptation.network.load_state_dict(self._best, strict=False)
 
-    def _batches(self, items: Sequence[Item], epoch: int) -> list[list[int]]:
-        """The epoch's batches: shuffled, then sorted by length within windows, then shuffled among themselves."""
+    def _batches(self, train: Rows, epoch: int) -> list[list[Item]]:
+        """The epoch's batches: shuffled, then sorted by length within windows, then shuffled among themselves.
+
+        An epoch takes one view of each example; which one, is drawn for the first epoch and then goes around.
+        """
         generator = seeded(self._seed * 1009 + epoch)
         size = self._plan.batch_size
-        order = torch.randperm(len(items), generator=generator).tolist()
-        batches: list[list[int]] = []
+        order = torch.randperm(train.count, generator=generator).tolist()
+        drawn = torch.randint(train.views, (train.count,), generator=seeded(self._seed)).tolist()
+        batches: list[list[Item]] = []
         for start in range(0, len(order), size * WINDOW):
-            window = sorted(order[start : start + size * WINDOW], key=lambda place: items[place].length)
+            window = [
+                train.item(place, (drawn[place] + epoch) % train.views) for place in order[start:][: size * WINDOW]
+            ]
+            window.sort(key=lambda item: item.length)
             batches.extend(window[at : at + size] for at in range(0, len(window), size))
         return [batches[at] for at in torch.randperm(len(batches), generator=generator).tolist()]
 
-    def _update(self, train: Rows, places: Sequence[int], total: int) -> float:
+    def _update(self, train: Rows, items: Sequence[Item], total: int) -> float:
         rate = self._plan.learning_rate * _schedule(self.progress.step, total, self._plan.warmup_ratio)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
@@ -116,9 +132,9 @@ class Trainer:
         for name, module in network.named_modules():
             if "lora_dropout" in name:
                 module.train()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bfloat16):
-            outputs = train.outputs(places)
-        loss = self._adaptation.loss(outputs.float(), train.targets[list(places)])
+        with training():
+            outputs = train.outputs(items)
+        loss = self._adaptation.loss(outputs.float(), [item.target for item in items])
         value = float(loss.detach())
         if not math.isfinite(value):
             message = "Training diverged: the loss is no longer a number. Lower learning_rate (or leave it on auto)."
@@ -127,7 +143,7 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(list(self._weights.values()), MAX_GRADIENT)
         self._optimiser.step()
-        self.progress.tokens += sum(train.items[place].length for place in places)
+        self.progress.tokens += sum(item.length for item in items)
         return value
 
     def _report(self, total: int, loss: float) -> None:
@@ -143,17 +159,20 @@ class Trainer:
         """Score the state as it is and keep it if it is the best so far. Before the first step it is the probe's."""
         adaptation = self._adaptation
         adaptation.network.eval()
-        outputs = forward(validation.items, validation.outputs)
-        metrics = adaptation.metrics(outputs, validation.targets)
-        loss = float(adaptation.loss(outputs, validation.targets))
+        with rough(adaptation.defaults):
+            outputs = forward(validation.items, validation.outputs)
+        targets = [item.target for item in validation.items]
+        metrics = adaptation.metrics(outputs, targets)
+        loss = float(adaptation.loss(outputs, targets))
         step, score = self.progress.step, float(metrics["score"])
         if score >= self.progress.best_score:
             self.progress.best_score, self.progress.best_step = score, step
             self._best = self._copy()
-        line = {"step": step, "valid_loss": round(loss, 5), "valid_accuracy": float(metrics.get("accuracy", score))}
+        first = adaptation.headline[0]
+        line = {"step": step, "valid_loss": round(loss, 5), f"valid_{first}": float(metrics[first])}
         self.progress.history.append(line)
         data: dict[str, Any] = dict(line)
-        self._context.event(f"Step {step}: validation accuracy {line['valid_accuracy']:.4f}", **data)
+        self._context.event(f"Step {step}: validation {first} {metrics[first]:.4f}", **data)
 
     def _judged(self) -> bool:
         return bool(self.progress.history) and self.progress.history[-1]["step"] == self.progress.step
@@ -199,12 +218,6 @@ class Trainer:
         self._optimiser.load_state_dict(saved)
         torch.set_rng_state(tensors["random"])
         self._context.event(f"Resumed from step {self.progress.step}")
-
-
-def fast_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 in hardware: 1.5 times the speed of float32 here, and slower without it."""
-    available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
-    return available and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _schedule(step: int, total: int, warmup: float) -> float:

@@ -15,9 +15,6 @@ from zoo.engine.session import Session
 from zoo.errors import InvalidInput, ZooError
 from zoo.tasks.task import Array, Encoded, load_task
 
-# Padding decides on a CPU: rows sorted by length and at most this cost (tokens, padding counted) in one run were the
-# fastest (237 texts/s against 47 in arrival order, MiniLM, lengths 4-256).
-BATCH_COST = 512
 MODEL_FILE = "model.onnx"
 
 
@@ -72,7 +69,7 @@ class Predictor:
         results: list[object] = [
             _described(rows.errors[place])
             if place in rows.errors
-            else self._task.postprocess(rows.answers[place], options)
+            else self._task.postprocess(rows.answers[place], rows.encoded[place], options)
             for place in range(len(items))
         ]
         return self._prediction(self._task.respond(results, many), rows, started)
@@ -98,14 +95,14 @@ class Predictor:
             error = rows.errors[place]
             raise type(error)(f"input[{place}]: {error.message}", code=error.code, param="input")
         vectors = [
-            np.asarray(self._task.postprocess(rows.answers[place], options), dtype=np.float32)
+            np.asarray(self._task.postprocess(rows.answers[place], rows.encoded[place], options), dtype=np.float32)
             for place in range(len(texts))
         ]
         return self._prediction(vectors, rows, started)
 
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
-        self._answer(["warm"], self._task.parameters({}))
+        self._answer([self._task.sample], self._task.parameters({}))
 
     def _check_count(self, items: Sequence[object], param: str) -> None:
         if not items:
@@ -123,7 +120,7 @@ class Predictor:
                 rows.encoded[place] = self._task.preprocess(item, options)
             except ZooError as error:
                 rows.errors[place] = error
-        for places in _batches(rows.encoded):
+        for places in _batches(rows.encoded, self._task.batch_cost):
             batch = [rows.encoded[place] for place in places]
             rows.answers.update(zip(places, self._task.run(batch, self._session.run), strict=True))
         return rows
@@ -140,11 +137,11 @@ class Predictor:
         )
 
 
-def _batches(encoded: Mapping[int, Encoded]) -> Iterator[list[int]]:
-    """Places in runs of similar length, each at most ``BATCH_COST`` with padding counted, or of a single row."""
+def _batches(encoded: Mapping[int, Encoded], cost: int) -> Iterator[list[int]]:
+    """Places in runs of similar length, each at most ``cost`` with padding counted, or of a single row."""
     batch: list[int] = []
     for place in sorted(encoded, key=lambda place: encoded[place].cost):
-        if batch and encoded[place].cost * (len(batch) + 1) > BATCH_COST:
+        if batch and encoded[place].cost * (len(batch) + 1) > cost:
             yield batch
             batch = []
         batch.append(place)

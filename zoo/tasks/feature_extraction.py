@@ -71,7 +71,7 @@ class FeatureExtraction(Task):
         (hidden,) = run(feeds)
         return list(ops.pool(np.asarray(hidden, dtype=np.float32), feeds["attention_mask"], self._how.pooling))
 
-    def postprocess(self, row: Array, parameters: FeatureExtractionParameters) -> list[float]:
+    def postprocess(self, row: Array, encoded: EncodedText, parameters: FeatureExtractionParameters) -> list[float]:
         vector = np.asarray(row, dtype=np.float32)
         normalised = self._how.normalise if parameters.normalize is None else parameters.normalize
         return [float(value) for value in (ops.normalise(vector) if normalised else vector)]

@@ -45,7 +45,9 @@ class TextClassification(Task):
         (logits,) = run(self._text.batch(batch))
         return list(logits)
 
-    def postprocess(self, row: Array, parameters: TextClassificationParameters) -> list[dict[str, object]]:
+    def postprocess(
+        self, row: Array, encoded: EncodedText, parameters: TextClassificationParameters
+    ) -> list[dict[str, object]]:
         logits = np.asarray(row, dtype=np.float32)
         function = parameters.function_to_apply or self._function
         scores = {"softmax": ops.softmax, "sigmoid": ops.sigmoid}.get(function, lambda values: values)(logits)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers import AutoModel
 
 from adapters.training import checkpoint as checkpoints
-from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights
+from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights, text_sizes
 from adapters.training.recipe import Servable
 
 
@@ -27,6 +27,7 @@ class TokenVectors(nn.Module):
 
 def load(checkpoint: Path) -> Servable:
     """The checkpoint's encoder without any head."""
+    checkpoints.ensure_tokenizer(checkpoint)
     config = checkpoints.load_config(checkpoint)
     body = load_weights(AutoModel, checkpoint)
     pooling, normalise = checkpoints.pooling(checkpoint)
@@ -35,14 +36,16 @@ def load(checkpoint: Path) -> Servable:
     return Servable(
         module=TokenVectors(body).eval().requires_grad_(False),
         inputs=inputs,
-        output="token_vectors",
-        example=lambda rows, length: example_batch(config.vocab_size, inputs, rows, length),
+        outputs=("token_vectors",),
+        example=lambda rows, size: example_batch(config.vocab_size, inputs, rows, size),
+        sizes=text_sizes(limit),
         axes={0: "batch", 1: "length"},
-        limit=limit,
+        bounds={"length": limit},
         architecture=str(config.model_type),
         limits={
             "max_tokens": limit,
             "width": encoder_width(config),
         },
         options={"pooling": pooling, "normalise": normalise, "pad_token_id": int(config.pad_token_id or 0)},
+        files={"tokenizer.json": checkpoint / "tokenizer.json"},
     )

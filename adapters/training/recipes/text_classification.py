@@ -14,10 +14,12 @@ from torch.nn import functional
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from adapters.datasets import Example
+from adapters.jobs import Hyperparameters
 from adapters.training import checkpoint as checkpoints
-from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights
+from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights, text_sizes
 from adapters.training.graft import add_pooled_head
-from adapters.training.recipe import Batch, Item, Servable
+from adapters.training.lora import blocks
+from adapters.training.recipe import Batch, Defaults, Item, Servable
 from adapters.training.scores import classification_scores
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import Unsupported
@@ -71,14 +73,23 @@ class PooledClassifier(nn.Module):
 class TextAdaptation:
     """A text encoder and the labels of one data set; see ``recipe.Adaptation``."""
 
+    headline = ("accuracy", "macro_f1")
+    probes = True
+    taps = ()
+    # A few hundred updates are needed however small the data is (Zhang et al., few-sample BERT, 2021). Of the rates
+    # 5e-4, 1e-3, 2e-3 and 4e-3 this was the best or near it on 240 to 1,800 rows of five data sets (MiniLM, upper half,
+    # rank 8).
+    defaults = Defaults(updates=160, epochs=(3, 10), batch_size=(16, 32), learning_rate=1e-3, lora_rank=8, top=0.5)
+
     def __init__(self, checkpoint: Path, base: ModelEntry, labels: tuple[str, ...], *, max_tokens: int) -> None:
         self.labels = labels
         self._places = {label: place for place, label in enumerate(labels)}
         self._config = checkpoints.load_config(checkpoint)
         self._pooling, _ = checkpoints.pooling(checkpoint)
-        self._max_tokens = max_tokens
+        self.max_tokens = max_tokens
         self._pad = int(self._config.pad_token_id or 0)
-        self._tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+        self._tokenizer_file = checkpoint / "tokenizer.json"
+        self._tokenizer = Tokenizer.from_file(str(self._tokenizer_file))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
         self.body = load_weights(AutoModel, checkpoint).requires_grad_(False)
@@ -87,14 +98,21 @@ class TextAdaptation:
         self.network = PooledClassifier(self.body, self.head, pooling=self._pooling).eval()
         self._architecture = base.architecture
 
-    def encode(self, examples: Sequence[Example]) -> list[Item]:
+    def steps(self) -> Sequence[nn.Module]:
+        return list(blocks(self.body)[1])
+
+    def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
         encodings = self._tokenizer.encode_batch([example.values["text"] for example in examples])
         return [
-            Item({"input_ids": torch.tensor(one.ids), "token_type_ids": torch.tensor(one.type_ids)}, len(one.ids))
-            for one in encodings
+            Item(
+                length=len(one.ids),
+                target=self._places[example.values["label"]],
+                tensors={"input_ids": torch.tensor(one.ids), "token_type_ids": torch.tensor(one.type_ids)},
+            )
+            for example, one in zip(examples, encodings, strict=True)
         ]
 
-    def collate(self, items: Sequence[Item]) -> Batch:
+    def collate(self, items: Sequence[Item], *, entered: bool = False) -> Batch:
         shape = (len(items), max(item.length for item in items))
         batch = {
             "input_ids": torch.full(shape, self._pad),
@@ -107,40 +125,36 @@ class TextAdaptation:
                 batch[name][row, : item.length] = values
         return {name: batch[name] for name in self._inputs}
 
-    def targets(self, examples: Sequence[Example]) -> Tensor:
-        return torch.tensor([self._places[example.values["label"]] for example in examples])
-
     def features(self, batch: Batch) -> Tensor:
         vectors: Tensor = self.network.pooled(**batch)
         return vectors
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return functional.cross_entropy(outputs, targets)
+    def loss(self, outputs: Tensor, targets: Sequence[int]) -> Tensor:
+        return functional.cross_entropy(outputs, torch.tensor(targets))
 
-    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
-        return classification_scores(outputs.argmax(dim=1).tolist(), targets.tolist(), self.labels)
+    def metrics(self, outputs: Tensor, targets: Sequence[int]) -> dict[str, Any]:
+        return classification_scores(outputs.argmax(dim=1).tolist(), targets, self.labels)
 
-    def answers(self, outputs: Tensor) -> list[str]:
-        return [self.labels[place] for place in outputs.argmax(dim=1).tolist()]
+    def agrees(self, output: Tensor, body: Any, example: Example) -> bool:
+        return bool(body[0][0]["label"] == self.labels[int(output.argmax())])
 
     def request(self, example: Example) -> object:
         return example.values["text"]
-
-    def served_answer(self, body: Any) -> str:
-        return str(body[0][0]["label"])
 
     def servable(self) -> Servable:
         return Servable(
             module=self.network,
             inputs=self._inputs,
-            output="logits",
-            example=lambda rows, length: example_batch(self._config.vocab_size, self._inputs, rows, length),
+            outputs=("logits",),
+            example=lambda rows, size: example_batch(self._config.vocab_size, self._inputs, rows, size),
+            sizes=text_sizes(self.max_tokens),
             axes={0: "batch", 1: "length"},
-            limit=self._max_tokens,
+            bounds={"length": self.max_tokens},
             architecture=self._architecture,
             labels=self.labels,
-            limits={"max_tokens": self._max_tokens},
+            limits={"max_tokens": self.max_tokens},
             options={"pad_token_id": self._pad},
+            files={"tokenizer.json": self._tokenizer_file},
         )
 
     def extend(self, graph: ModelProto) -> bool:
@@ -163,6 +177,7 @@ def load(checkpoint: Path) -> Servable:
             code="unsupported_task",
             param="task",
         )
+    checkpoints.ensure_tokenizer(checkpoint)
     model = load_weights(AutoModelForSequenceClassification, checkpoint)
     limit = checkpoints.max_tokens(checkpoint)
     inputs = encoder_inputs(model)
@@ -170,10 +185,11 @@ def load(checkpoint: Path) -> Servable:
     return Servable(
         module=Logits(model).eval().requires_grad_(False),
         inputs=inputs,
-        output="logits",
-        example=lambda rows, length: example_batch(config.vocab_size, inputs, rows, length),
+        outputs=("logits",),
+        example=lambda rows, size: example_batch(config.vocab_size, inputs, rows, size),
+        sizes=text_sizes(limit),
         axes={0: "batch", 1: "length"},
-        limit=limit,
+        bounds={"length": limit},
         architecture=str(config.model_type),
         labels=tuple(str(config.id2label[place]) for place in range(config.num_labels)),
         limits={"max_tokens": limit},
@@ -181,10 +197,14 @@ def load(checkpoint: Path) -> Servable:
             "pad_token_id": int(config.pad_token_id or 0),
             "function_to_apply": "sigmoid" if multi_label else "softmax",
         },
+        files={"tokenizer.json": checkpoint / "tokenizer.json"},
     )
 
 
-def adapt(checkpoint: Path, base: ModelEntry, examples: Sequence[Example], *, max_tokens: int) -> TextAdaptation:
-    """Any imported text encoder under a new head; the labels are sorted, so that equal data gives equal models."""
-    labels = tuple(sorted({example.values["label"] for example in examples}))
-    return TextAdaptation(checkpoint, base, labels, max_tokens=max_tokens)
+def adapt(
+    checkpoint: Path, base: ModelEntry, examples: Sequence[Example], *, labels: tuple[str, ...], asked: Hyperparameters
+) -> TextAdaptation:
+    """Any imported text encoder under a new head."""
+    limit = base.limits.get("max_tokens", 0)
+    wanted = limit if asked.max_tokens == "auto" else min(asked.max_tokens, limit)
+    return TextAdaptation(checkpoint, base, labels, max_tokens=wanted)

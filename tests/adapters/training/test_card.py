@@ -10,6 +10,7 @@ import pytest
 from adapters.training.card import write_card
 from zoo.catalogue.entry import ModelEntry
 
+HEADLINE = ("accuracy", "macro_f1")
 REPORT = {"rows": 110, "usable": 100, "train": 80, "validation": 10, "heldout": 10}
 
 
@@ -42,7 +43,7 @@ def entry_for(*labels: str) -> ModelEntry:
 
 def rows_of_labels(card: str) -> list[str]:
     lines = card.splitlines()
-    start = lines.index("| label | precision | recall | F1 | rows |") + 2
+    start = lines.index("| label | precision | recall | f1 | support |") + 2
     return lines[start : lines.index("", start)]
 
 
@@ -55,6 +56,7 @@ def rows_of_labels(card: str) -> list[str]:
         "file `file-1`, SHA-256 `" + "ab" * 32,
         "110 rows, 100 used: 80 to train on, 10 to choose the best state, 10 held out",
         "| frozen base, logistic regression | 0.8500 | 0.8000 |",
+        "| | accuracy | macro f1 |",
         "| this model | 0.9125 | 0.8765 |",
         "| billing | 0.750 | 0.500 | 0.600 | 5 |",
         "2.50e-06 (at most 1e-04 is let through), same answer on 100.00%",
@@ -64,7 +66,7 @@ def rows_of_labels(card: str) -> list[str]:
     ],
 )
 def test_the_card_states_the_fact(fact: str) -> None:
-    assert fact in write_card(entry_for("billing", "delivery"), REPORT)
+    assert fact in write_card(entry_for("billing", "delivery"), REPORT, HEADLINE)
 
 
 @pytest.mark.parametrize(
@@ -80,17 +82,17 @@ def test_the_card_states_the_fact(fact: str) -> None:
     ids=["pipe", "escaped-pipe", "line-breaks", "spaces", "long", "rtl"],
 )
 def test_a_label_stays_within_its_cell(label: str, shown: str) -> None:
-    (row,) = rows_of_labels(write_card(entry_for(label), REPORT))
+    (row,) = rows_of_labels(write_card(entry_for(label), REPORT, HEADLINE))
     assert row == f"| {shown} | 0.750 | 0.500 | 0.600 | 5 |"
 
 
 def test_a_label_that_is_cut_does_not_open_the_next_cell() -> None:
-    (row,) = rows_of_labels(write_card(entry_for("|" * 500), REPORT))
+    (row,) = rows_of_labels(write_card(entry_for("|" * 500), REPORT, HEADLINE))
     assert len(re.findall(r"(?<!\\)\|", row)) == 6
 
 
 def test_at_most_a_hundred_labels_are_listed_and_all_are_counted() -> None:
-    card = write_card(entry_for(*(f"label {number}" for number in range(150))), REPORT)
+    card = write_card(entry_for(*(f"label {number}" for number in range(150))), REPORT, HEADLINE)
     assert len(rows_of_labels(card)) == 100
     assert "- 150 labels" in card
 
@@ -98,5 +100,42 @@ def test_at_most_a_hundred_labels_are_listed_and_all_are_counted() -> None:
 def test_a_card_names_no_folder_and_no_text_of_the_data() -> None:
     entry = entry_for("billing")
     detailed: dict[str, Any] = {**entry.lineage, "path": "/home/somebody/data.csv", "text": "my secret parcel"}
-    card = write_card(entry.model_copy(update={"lineage": detailed}), REPORT)
+    card = write_card(entry.model_copy(update={"lineage": detailed}), REPORT, HEADLINE)
     assert "somebody" not in card and "secret" not in card
+
+
+def detector() -> ModelEntry:
+    """A model of pictures: other figures, no probe, nothing that is cut."""
+    classes = {"ant": {"ap50": 0.5, "boxes": 12}, "bee": {"ap50": 0.25, "boxes": 3}}
+    return entry_for("ant", "bee").model_copy(
+        update={
+            "task": "object-detection",
+            "modality": "image",
+            "limits": {"height": 320, "width": 320},
+            "metrics": {"heldout": {"map": 0.375, "map_50": 0.61239, "rows": 10, "per_class": classes}},
+        }
+    )
+
+
+def test_the_first_figures_are_those_of_the_task() -> None:
+    card = write_card(detector(), REPORT, ("map", "map_50"))
+    assert "| | map | map 50 |\n|---|---|---|\n| this model | 0.3750 | 0.6124 |\n" in card
+
+
+def test_figures_of_classes_are_those_of_the_task() -> None:
+    card = write_card(detector(), REPORT, ("map",))
+    assert "| label | ap50 | boxes |\n|---|---|---|\n| ant | 0.500 | 12 |\n| bee | 0.250 | 3 |\n" in card
+
+
+def test_a_card_without_a_probe_tells_of_none() -> None:
+    card = write_card(detector(), REPORT, ("map", "map_50"))
+    assert "frozen base" not in card and "logistic regression" not in card
+
+
+def test_a_card_without_figures_of_classes_has_no_table_of_them() -> None:
+    entry = detector().model_copy(update={"metrics": {"heldout": {"map": 0.5}}})
+    assert "| label |" not in write_card(entry, REPORT, ("map",))
+
+
+def test_a_model_of_pictures_cuts_no_texts() -> None:
+    assert "tokens" not in write_card(detector(), REPORT, ("map",))

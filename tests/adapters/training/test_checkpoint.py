@@ -69,6 +69,42 @@ def test_the_task_follows_from_the_head(tmp_path: Path, names: list[str], task: 
     assert checkpoints.infer_task(tmp_path) == task
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "task"),
+    [
+        ("resnet", "ResNetForImageClassification", "image-classification"),
+        ("vit", "ViTForImageClassification", "image-classification"),
+        ("deit", "DeiTForImageClassificationWithTeacher", "image-classification"),
+        ("detr", "DetrForObjectDetection", "object-detection"),
+        ("yolos", "YolosForObjectDetection", "object-detection"),
+        ("segformer", "SegformerForSemanticSegmentation", "image-segmentation"),
+    ],
+)
+def test_the_task_of_a_picture_checkpoint_follows_from_its_head(
+    tmp_path: Path, kind: str, name: str, task: str
+) -> None:
+    write(tmp_path, "config.json", {"model_type": kind, "architectures": [name]})
+    assert checkpoints.infer_task(tmp_path) == task
+
+
+def test_a_checkpoint_in_the_layout_of_timm_sorts_pictures(tmp_path: Path) -> None:
+    write(tmp_path, "config.json", {"architecture": "resnet18", "num_classes": 3, "pretrained_cfg": {}})
+    assert checkpoints.infer_task(tmp_path) == "image-classification"
+
+
+def test_a_body_without_a_head_that_prepares_pictures_gives_their_vectors(tmp_path: Path) -> None:
+    write(tmp_path, "config.json", {"model_type": "vit", "architectures": ["ViTModel"]})
+    write(tmp_path, "preprocessor_config.json", {"image_processor_type": "ViTImageProcessor"})
+    assert checkpoints.infer_task(tmp_path) == "image-feature-extraction"
+
+
+def test_remote_code_is_refused_whatever_the_layout(tmp_path: Path) -> None:
+    write(tmp_path, "config.json", {"architecture": "resnet18", "auto_map": {"AutoModel": "x.Model"}})
+    with pytest.raises(InvalidInput) as caught:
+        checkpoints.refuse_remote_code(tmp_path)
+    assert caught.value.code == "remote_code"
+
+
 def test_a_sentence_encoder_is_known_by_its_modules(tmp_path: Path) -> None:
     modules(tmp_path, "Transformer", "Pooling")
     write(tmp_path, "config.json", {"model_type": "bert", "architectures": ["BertForMaskedLM"]})
@@ -78,7 +114,7 @@ def test_a_sentence_encoder_is_known_by_its_modules(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [["BertForMaskedLM"], [], None])
 def test_another_head_is_refused_with_what_can_be_imported(tmp_path: Path, names: list[str] | None) -> None:
     write(tmp_path, "config.json", {"model_type": "bert", "architectures": names})
-    with pytest.raises(Unsupported, match="feature-extraction and text-classification"):
+    with pytest.raises(Unsupported, match="it imports feature-extraction, .*text-classification"):
         checkpoints.infer_task(tmp_path)
 
 

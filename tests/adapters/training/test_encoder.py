@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
-from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights
+from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights, text_sizes
 from tests.tiny import write_checkpoint
 from zoo.errors import InvalidInput
 
@@ -90,16 +90,24 @@ def test_types_are_an_input_only_where_there_is_more_than_one(
 
 
 def test_an_example_is_ragged_and_the_same_for_the_same_size() -> None:
-    batch = example_batch(100, ("input_ids", "attention_mask"), 3, 9)
+    batch = example_batch(100, ("input_ids", "attention_mask"), 3, (9,))
     assert set(batch) == {"input_ids", "attention_mask"}
     assert batch["attention_mask"].sum(dim=1).tolist() == [9, 6, 3]
     assert int(batch["input_ids"].min()) >= 5 and int(batch["input_ids"].max()) < 100
-    again = example_batch(100, ("input_ids", "attention_mask"), 3, 9)
+    again = example_batch(100, ("input_ids", "attention_mask"), 3, (9,))
     assert torch.equal(batch["input_ids"], again["input_ids"])
 
 
 @pytest.mark.parametrize(("rows", "length"), [(1, 1), (5, 1), (5, 3), (2, 64)])
 def test_every_row_of_an_example_has_a_token(rows: int, length: int) -> None:
-    mask = example_batch(100, ("attention_mask",), rows, length)["attention_mask"]
+    mask = example_batch(100, ("attention_mask",), rows, (length,))["attention_mask"]
     assert mask.shape == (rows, length)
     assert int(mask.sum(dim=1).min()) >= 1
+
+
+@pytest.mark.parametrize("limit", [8, 48, 512])
+def test_a_text_encoder_is_tried_with_one_token_with_its_longest_and_with_none_beyond(limit: int) -> None:
+    sizes = text_sizes(limit)
+    assert {(1,), (limit,)} <= set(sizes)
+    assert max(sizes) == (limit,)
+    assert 1 < sizes[0][0] <= limit  # this one is traced: one token could be taken for a fixed size

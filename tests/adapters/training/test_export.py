@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from adapters.training.export import export
-from adapters.training.recipe import Batch, Servable
+from adapters.training.recipe import Batch, Servable, Size, seeded
 from zoo.engine.session import Session
 
 LIMIT = 40
@@ -31,7 +31,8 @@ class Counter(nn.Module):
         return answer
 
 
-def example(rows: int, length: int) -> Batch:
+def example(rows: int, size: Size) -> Batch:
+    (length,) = size
     generator = torch.Generator().manual_seed(rows * 100 + length)
     ids = torch.randint(50, (rows, length), generator=generator)
     return {"input_ids": ids, "attention_mask": (ids % 3 > 0).long()}
@@ -43,10 +44,11 @@ def servable() -> Servable:
     return Servable(
         module=Counter().eval().requires_grad_(False),
         inputs=("input_ids", "attention_mask"),
-        output="logits",
+        outputs=("logits",),
         example=example,
+        sizes=((17,), (1,), (LIMIT,)),
         axes={0: "batch", 1: "length"},
-        limit=LIMIT,
+        bounds={"length": LIMIT},
         architecture="counter",
     )
 
@@ -60,7 +62,7 @@ def exported(servable: Servable, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.mark.parametrize(("rows", "length"), [(1, 1), (1, LIMIT), (2, 5), (7, 17), (64, 3)])
 def test_the_graph_answers_as_torch_on_every_size(exported: Path, servable: Servable, rows: int, length: int) -> None:
-    batch = example(rows, length)
+    batch = example(rows, (length,))
     (served,) = Session(exported, threads=1).run({name: values.numpy() for name, values in batch.items()})
     expected = servable.module(**batch).numpy()
     np.testing.assert_allclose(np.asarray(served, dtype=float), expected, atol=1e-5)
@@ -92,3 +94,52 @@ def test_exporting_prints_nothing_and_leaves_the_module_as_it_was(
     assert tuple(capfd.readouterr()) == ("", "")
     assert all(torch.equal(weight, before[name]) for name, weight in servable.module.named_parameters())
     assert not servable.module.training
+
+
+class Halves(nn.Module):
+    """Two answers to a picture: a vector, and a map of half its size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 3, 2, 1)
+
+    def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.layer(pixel_values)
+        return found.mean(dim=(2, 3)), found
+
+
+def pictures(rows: int, size: Size) -> Batch:
+    return {"pixel_values": torch.randn(rows, 3, *size, generator=seeded(rows))}
+
+
+@pytest.mark.parametrize(
+    ("axes", "sizes"),
+    [
+        ({0: "batch"}, ((8, 12),)),
+        ({0: "batch", 2: "height", 3: "width"}, ((8, 12), (32, 4), (6, 6))),
+    ],
+    ids=["one-size", "any-size"],
+)
+def test_a_graph_of_pictures_answers_with_every_output_on_every_size(
+    tmp_path: Path, axes: dict[int, str], sizes: tuple[Size, ...]
+) -> None:
+    torch.manual_seed(2)
+    made = Servable(
+        module=Halves().eval().requires_grad_(False),
+        inputs=("pixel_values",),
+        outputs=("vector", "map"),
+        example=pictures,
+        sizes=sizes,
+        axes=axes,
+        architecture="halves",
+    )
+    export(made, tmp_path / "model.onnx")
+    session = Session(tmp_path / "model.onnx", threads=1)
+    assert (session.inputs, session.outputs) == (("pixel_values",), ("vector", "map"))
+    shape = onnx.load(tmp_path / "model.onnx").graph.input[0].type.tensor_type.shape
+    assert {place for place, axis in enumerate(shape.dim) if axis.dim_param} == set(axes)
+    for rows, size in [(rows, size) for rows in (1, 5) for size in sizes]:
+        batch = pictures(rows, size)
+        served = session.run({name: values.numpy() for name, values in batch.items()})
+        for one, other in zip(served, made.module(**batch), strict=True):
+            np.testing.assert_allclose(np.asarray(one, dtype=float), other.numpy(), atol=1e-5)

@@ -1,4 +1,4 @@
-"""The gate refuses every way in which an export can be wrong."""
+"""The gate refuses every way in which an adapted model's export can be wrong."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from adapters.training.gate import Expected, prove, prove_shapes
-from adapters.training.recipe import load_recipe
+from adapters.training import gate
+from adapters.training.gate import Expected, prove
 from tests.conftest import TinyZoo
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ParityFailed
@@ -40,11 +40,15 @@ def version(tiny_zoo: TinyZoo, tmp_path: Path) -> tuple[Path, ModelEntry, Expect
             outputs.append(model(encoded["input_ids"], attention_mask=encoded["attention_mask"]).logits[0])
     logits = torch.stack(outputs)
     labels = [model.config.id2label[place] for place in logits.argmax(dim=1).tolist()]
-    return folder, tiny_zoo.store.entry("mood", 1), Expected(TEXTS, logits, labels)
+
+    def agrees(place: int, body: Any) -> bool:
+        return bool(body[0][0]["label"] == labels[place])
+
+    return folder, tiny_zoo.store.entry("mood", 1), Expected(TEXTS, logits, agrees)
 
 
 def judge(folder: Path, entry: ModelEntry, expected: Expected) -> Any:
-    return prove(folder, entry, expected, threads=1, served_answer=lambda body: str(body[0][0]["label"]))  # type: ignore[index]
+    return prove(folder, entry, expected, threads=1)
 
 
 def edit(folder: Path, change: Callable[[onnx.ModelProto], None]) -> None:
@@ -119,9 +123,44 @@ def test_a_missing_label_is_refused(version: tuple[Path, ModelEntry, Expected]) 
 
 def test_one_answer_out_of_many_is_enough_to_refuse(version: tuple[Path, ModelEntry, Expected]) -> None:
     folder, entry, expected = version
-    other = ["good" if label != "good" else "bad" for label in expected.labels[:1]]
+
+    def agrees(place: int, body: object) -> bool:
+        return expected.agrees(place, body) and place != 5
+
     with pytest.raises(ParityFailed, match="equal answers on 83.33%"):
-        judge(folder, entry, replace(expected, labels=[*other, *expected.labels[1:]]))
+        judge(folder, entry, replace(expected, agrees=agrees))
+
+
+def test_rows_beyond_those_that_are_in_memory_together_are_compared_too(
+    version: tuple[Path, ModelEntry, Expected], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "AT_ONCE", 4)
+    folder, entry, expected = version
+    assert judge(folder, entry, expected).rows == len(TEXTS)
+    moved = expected.outputs.clone()
+    moved[-1, 0] += 0.25
+    with pytest.raises(ParityFailed, match=r"largest difference 0\.25"):
+        judge(folder, entry, replace(expected, outputs=moved))
+
+
+@pytest.mark.parametrize(("largest", "tolerance"), [(0.5, 1e-4), (10.0, 1e-4), (20.0, 2e-4), (1000.0, 1e-2)])
+def test_outputs_beyond_ten_alone_may_differ_by_more(
+    version: tuple[Path, ModelEntry, Expected], largest: float, tolerance: float
+) -> None:
+    folder, entry, expected = version
+    factor = largest / float(expected.outputs.abs().max())
+    for part in ("model.classifier.weight", "model.classifier.bias"):
+        edit(folder, scale_weight(part, factor))
+    scaled = replace(expected, outputs=expected.outputs * factor)
+    assert judge(folder, entry, scaled).tolerance == pytest.approx(tolerance)
+    for share, passes in ((0.8, True), (1.3, False)):
+        moved = scaled.outputs.clone()
+        moved[2, 1] += share * tolerance
+        if passes:
+            assert judge(folder, entry, replace(scaled, outputs=moved)).max_abs_difference <= tolerance
+        else:
+            with pytest.raises(ParityFailed, match="largest difference"):
+                judge(folder, entry, replace(scaled, outputs=moved))
 
 
 def test_values_that_are_no_numbers_are_refused(version: tuple[Path, ModelEntry, Expected]) -> None:
@@ -129,12 +168,3 @@ def test_values_that_are_no_numbers_are_refused(version: tuple[Path, ModelEntry,
     edit(folder, scale_weight("model.classifier.bias", float("nan")))
     with pytest.raises(ParityFailed, match="no numbers"):
         judge(folder, entry, expected)
-
-
-def test_an_import_whose_graph_answers_otherwise_is_refused(tiny_zoo: TinyZoo, tmp_path: Path) -> None:
-    folder = tmp_path / "version"
-    shutil.copytree(tiny_zoo.store.folder("mini", 1), folder)
-    edit(folder, scale_weight("LayerNorm.weight", 1.01))
-    servable = load_recipe("feature-extraction").load(tiny_zoo.checkpoints / "mini")
-    with pytest.raises(ParityFailed, match="largest difference"):
-        prove_shapes(folder, servable, threads=1)

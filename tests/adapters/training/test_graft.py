@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 from torch import nn
 
 from adapters.datasets import Example
@@ -27,13 +28,14 @@ from zoo.catalogue.store import Store
 def adaptation_of(store: Store, name: str) -> TextAdaptation:
     examples = [Example(at, at, {"text": "x", "label": label}) for at, label in enumerate("abcd")]
     folder = store.folder(name, 1) / "checkpoint"
-    return text_classification.adapt(folder, store.entry(name, 1), examples, max_tokens=48)
+    asked = Hyperparameters(max_tokens=48)
+    return text_classification.adapt(folder, store.entry(name, 1), examples, labels=tuple("abcd"), asked=asked)
 
 
 def adapted(adaptation: TextAdaptation) -> tuple[list[Change], nn.Module]:
     """Changes of an adapter with random weights, and the merged body."""
-    plan = resolve(Hyperparameters(), rows=100, layers=2, max_tokens=48)
-    wrapped = lora.wrap(adaptation.body, lora.targets(adaptation.body), plan, base="x")
+    plan = resolve(Hyperparameters(), adaptation.defaults, rows=100, layers=2, max_tokens=48)
+    wrapped = lora.wrap(adaptation.body, lora.targets(adaptation.body, adaptation.steps()), plan, base="x")
     torch.manual_seed(1)
     for name, weight in wrapped.named_parameters():
         if "lora_B" in name:
@@ -84,3 +86,35 @@ def test_only_the_named_weights_change(tiny_zoo: TinyZoo) -> None:
     different = [name for name in before if not np.array_equal(before[name], after[name])]
     assert len(different) == 1
     np.testing.assert_allclose(after[different[0]], 2 * before[different[0]])
+
+
+def convolution(path: Path, weight: torch.Tensor, *, again: bool = False) -> Path:
+    """A graph of one convolution, or of two with equal weights."""
+    constants = {"w0": weight.numpy()} | ({"w1": weight.numpy()} if again else {})
+    names = ["x", *(f"h{place}" for place in range(len(constants)))]
+    shape: list[str | int] = ["rows", 4, "height", "width"]
+    graph = helper.make_graph(
+        [helper.make_node("Conv", [names[at], f"w{at}"], [names[at + 1]]) for at in range(len(constants))],
+        "convolution",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(names[-1], TensorProto.FLOAT, shape)],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+    model.ir_version = 10
+    onnx.save(model, path)
+    return path
+
+
+def test_the_weight_of_a_convolution_is_found_and_keeps_its_shape(tmp_path: Path) -> None:
+    before, after = torch.randn(2, 4, 4, 1, 3).unbind(0)
+    graph = changed(convolution(tmp_path / "model.onnx", before), [(before, after)])
+    assert graph is not None
+    (tensor,) = graph.graph.initializer
+    assert (tensor.name, list(tensor.dims)) == ("w0", [4, 4, 1, 3])
+    np.testing.assert_array_equal(onnx.numpy_helper.to_array(tensor), after.numpy())
+
+
+def test_a_weight_that_is_in_the_graph_twice_is_no_graft(tmp_path: Path) -> None:
+    before, after = torch.randn(2, 4, 4, 1, 1).unbind(0)
+    assert changed(convolution(tmp_path / "model.onnx", before, again=True), [(before, after)]) is None

@@ -9,6 +9,8 @@ import pytest
 
 from adapters.jobs import Hyperparameters
 from adapters.training.hyperparameters import Plan, resolve
+from adapters.training.recipe import Defaults
+from adapters.training.recipes.text_classification import TextAdaptation
 
 ASKED: dict[str, Any] = {
     "n_epochs": 7,
@@ -19,13 +21,20 @@ ASKED: dict[str, Any] = {
     "lora_dropout": 0.25,
     "weight_decay": 0.5,
     "warmup_ratio": 0.125,
-    "max_tokens": 40,
 }
+PICTURES = Defaults(updates=60, epochs=(2, 5), batch_size=(8, 24), learning_rate=2e-3, lora_rank=4, top=0.25, views=3)
 SIZES = [(1, 1, 8), (3, 2, 48), (60, 6, 128), (1000, 12, 256), (5000, 6, 512), (1_000_000, 24, 8192)]
 
 
-def plan_for(*, rows: int = 240, layers: int = 6, limit: int = 128, **asked: Any) -> Plan:
-    return resolve(Hyperparameters(**asked), rows=rows, layers=layers, max_tokens=limit)
+def plan_for(
+    *,
+    rows: int = 240,
+    layers: int = 6,
+    limit: int | None = 128,
+    defaults: Defaults = TextAdaptation.defaults,
+    **asked: Any,
+) -> Plan:
+    return resolve(Hyperparameters(**asked), defaults, rows=rows, layers=layers, max_tokens=limit)
 
 
 def test_everything_that_was_asked_for_is_kept() -> None:
@@ -47,15 +56,27 @@ def test_automatic_values_lie_in_the_ranges_that_may_be_asked_for(rows: int, lay
     assert 1 <= plan.top_layers <= layers
 
 
-@pytest.mark.parametrize(("rows", "layers", "max_tokens"), SIZES)
-def test_the_models_own_length_is_never_exceeded(rows: int, layers: int, max_tokens: int) -> None:
-    assert plan_for(rows=rows, layers=layers, limit=max_tokens).max_tokens <= max_tokens
+@pytest.mark.parametrize("limit", [32, 128, None])
+def test_where_inputs_are_cut_is_written_down(limit: int | None) -> None:
+    assert plan_for(limit=limit).max_tokens == limit
 
 
-def test_a_shorter_length_is_kept_and_a_longer_one_cut() -> None:
-    asked = Hyperparameters(max_tokens=64)
-    assert resolve(asked, rows=100, layers=6, max_tokens=128).max_tokens == 64
-    assert resolve(asked, rows=100, layers=6, max_tokens=32).max_tokens == 32
+@pytest.mark.parametrize(
+    ("rows", "epochs", "batch_size"), [(8, 5, 8), (120, 4, 8), (999, 2, 8), (1000, 2, 24), (10_000, 2, 24)]
+)
+def test_updates_and_their_bounds_are_those_of_the_kind_of_adaptation(rows: int, epochs: int, batch_size: int) -> None:
+    plan = plan_for(rows=rows, layers=16, limit=None, defaults=PICTURES)
+    assert (plan.n_epochs, plan.batch_size) == (epochs, batch_size)
+    assert (plan.learning_rate, plan.lora_rank, plan.lora_alpha, plan.views) == (2e-3, 4, 8.0, 3)
+
+
+@pytest.mark.parametrize(("layers", "top"), [(16, 4), (5, 2), (1, 1)])
+def test_a_share_of_the_steps_is_adapted_and_at_least_one(layers: int, top: int) -> None:
+    assert plan_for(layers=layers, defaults=PICTURES).top_layers == top
+
+
+def test_all_steps_are_adapted_where_layers_were_asked_for_by_name() -> None:
+    assert plan_for(layers=16, defaults=PICTURES, target_modules=("conv2",)).top_layers == 16
 
 
 def test_a_multiplier_scales_the_rate_that_was_asked_for() -> None:

@@ -50,7 +50,7 @@ def test_an_imported_classifier_keeps_its_labels(tiny_zoo: TinyZoo) -> None:
 
 def test_the_export_is_compared_on_shapes_of_every_size(tiny_zoo: TinyZoo) -> None:
     parity = tiny_zoo.store.entry("mini", 1).parity
-    assert parity["rows"] == 11
+    assert parity["rows"] == 2 * (1 + 2 + 5)
     assert parity["max_abs_difference"] <= 1e-4
     assert parity["argmax_agreement"] == 1.0
 
@@ -107,7 +107,7 @@ def test_a_checkpoint_of_another_task_is_refused_with_what_can_be_imported(tmp_p
     config = json.loads((folder / "config.json").read_text()) | {"architectures": ["BertForMaskedLM"]}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "modules.json").unlink()
-    with pytest.raises(Unsupported, match="feature-extraction and text-classification"):
+    with pytest.raises(Unsupported, match="it imports feature-extraction, .*text-classification"):
         importing.run(asked(tmp_path, folder), settings_in(tmp_path))
 
 

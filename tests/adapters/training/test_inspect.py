@@ -12,9 +12,11 @@ import pytest
 from pyarrow import parquet
 
 from adapters.datasets import FileRecord, FileStore
+from adapters.datasets.pictures import survey
 from adapters.jobs import Job, JobKind, JobSpec, JobStopped
 from adapters.training import inspect
 from adapters.training.parquet import Bounds, convert
+from tests.adapters.datasets.zips import classes, pack
 from zoo.errors import InvalidInput, NotFound
 from zoo.settings import Settings
 
@@ -214,3 +216,18 @@ def test_running_out_of_address_space_is_a_problem_of_the_file(tmp_path: Path) -
     problem = convert(tmp_path / "large", tmp_path / "rows", tight)
     assert problem is not None
     assert (problem.code, "memory" in problem.message) == ("archive_too_large", True)
+
+
+def test_the_pictures_of_a_large_zip_are_decoded_and_its_report_written(
+    tmp_path: Path, settings: Settings, store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "INLINE_PICTURES", 2)
+    record = upload(store, pack(classes()))
+    assert record.needs_worker
+    folder = tmp_path / "attempt"
+    folder.mkdir()
+    context = Context(folder, spec_of(record))
+    assert inspect.run(context, settings) == {"file": record.id, "status": "processed", "rows": 6}
+    assert ("decode", 3, 4) in context.stages
+    assert store.report(record.id).task == "image-classification"
+    assert len(list(store.examples(record.id))) == 6

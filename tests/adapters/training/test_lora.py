@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from adapters.jobs import Hyperparameters
 from adapters.training import lora
 from adapters.training.hyperparameters import Plan, resolve
+from tests.adapters.training.tiny_networks import DEFAULTS, stirred
 from tests.tiny import write_checkpoint
 from zoo.errors import InvalidInput, Unsupported
 
@@ -36,7 +36,7 @@ def body(checkpoint: Path) -> Any:
 
 
 def plan() -> Plan:
-    return resolve(Hyperparameters(lora_rank=4, lora_alpha=8), rows=100, layers=2, max_tokens=48)
+    return resolve(DEFAULTS.asked, DEFAULTS.defaults, rows=100, layers=2, max_tokens=48)
 
 
 def answer(model: nn.Module) -> Tensor:
@@ -45,15 +45,13 @@ def answer(model: nn.Module) -> Tensor:
     return hidden
 
 
+def targets(body: nn.Module, **chosen: Any) -> list[str]:
+    return lora.targets(body, list(lora.blocks(body)[1]), **chosen)
+
+
 def trained(body: Any) -> Any:
     """A body whose LoRA matrices are no longer zero."""
-    wrapped = lora.wrap(body, lora.targets(body), plan(), base="mini@1")
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for name, weight in wrapped.named_parameters():
-            if "lora_" in name:
-                weight.copy_(0.1 * torch.randn(weight.shape, generator=generator))
-    return wrapped.eval()
+    return stirred(lora.wrap(body, targets(body), plan(), base="mini@1"))
 
 
 def test_the_stack_of_layers_is_found(body: Any) -> None:
@@ -69,38 +67,38 @@ def test_a_network_without_a_stack_cannot_be_adapted() -> None:
 
 
 def test_every_linear_layer_of_the_stack_is_a_target_and_nothing_else(body: Any) -> None:
-    names = lora.targets(body)
+    names = targets(body)
     assert len(names) == 2 * 6  # query, key, value, output and the two of the feed-forward part
     assert all(name.split(".")[1] == "layer" for name in names)
     assert all(isinstance(body.get_submodule(name), nn.Linear) for name in names)
 
 
 def test_the_top_layers_alone_can_be_chosen(body: Any) -> None:
-    assert {name.split(".")[2] for name in lora.targets(body, top=1)} == {"1"}
-    assert lora.targets(body, top=9) == lora.targets(body)
+    assert {name.split(".")[2] for name in targets(body, top=1)} == {"1"}
+    assert targets(body, top=9) == targets(body)
 
 
 def test_wanted_layers_are_chosen_by_the_end_of_their_name(body: Any) -> None:
-    last = lora.targets(body)[0].rpartition(".")[2]
-    assert [name.rpartition(".")[2] for name in lora.targets(body, wanted=[last])] == [last] * 2
+    last = targets(body)[0].rpartition(".")[2]
+    assert [name.rpartition(".")[2] for name in targets(body, wanted=[last])] == [last] * 2
 
 
 @pytest.mark.parametrize("entry", ["q_proj", "", "embeddings.word_embeddings", "uery", "x" * 10_000])
 def test_a_name_without_a_layer_is_refused_with_those_that_exist(body: Any, entry: str) -> None:
-    with pytest.raises(InvalidInput, match="it has: ") as caught:
-        lora.targets(body, wanted=[entry])
+    with pytest.raises(InvalidInput, match="there are: ") as caught:
+        targets(body, wanted=[entry])
     assert (caught.value.code, caught.value.param) == ("invalid_hyperparameter", "hyperparameters.target_modules")
     assert len(caught.value.message) < 500
 
 
 def test_lora_changes_nothing_before_it_is_trained(body: Any) -> None:
     before = answer(body)
-    wrapped = lora.wrap(body, lora.targets(body), plan(), base="mini@1").eval()
+    wrapped = lora.wrap(body, targets(body), plan(), base="mini@1").eval()
     assert torch.equal(answer(wrapped), before)
 
 
 def test_the_lora_matrices_alone_are_trained(body: Any) -> None:
-    wrapped = lora.wrap(body, lora.targets(body, top=1), plan(), base="mini@1")
+    wrapped = lora.wrap(body, targets(body, top=1), plan(), base="mini@1")
     learning = [name for name, weight in wrapped.named_parameters() if weight.requires_grad]
     assert len(learning) == 2 * 6
     assert all("lora_" in name and ".layer.1." in name for name in learning)

@@ -17,6 +17,7 @@ from adapters.training.hyperparameters import resolve
 from adapters.training.recipe import Adaptation, Item
 from adapters.training.trainer import Rows, Trainer
 from tests.adapters.training.quiet_context import QuietContext
+from tests.adapters.training.tiny_networks import DEFAULTS
 from zoo.errors import ZooError
 
 
@@ -37,6 +38,9 @@ class Pair(nn.Module):
 class Toy:
     """As much of an adaptation as training looks at; ``rate`` scores a state in place of its accuracy."""
 
+    headline = ("hits", "macro_f1")
+    defaults = DEFAULTS.defaults
+
     def __init__(self, *, rate: Callable[[int], float] | None = None, loss_factor: float = 1.0) -> None:
         torch.manual_seed(1)
         self.network = Pair().eval()
@@ -45,30 +49,34 @@ class Toy:
         self._rate = rate
         self._factor = loss_factor
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return self._factor * functional.cross_entropy(outputs, targets)
+    def loss(self, outputs: Tensor, targets: Sequence[int]) -> Tensor:
+        return self._factor * functional.cross_entropy(outputs, torch.tensor(targets))
 
-    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
-        accuracy = float((outputs.argmax(dim=1) == targets).float().mean())
+    def metrics(self, outputs: Tensor, targets: Sequence[int]) -> dict[str, Any]:
+        accuracy = share_right(outputs, targets)
         score = accuracy if self._rate is None else self._rate(len(self.states))
         self.states.append(self.state())
-        return {"score": score, "accuracy": accuracy, "macro_f1": accuracy}
+        return {"score": score, "hits": accuracy, "macro_f1": accuracy / 2}
 
     def state(self) -> dict[str, Tensor]:
         return {name: weight.detach().clone() for name, weight in self.network.named_parameters()}
 
 
+def share_right(outputs: Tensor, targets: Sequence[int]) -> float:
+    return float((outputs.argmax(dim=1) == torch.tensor(targets)).float().mean())
+
+
 def rows_for(toy: Toy, count: int, seed: int) -> Rows:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(count, 6, generator=generator)
-    targets = (x[:, 0] + x[:, 1] > 0).long()
-    items = [Item({}, 3 + place % 5) for place in range(count)]
+    targets = (x[:, 0] + x[:, 1] > 0).long().tolist()
+    items = [Item(3 + place % 5, targets[place], {"x": x[place]}) for place in range(count)]
 
-    def outputs(places: Sequence[int]) -> Tensor:
-        answer: Tensor = toy.network(x[list(places)])
+    def outputs(chosen: Sequence[Item]) -> Tensor:
+        answer: Tensor = toy.network(torch.stack([item.read()["x"] for item in chosen]))
         return answer
 
-    return Rows(items, targets, outputs)
+    return Rows(items, outputs)
 
 
 def context_in(folder: Path, *, stop_at: int | None = None) -> QuietContext:
@@ -79,7 +87,7 @@ def context_in(folder: Path, *, stop_at: int | None = None) -> QuietContext:
 def train(folder: Path, toy: Toy, *, seed: int = 0, stop_at: int | None = None, epochs: int = 4) -> QuietContext:
     """Train ``toy`` on 64 rows; the context that watched."""
     asked = Hyperparameters(n_epochs=epochs, batch_size=8, learning_rate=0.02)
-    plan = resolve(asked, rows=64, layers=2, max_tokens=48)
+    plan = resolve(asked, DEFAULTS.defaults, rows=64, layers=2, max_tokens=48)
     context = context_in(folder, stop_at=stop_at)
     trainer = Trainer(cast(Adaptation, toy), plan, seed=seed, folder=folder / "training", context=context)
     trainer.fit(rows_for(toy, 64, seed=10), rows_for(toy, 32, seed=11))
@@ -93,7 +101,7 @@ def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 def accuracy(toy: Toy) -> float:
     rows = rows_for(toy, 200, seed=12)
     with torch.no_grad():
-        return float((rows.outputs(range(200)).argmax(dim=1) == rows.targets).float().mean())
+        return share_right(rows.outputs(rows.items), [item.target for item in rows.items])
 
 
 def test_training_learns_what_the_rows_show(tmp_path: Path) -> None:
@@ -189,3 +197,14 @@ def test_a_loss_that_is_no_number_ends_the_run_with_advice(tmp_path: Path) -> No
     with pytest.raises(ZooError, match="learning_rate") as caught:
         train(tmp_path, Toy(loss_factor=float("nan")))
     assert (caught.value.code, caught.value.param) == ("diverged", "hyperparameters.learning_rate")
+
+
+def test_every_step_of_the_history_has_the_first_figure_by_its_own_name(tmp_path: Path) -> None:
+    toy = Toy()
+    context = context_in(tmp_path)
+    plan = resolve(Hyperparameters(n_epochs=2, batch_size=8), DEFAULTS.defaults, rows=64, layers=2, max_tokens=None)
+    trainer = Trainer(cast(Adaptation, toy), plan, seed=0, folder=tmp_path / "training", context=context)
+    trainer.fit(rows_for(toy, 64, seed=10), rows_for(toy, 32, seed=11))
+    assert [set(line) for line in trainer.progress.history] == [{"step", "valid_loss", "valid_hits"}] * 3
+    assert [message.split(":")[1].split()[:2] for message in context.messages] == [["validation", "hits"]] * 3
+    assert trainer.progress.tokens == 2 * sum(3 + place % 5 for place in range(64))

@@ -1,0 +1,17 @@
+"""The starter ``resnet-cifar10``: ``python -m adapters.pretraining.resnet_cifar10 DATA``; see ``small_pictures``."""
+
+from __future__ import annotations
+
+from adapters.pretraining.small_pictures import Recipe, main
+from adapters.training.architectures.resnet import ResNet
+
+ARGUMENTS = {"block": "basic", "layers": [1, 1, 1], "widths": [64, 256, 256], "stem": "small"}
+
+
+def network(classes: int) -> ResNet:
+    """Seven convolutions in three stages, 2.1 million weights."""
+    return ResNet("basic", (1, 1, 1), classes, widths=(64, 256, 256), stem="small")
+
+
+if __name__ == "__main__":
+    main(Recipe("resnet-cifar10", "resnet", ARGUMENTS, network, stem="conv1"))

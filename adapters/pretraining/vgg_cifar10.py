@@ -1,0 +1,18 @@
+"""The starter ``vgg-cifar10``: ``python -m adapters.pretraining.vgg_cifar10 DATA``; see ``small_pictures``."""
+
+from __future__ import annotations
+
+from adapters.pretraining.small_pictures import Recipe, main
+from adapters.training.architectures.vgg import VGG, Plan
+
+PLAN: Plan = (32, 64, "M", 64, 192, "M", 192, 192, "M", 256)
+ARGUMENTS = {"plan": list(PLAN), "norm": True, "hidden": False}
+
+
+def network(classes: int) -> VGG:
+    """Seven convolutions with BatchNorm and no fully connected layers, 1.3 million weights."""
+    return VGG(PLAN, classes, norm=True, hidden=False)
+
+
+if __name__ == "__main__":
+    main(Recipe("vgg-cifar10", "vgg", ARGUMENTS, network, stem="features.0"))

@@ -1,0 +1,125 @@
+"""A pre-trained picture body under a new linear head, and the classes of one data set."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from onnx import ModelProto
+from torch import Tensor, nn
+from torch.nn import functional
+
+from adapters.datasets import Example
+from adapters.training.picture_body import INPUT, example_pictures, load_body
+from adapters.training.picture_views import View
+from adapters.training.recipe import Batch, Defaults, Item, Servable
+from adapters.training.scores import classification_scores
+from zoo.catalogue.entry import ModelEntry
+from zoo.tasks.processors.image import open_picture, prepare
+
+# A picture of 224 pixels costs about as much as a text of so many tokens.
+COST = 64
+
+
+class UnitClassifier(nn.Module):
+    """A body, unit length, a linear head: it sees what the probe on the frozen body saw, and starts as that."""
+
+    def __init__(self, body: nn.Module, head: nn.Linear) -> None:
+        super().__init__()
+        self.body = body
+        self.head = head
+
+    def pooled(self, pixel_values: Tensor) -> Tensor:
+        """(batch, width) of length one."""
+        # In float32 under autocast too: bfloat16 has eight bits, and the head's weights are large.
+        return functional.normalize(self.body(pixel_values).float(), dim=-1)
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """Logits (batch, labels), before any softmax."""
+        logits: Tensor = self.head(self.pooled(pixel_values))
+        return logits
+
+
+class PictureAdaptation:
+    """See ``recipe.Adaptation``. Views are parts of a picture, mirrored and in other light."""
+
+    headline = ("accuracy", "macro_f1")
+    probes = True
+    taps = ()
+    max_tokens = None
+    defaults = Defaults(
+        updates=400, epochs=(4, 12), batch_size=(16, 32), learning_rate=1e-3, lora_rank=16, top=0.5, views=6, rough=True
+    )
+
+    def __init__(self, checkpoint: Path, base: ModelEntry, labels: tuple[str, ...]) -> None:
+        self.labels = labels
+        self._places = {label: place for place, label in enumerate(labels)}
+        self._frozen = load_body(checkpoint)
+        self.body: nn.Module = self._frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.head = nn.Linear(self._frozen.width, len(labels))
+        self.network = UnitClassifier(self.body, self.head).eval()
+        self._architecture = base.architecture
+
+    def steps(self) -> Sequence[nn.Module]:
+        return self._frozen.steps()
+
+    def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
+        return [
+            Item(length=COST, target=self._places[example.values["label"]], load=self._loader(example, view))
+            for example in examples
+            for view in range(views)
+        ]
+
+    def _loader(self, example: Example, number: int) -> Any:
+        """Decodes the picture again each time; view 0 is the picture as it is served."""
+
+        def load() -> Batch:
+            picture = open_picture(example.read("image"))
+            if number:
+                draw = random.Random(zlib.crc32(example.content.encode()) + number)
+                picture = View.drawn(draw, turning=False).of(picture)
+            return {INPUT: torch.from_numpy(prepare(picture, self._frozen.preprocessing).pixels)}
+
+        return load
+
+    def collate(self, items: Sequence[Item], *, entered: bool = False) -> Batch:
+        if entered:
+            return {INPUT: torch.zeros(1, 3, *self._frozen.size).expand(len(items), -1, -1, -1)}
+        pixels = torch.stack([item.read()[INPUT] for item in items])
+        return {INPUT: pixels.to(memory_format=torch.channels_last)}
+
+    def features(self, batch: Batch) -> Tensor:
+        return self.network.pooled(batch[INPUT])
+
+    def loss(self, outputs: Tensor, targets: Sequence[int]) -> Tensor:
+        return functional.cross_entropy(outputs, torch.tensor(targets))
+
+    def metrics(self, outputs: Tensor, targets: Sequence[int]) -> dict[str, Any]:
+        return classification_scores(outputs.argmax(dim=1).tolist(), targets, self.labels)
+
+    def agrees(self, output: Tensor, body: Any, example: Example) -> bool:
+        return bool(body[0]["label"] == self.labels[int(output.argmax())])
+
+    def request(self, example: Example) -> object:
+        return example.read("image")
+
+    def servable(self) -> Servable:
+        return Servable(
+            module=self.network,
+            inputs=(INPUT,),
+            outputs=("logits",),
+            example=example_pictures,
+            sizes=(self._frozen.size,),
+            axes={0: "batch"},
+            architecture=self._architecture,
+            labels=self.labels,
+            limits={"height": self._frozen.size[0], "width": self._frozen.size[1]},
+            options={"preprocessing": self._frozen.preprocessing.as_dict()},
+        )
+
+    def extend(self, graph: ModelProto) -> bool:
+        return False  # the body's graph ends in a classifier, not in its vector
