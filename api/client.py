@@ -5,6 +5,7 @@ Programs use the public packages against the same service; this one exists so th
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -106,6 +107,14 @@ class Client:
         body = {"inputs": list(inputs), "parameters": dict(parameters or {})}
         answer = self._send("POST", f"/v1/models/{_segment(reference)}/predict", json=body)
         return answer if isinstance(answer, list) else [answer]
+
+    def predict_picture(self, reference: str, content: bytes, parameters: Mapping[str, Any] | None = None) -> Any:
+        """The answer to one picture: sent as it is, or with options as base64 in JSON."""
+        path = f"/v1/models/{_segment(reference)}/predict"
+        if not parameters:
+            return self._send("POST", path, content=content, headers={"content-type": "application/octet-stream"})
+        body = {"inputs": base64.b64encode(content).decode("ascii"), "parameters": dict(parameters)}
+        return self._send("POST", path, json=body)
 
     def upload(self, path: Path, *, purpose: str = "fine-tune") -> Json:
         """Stream a file to the service; returns the file object."""

@@ -67,6 +67,16 @@ class MethodNotAllowed(errors.ZooError):
         self.allow = allow
 
 
+class WrongModel(errors.InvalidInput):
+    """A model that does not read what the data hold; ``suggestions`` are models that do."""
+
+    code = "wrong_modality"
+
+    def __init__(self, message: str, *, suggestions: tuple[str, ...] = ()) -> None:
+        super().__init__(message, param="model")
+        self.suggestions = suggestions
+
+
 class RejectedUpload(errors.InvalidDataset):
     """A data file that was stored but cannot be used; its report stays readable under ``file_id``."""
 
@@ -129,7 +139,7 @@ def response_for(error: errors.ZooError, scope: Scope) -> Response:
 def _extra_members(error: errors.ZooError) -> dict[str, Any]:
     if isinstance(error, RejectedUpload):
         return {"file_id": error.file_id, "report": f"/v1/files/{error.file_id}/report"}
-    if isinstance(error, errors.ModelNotFound) and error.suggestions:
+    if isinstance(error, errors.ModelNotFound | WrongModel) and error.suggestions:
         return {"suggestions": list(error.suggestions[:5])}
     return {}
 

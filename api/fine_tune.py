@@ -9,18 +9,25 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from adapters.datasets import Problem
+from adapters.datasets import Problem, Report
 from adapters.jobs import Hyperparameters, JobKind, JobSpec
-from api.errors import BadRequest, invalid_fields
+from api.errors import BadRequest, WrongModel, invalid_fields
 from api.schemas import FineTuneRequest
 from api.services import Services
 from zoo.catalogue.entry import ModelEntry, is_name
+from zoo.catalogue.listing import Listing
 from zoo.errors import InvalidDataset, InvalidInput, ModelNotFound, NotFound
+from zoo.tasks.task import is_task, task_class
 
-DEFAULT_TASK = "text-classification"
 MAX_SEED = 2147483647
 _MODULE = re.compile(r"^[A-Za-z0-9_.]{1,100}$")
 _MAX_MODULES = 50
+_KINDS = {"text": "text", "image": "pictures", "audio": "sound"}
+_DATA = {
+    "text": "a table of texts and labels (CSV, JSONL or Parquet)",
+    "image": "a zip of pictures",
+    "audio": "a zip of recordings",
+}
 
 
 def specify(request: FineTuneRequest, services: Services, owner: str) -> JobSpec:
@@ -31,11 +38,12 @@ def specify(request: FineTuneRequest, services: Services, owner: str) -> JobSpec
     metadata = checked_metadata(request.metadata)
     base = adaptable(request.model, services)
     check_suffix(request.suffix, services)
-    task = request.task or DEFAULT_TASK
-    for param in ("training_file", "validation_file"):
-        file_id = getattr(request, param)
-        if file_id is not None:
-            check_file(services, file_id, param=param, task=task, columns=request.columns)
+    task = check_file(
+        services, request.training_file, param="training_file", task=request.task, columns=request.columns
+    ).task
+    check_modality(base, task, services)
+    if request.validation_file is not None:
+        check_file(services, request.validation_file, param="validation_file", task=task, columns=request.columns)
     return JobSpec(
         kind=JobKind.ADAPT,
         model=base.reference,
@@ -160,8 +168,35 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", text[:200].lower()).strip("-._")[:64] or "my-model"
 
 
-def check_file(services: Services, file_id: str, *, param: str, task: str, columns: dict[str, str] | None) -> None:
-    """The file exists and can be trained on for this task; errors carry ``param``."""
+def check_modality(base: ModelEntry, task: str, services: Services) -> None:
+    """The model reads what the task's data hold; else ``WrongModel`` (``wrong_modality``) names models that do."""
+    wanted = task_class(task).modality
+    if wanted == base.modality:
+        return
+    named = [listing for listing in services.registry.listings(modality=wanted) if _can_start(listing)]
+    named.sort(key=lambda listing: (listing.status != "ready", listing.offer.size_mb if listing.offer else 0.0))
+    there = [listing.name for listing in named if listing.status == "ready"]
+    if there:
+        way = f"Start from one that does, such as {' or '.join(there[:2])}."
+    elif named:
+        way = f"Import one that does, for example with `zoo pull {named[0].name}`."
+    else:
+        way = "`zoo models` lists what there is."
+    raise WrongModel(
+        f"{base.name} reads {_KINDS[base.modality]}, but this data is {_KINDS[wanted]}, for {task}. {way}"
+        f" To adapt {base.name}, upload {_DATA[base.modality]}.",
+        suggestions=tuple(listing.name for listing in named[:3]),
+    )
+
+
+def _can_start(listing: Listing) -> bool:
+    return is_task(listing.task) and listing.base is None and listing.status != "failed"
+
+
+def check_file(
+    services: Services, file_id: str, *, param: str, task: str | None, columns: dict[str, str] | None
+) -> Report:
+    """The report of a file that can be trained on for ``task`` (None: what it shows); errors carry ``param``."""
     try:
         record = services.files.get(file_id)
     except (NotFound, InvalidInput):
@@ -176,12 +211,14 @@ def check_file(services: Services, file_id: str, *, param: str, task: str, colum
         raise InvalidInput(error.message, code=error.code, param=error.param or param) from None
     if report.fatal is not None:
         raise InvalidDataset(sentence(report.fatal), param=param)
+    return report
 
 
 def sentence(problem: Problem) -> str:
     """A problem of a data file as one line: where it is, what it is, how to mend it."""
     begun = f"Line {problem.line}:"  # how messages about a line begin
-    known = ("row", "column") if problem.message.startswith(begun) else ("line", "row", "column")
+    known = ["row", "column"] if problem.message.startswith(begun) else ["line", "row", "column"]
+    known = known if problem.file is None or problem.file in problem.message else ["file", *known]
     parts = [f"{name} {value}" for name in known if (value := getattr(problem, name)) is not None]
     place = ", ".join(parts).capitalize() + ": " if parts else ""
     return f"{place}{problem.message} {problem.fix}"

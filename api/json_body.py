@@ -24,7 +24,7 @@ _TEXT_FIX = "Text may not hold a NUL character or half of a surrogate pair: remo
 async def read(request: Request, schema: type[Model]) -> tuple[Model, bytes]:
     """The body as ``schema`` and as sent; raises ``ZooError`` for all that is not an object of that shape."""
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if content_type and content_type not in _JSON_TYPES and not content_type.endswith("+json"):
+    if content_type and not is_json(content_type):
         raise Unsupported("Send JSON, with the header content-type: application/json.")
     body = await request.body()
     value = await anyio.to_thread.run_sync(parse, body) if len(body) > LARGE_BYTES else parse(body)
@@ -34,6 +34,11 @@ async def read(request: Request, schema: type[Model]) -> tuple[Model, bytes]:
         return schema.model_validate(value), body
     except ValidationError as error:
         raise invalid_fields(error) from None
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a media type (in lower case, without its parameters) is JSON's."""
+    return content_type in _JSON_TYPES or content_type.endswith("+json")
 
 
 def parse(body: bytes) -> Any:

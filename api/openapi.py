@@ -41,6 +41,17 @@ def takes(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+def takes_item(model: type[BaseModel]) -> dict[str, Any]:
+    """``openapi_extra`` of a route that takes this JSON body, or one item as the body or as a form's file."""
+    binary = {"type": "string", "format": "binary"}
+    form = {"type": "object", "required": ["file"], "properties": {"file": binary}, "additionalProperties": True}
+    extra = takes(model)
+    content: dict[str, Any] = extra["requestBody"]["content"]
+    content |= {kind: {"schema": binary} for kind in ("image/*", "application/octet-stream")}
+    content["multipart/form-data"] = {"schema": form}
+    return extra
+
+
 def answers(example: Any, description: str, status: int = 200) -> dict[int | str, dict[str, Any]]:
     """``responses`` of a route: an example of success, and the one form of all errors."""
     fault = {"application/json": {"schema": {"$ref": _REF.format(model="Error")}}}

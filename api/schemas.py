@@ -16,7 +16,7 @@ class Body(BaseModel):
 
 
 class PredictRequest(Body):
-    """One item or a list of items for a model, and options of its task.
+    """One item or a list of items for a model, and options of its task. A picture is its file in base64.
 
     Feature extraction clients send their options beside ``inputs`` instead of in ``parameters``.
     """
@@ -81,7 +81,7 @@ class FineTuneRequest(Body):
     model: str
     training_file: str
     validation_file: str | None = None
-    task: str | None = Field(None, max_length=64, description="What to learn; default text-classification.")
+    task: str | None = Field(None, max_length=64, description="What to learn; default: what the data show.")
     columns: dict[str, str] | None = Field(
         None, description='Role to column, e.g. {"text": "body", "label": "intent"}.'
     )

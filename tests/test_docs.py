@@ -171,7 +171,7 @@ def test_the_new_tickets_are_not_among_those_that_are_trained_on() -> None:
     assert not new & {fold(text) for text, _ in tickets()}
 
 
-@pytest.mark.parametrize("name", ["openai_client.py", "hub_client.py"])
+@pytest.mark.parametrize("name", ["openai_client.py", "hub_client.py", "pictures.py"])
 def test_an_example_program_compiles_and_is_short(name: str) -> None:
     source = read(ROOT / "examples" / name)
     compile(source, name, "exec")

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 
 from adapters.jobs import Hyperparameters
 from api.client import Client, Json
+from api.commands.answers import question
 from api.commands.files import upload_checked
 from api.commands.flags import flag, given, options
 from api.commands.follow import follow_or_leave, product
@@ -28,9 +29,16 @@ ALIASES = {"n_epochs": "--epochs", "lora_rank": "--rank", "lora_alpha": "--alpha
 )
 def adapt(
     session: Session,
-    model: Annotated[str, typer.Argument(help="The model to start from, e.g. minilm.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Argument(help="The model to start from, e.g. minilm, or effnet-lite0 for pictures.", show_default=False),
+    ],
     file: Annotated[
-        str, typer.Argument(help="A CSV, JSONL or Parquet file, or the id of an upload.", show_default=False)
+        str,
+        typer.Argument(
+            help="A CSV, JSONL or Parquet file; pictures: a zip or their folder; or the id of an upload.",
+            show_default=False,
+        ),
     ],
     *,
     name: Annotated[str, typer.Option("--name", help="Name to publish the adapted model under.", show_default=False)],
@@ -74,7 +82,7 @@ def outcome(job: Json, model: Json | None) -> list[RenderableType]:
     if measured:
         shown += ["", f"served model against the trained one: {measured}"]
     if name:
-        shown += ["", f'try it:  zoo predict {printable(name)} "some text"']
+        shown += ["", f"try it:  zoo predict {printable(name)} {question(model or {})}"]
     return shown
 
 

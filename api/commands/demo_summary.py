@@ -7,6 +7,7 @@ import shlex
 import shutil
 import statistics
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,18 @@ from rich.table import Table
 from rich.text import Text
 
 from api.client import Json, reference
-from api.commands.metrics import parity
+from api.commands.metrics import figures_of, parity, spelled
 from api.commands.terminal import duration, figure, printable, size, table
 
-STAGES = {
+STAGES = {  # in the order that they are shown in; a demo has names for its own beside these
     "start": "service started and ready",
     "import": "pre-trained model imported",
-    "embed": "three sentences embedded (the model is loaded here)",
+    "embed": "",
+    "photographs": "",
+    "draw": "",
     "upload": "data uploaded and checked",
     "adapt": "adapted: queued, trained, exported, checked, published",
-    "predict": "new tickets predicted (the new model is loaded here)",
+    "predict": "new data predicted (the new model is loaded here)",
     "latency": "predictions timed",
     "total": "all of it",
 }
@@ -60,7 +63,7 @@ class Measured:
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "job_seconds": metrics.get("seconds"),
             "before": metrics.get("probe"),
-            "after": {name: (metrics.get("heldout") or {}).get(name) for name in ("rows", "accuracy", "macro_f1")},
+            "after": {name: (metrics.get("heldout") or {}).get(name) for name in ("rows", *figures_of(self.model))},
             "parity": self.model.get("parity"),
             "adapter_bytes": bytes_of(self.model, "adapter/"),
             "onnx_bytes": bytes_of(self.model, "model.onnx"),
@@ -72,10 +75,10 @@ class Measured:
         }
 
 
-def summary(measured: Measured) -> list[RenderableType]:
+def summary(measured: Measured, stages: Mapping[str, str]) -> list[RenderableType]:
     """The closing table: time per stage, then what the new model is worth, weighs and takes."""
     times = table("what took how long", "", numbers=("",))
-    for name, title in STAGES.items():
+    for name, title in (STAGES | dict(stages)).items():
         if name in measured.seconds:
             times.add_row(title, duration(measured.seconds[name]))
     return [Text("What was measured", style="bold"), times, "", _worth(measured)]
@@ -85,8 +88,10 @@ def _worth(measured: Measured) -> Table:
     metrics = measured.model.get("metrics") or {}
     before, after = metrics.get("probe") or {}, metrics.get("heldout") or {}
     rows: list[tuple[str, str]] = [
-        ("accuracy on held-out rows, before → after", _pair(before.get("accuracy"), after.get("accuracy"))),
-        ("macro F1 on held-out rows, before → after", _pair(before.get("macro_f1"), after.get("macro_f1"))),
+        *(
+            (f"{spelled(name)} on held-out rows, before → after", _pair(before.get(name), after.get(name)))
+            for name in figures_of(measured.model)
+        ),
         ("held-out rows", str(after.get("rows", "–"))),
         ("served against trained model", parity(measured.model) or "–"),
         ("size of the adapter (what was learnt)", size(bytes_of(measured.model, "adapter/"))),
@@ -102,25 +107,15 @@ def _worth(measured: Measured) -> Table:
     return made
 
 
-def next_steps(home: Path, name: str) -> list[RenderableType]:
-    """Commands that work as they stand, typed in this folder."""
-    zoo, where = zoo_command(), shlex.quote(_shown(home))
-    question = "my parcel is late again"
-    body = '{"inputs": "' + question + '"}'
-    lines = [
+def next_steps(home: Path, lines: Sequence[RenderableType]) -> list[RenderableType]:
+    """Commands that work as they stand, typed in this folder; ``lines`` are those of one demo."""
+    serve = f"  {zoo_command()} serve --home {shlex.quote(shown_path(home))}"
+    return [
         Text("Go on with", style="bold"),
-        Text(f"  {zoo} serve --home {where}        # serve what the demo made; then, in another terminal:"),
-        Text(f'  {zoo} predict {name} "{question}"'),
-        Text(f"  {zoo} show {name}"),
-        Text(
-            f"  curl -s http://127.0.0.1:8000/v1/models/{name}/predict -H 'content-type: application/json' -d '{body}'",
-            overflow="ignore",
-            no_wrap=True,
-        ),
-        Text(f"  {zoo} adapt minilm YOUR.csv --name YOURS     # a CSV with the columns text and label"),
+        Text(f"{serve}        # serve what the demo made; then, in another terminal:"),
+        *lines,
         Text("  make serve        # or start with an empty zoo in a folder of its own (ZOO_HOME)"),
     ]
-    return list(lines)
 
 
 def zoo_command() -> str:
@@ -141,6 +136,6 @@ def _pair(before: object, after: object) -> str:
     return f"{figure(before)} → {figure(after)}"
 
 
-def _shown(home: Path) -> str:
+def shown_path(path: Path) -> str:
     """Relative to this folder if it lies below, so that the line stays short."""
-    return os.path.relpath(home) if home.is_absolute() and home.is_relative_to(Path.cwd()) else str(home)
+    return os.path.relpath(path) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)

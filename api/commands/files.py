@@ -12,6 +12,7 @@ from rich.text import Text
 
 from api.client import Client, Json, ServiceError
 from api.commands.exit_codes import ExitCode
+from api.commands.folder_zip import zipped
 from api.commands.session import Session, command
 from api.commands.terminal import bar, facts, figure, printable, size, table
 from zoo.errors import InvalidInput, Unavailable
@@ -26,13 +27,16 @@ INSPECTION_SECONDS = 600.0  # a worker reads Parquet files
 
 @command(app)
 def upload(
-    session: Session, file: Annotated[Path, typer.Argument(help="A CSV, JSONL or Parquet file.", show_default=False)]
+    session: Session,
+    file: Annotated[
+        Path, typer.Argument(help="A CSV, JSONL or Parquet file; pictures: a zip or their folder.", show_default=False)
+    ],
 ) -> None:
     """Upload a data file and say what is in it and what is wrong with it."""
     with session.client() as client:
         stored = upload_checked(session, client, file.expanduser())
         report = client.report(str(stored["id"]))
-    follow_on = f"adapt a model to it:  zoo adapt minilm {stored['id']} --name NAME"
+    follow_on = f"adapt a model to it:  zoo adapt MODEL {stored['id']} --name NAME"
     session.terminal.result({"file": stored, "report": report}, _identity(stored), *report_view(report), "", follow_on)
 
 
@@ -50,9 +54,14 @@ def report(
 
 
 def upload_checked(session: Session, client: Client, path: Path) -> Json:
-    """Upload ``path`` and wait for its check. A rejected file has its report shown and ends the command."""
+    """Upload ``path``, a folder as a zip, and wait for its check. A rejected file is reported and ends the command."""
+    if path.is_dir():
+        with zipped(path) as packed:
+            return upload_checked(session, client, packed)
     if not path.is_file():
-        raise InvalidInput(f"there is no file {path}; give the path of a CSV, JSONL or Parquet file")
+        raise InvalidInput(
+            f"there is no file {path}; give a CSV, JSONL or Parquet file, or pictures: a zip or a folder"
+        )
     try:
         with session.terminal.err.status("uploading and checking"):
             stored = checked(client, client.upload(path))
@@ -96,12 +105,34 @@ def report_view(report: Json) -> list[RenderableType]:
                     "words a row",
                     f"median {lengths['median']}, 95 % ≤ {lengths['p95']}, most {lengths['max']}" if lengths else "",
                 ),
-                ("duplicates", f"{duplicates['rows']} rows repeat an earlier text" if duplicates.get("rows") else ""),
+                *_pictures(report),
+                ("duplicates", f"{duplicates['rows']} rows repeat an earlier one" if duplicates.get("rows") else ""),
                 ("conflicts", f"{report['conflicting_rows']} rows" if report.get("conflicting_rows") else ""),
             ]
         )
     ]
     return shown + _classes(report) + problems_view(report)
+
+
+def _pictures(report: Json) -> list[tuple[str, object]]:
+    """How many pictures there are, how large, of which kinds, and the boxes on them."""
+    pictures, boxes = report.get("pictures") or {}, report.get("boxes") or {}
+    shown: list[tuple[str, object]] = [("layout", report.get("layout"))]
+    if pictures:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in (pictures.get("formats") or {}).items())
+        shown.append(("pictures", f"{pictures.get('count')} of {size(pictures.get('bytes') or 0)}: {kinds}"))
+        shown.append(("pixels", _sides(pictures)))
+    if boxes:
+        each = boxes.get("per_picture") or {}
+        shown.append(("boxes", f"{boxes.get('count')}, median {each.get('median')} a picture, most {each.get('max')}"))
+        shown.append(("pixels of a box", _sides(boxes)))
+    return shown
+
+
+def _sides(measured: Json) -> str:
+    wide, high = measured.get("widths") or {}, measured.get("heights") or {}
+    least, usual, most = (f"{wide.get(name)} × {high.get(name)}" for name in ("min", "median", "max"))
+    return f"median {usual}, least {least}, most {most}"
 
 
 def problems_view(report: Json) -> list[RenderableType]:
@@ -127,7 +158,8 @@ def _classes(report: Json) -> list[RenderableType]:
     classes = report.get("classes") or []
     if not classes:
         return []
-    listed = table("label", "rows", "share", "", numbers=("rows", "share"))
+    counted = "boxes" if report.get("boxes") else "pictures" if report.get("pictures") else "rows"
+    listed = table("label", counted, "share", "", numbers=(counted, "share"))
     largest = max(one["share"] for one in classes) or 1
     for one in classes[:SHOWN_CLASSES]:
         share = one["share"]
@@ -138,8 +170,10 @@ def _classes(report: Json) -> list[RenderableType]:
 
 
 def _place(problem: dict[str, Any]) -> str:
-    parts = [("line", problem.get("line")), ("column", problem.get("column")), ("position", problem.get("position"))]
-    return ", ".join(f"{name} {value}" for name, value in parts if value is not None) or "the whole file"
+    """A line of a table, or a file of an archive, as far as the problem says where it is."""
+    parts = [(name, problem.get(name)) for name in ("file", "line", "column", "position")]
+    words = [str(value) if name == "file" else f"{name} {value}" for name, value in parts if value not in (None, "")]
+    return ", ".join(words) or "the whole file"
 
 
 def _identity(stored: Json) -> RenderableType:

@@ -12,30 +12,59 @@ from api.commands.terminal import figure, printable, table
 MOST_CLASSES = 30  # rows of a per-class table before it stops helping
 
 
-def comparison(model: Json) -> Table | None:
-    """Accuracy and macro F1 on the held-out rows: the frozen body with a probe beside the adapted model."""
+SPELLED = {"macro_f1": "macro F1", "f1": "F1", "map": "mAP", "map50": "mAP50", "mean_iou": "mean IoU", "iou": "IoU"}
+SPELLED |= {"support": "rows", "ap": "AP", "ap50": "AP50"}
+NOT_FIGURES = ("rows", "score", "loss", "support", "seconds")  # `score` is one of the others under a second name
+MOST_FIGURES = 4
+
+
+def figures_of(model: Json) -> list[str]:
+    """The names of a model's first figures on held-out rows: those of the probe beside it, else what there is."""
     metrics = _member(model, "metrics")
+    heldout = _member(metrics, "heldout")
+    for values in (_member(metrics, "probe"), heldout):
+        names = [name for name, value in values.items() if _is_number(value) and name not in NOT_FIGURES]
+        if found := [name for name in names if name in heldout]:
+            return found[:MOST_FIGURES]
+    return ["score"] if _is_number(heldout.get("score")) else []
+
+
+def spelled(name: str) -> str:
+    """A figure's name as people write it: ``macro_f1`` -> macro F1."""
+    return SPELLED.get(name, printable(name.replace("_", " ")))
+
+
+def comparison(model: Json) -> Table | None:
+    """The figures on the held-out rows: the frozen body with a probe beside the adapted model."""
+    metrics, names = _member(model, "metrics"), figures_of(model)
     after, before = _member(metrics, "heldout"), _member(metrics, "probe")
-    if not after:
+    if not names:
         return None
-    made = table("on held-out rows", "accuracy", "macro F1", numbers=("accuracy", "macro F1"))
+    titles = tuple(spelled(name) for name in names)
+    made = table("on held-out rows", *titles, numbers=titles)
     if before:
-        made.add_row("before: frozen body + logistic regression", *_scores(before))
-    made.add_row(f"after: adapted, {after.get('rows', '?')} rows never trained on", *_scores(after))
+        made.add_row("before: frozen body + logistic regression", *(figure(before.get(name)) for name in names))
+    told = f"after: adapted, {after.get('rows', '?')} rows never trained on"
+    made.add_row(told, *(figure(after.get(name)) for name in names))
     return made
 
 
 def per_class(model: Json) -> Table | None:
-    """Precision, recall, F1 and number of held-out rows of each class."""
+    """The figures of each class, such as precision, recall and F1, and its number of held-out rows."""
     classes = _member(_member(_member(model, "metrics"), "heldout"), "per_class")
-    if not classes:
+    rows = {label: scores if isinstance(scores, dict) else {"score": scores} for label, scores in classes.items()}
+    if not rows:
         return None
-    made = table("class", "precision", "recall", "F1", "rows", numbers=("precision", "recall", "F1", "rows"))
-    for label, scores in list(classes.items())[:MOST_CLASSES]:
-        numbers = [figure(scores.get(name)) for name in ("precision", "recall", "f1")]
-        made.add_row(printable(label), *numbers, figure(scores.get("support"), "{:.0f}".format))
-    if len(classes) > MOST_CLASSES:
-        made.add_row(f"… and {len(classes) - MOST_CLASSES} more (--json shows all)")
+    names = [name for name in next(iter(rows.values())) if name != "support"]
+    counted = any("support" in scores for scores in rows.values())
+    titles = tuple(map(spelled, [*names, *(["support"] if counted else [])]))
+    made = table("class", *titles, numbers=titles)
+    for label, scores in list(rows.items())[:MOST_CLASSES]:
+        cells = [figure(scores.get(name)) for name in names]
+        cells += [figure(scores.get("support"), "{:.0f}".format)] if counted else []
+        made.add_row(printable(label), *cells)
+    if len(rows) > MOST_CLASSES:
+        made.add_row(f"… and {len(rows) - MOST_CLASSES} more (--json shows all)")
     return made
 
 
@@ -44,16 +73,17 @@ def parity(model: Json) -> str:
     measured = _member(model, "parity")
     if not measured:
         return ""
+    agreed = measured.get("argmax_agreement", measured.get("agreement"))
     return (
         f"max |Δ| {figure(measured.get('max_abs_difference'), '{:.1e}'.format)}"
         f" (allowed {figure(measured.get('tolerance'), '{:.0e}'.format)}),"
-        f" same answer on {figure(measured.get('argmax_agreement'), '{:.1%}'.format)}"
+        f" same answer on {figure(agreed, '{:.1%}'.format)}"
         f" of {measured.get('rows', '?')} rows"
     )
 
 
-def _scores(metrics: Json) -> tuple[str, str]:
-    return figure(metrics.get("accuracy")), figure(metrics.get("macro_f1"))
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _member(values: Json, name: str) -> dict[str, Any]:

@@ -1,85 +1,135 @@
-"""`zoo predict`: ask a model about texts and show what it answers, by the form of the answer."""
+"""`zoo predict`: ask a model about texts or pictures and show what it answers, on the pictures too if wanted."""
 
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import RenderableType
-from rich.text import Text
 
+from api.client import Client, Json, ServiceError
+from api.commands.answers import answer_view, refused
 from api.commands.exit_codes import ExitCode
 from api.commands.session import Session, command
-from api.commands.terminal import bar, figure, printable, table
 from zoo.errors import InvalidInput
 
 app = typer.Typer()
-SHOWN_NUMBERS = 6
-SHOWN_CHARACTERS = 100
 
 
 @command(app)
 def predict(
     session: Session,
     model: Annotated[str, typer.Argument(help="name, name@version or name@alias", show_default=False)],
-    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="What to ask about.")] = None,
+    items: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT or PICTURE]...", help="Texts, or for a model of pictures their files."),
+    ] = None,
     *,
     file: Annotated[Path | None, typer.Option(help="Ask about every line of this UTF-8 file too.")] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Show only the best so many labels.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least score of what is found, for tasks that have one.")
+    ] = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.png", help="Draw boxes, masks and labels; several pictures: OUT-1.png, OUT-2.png, …"),
+    ] = None,
     parameters: Annotated[
         str | None, typer.Option(metavar="JSON", help="Parameters of the task, as an object.")
     ] = None,
 ) -> None:
-    """Ask a model about one or more texts."""
-    inputs = [*(texts or []), *(_lines(file) if file is not None else [])]
-    if not inputs:
-        raise InvalidInput('nothing to ask about; give a text, as in `zoo predict NAME "some text"`, or --file')
-    chosen = _object(parameters) | ({"top_k": top_k} if top_k is not None else {})
+    """Ask a model about one or more texts or pictures."""
+    asked = [*(items or []), *(_lines(file) if file is not None else [])]
+    if not asked:
+        raise InvalidInput(
+            'nothing to ask about; give a text, as in `zoo predict NAME "some text"`, a picture\'s file, or --file'
+        )
+    chosen = _object(parameters)
+    chosen |= {name: value for name, value in (("top_k", top_k), ("threshold", threshold)) if value is not None}
+    _check_drawing(draw)
     with session.client() as client:
-        answers = client.predict(model, inputs, chosen)
-    shown = [part for text, answer in zip(inputs, answers, strict=False) for part in answer_view(text, answer)]
+        known = client.model(model)
+        if known.get("modality") == "image":
+            contents = [_picture(Path(name).expanduser()) for name in asked]
+            answers = _looked_at(client, model, list(zip(asked, contents, strict=True)), chosen)
+        elif draw is not None:
+            raise InvalidInput(f"--draw is for pictures; {model} answers {known.get('task') or 'nothing that has any'}")
+        else:
+            contents, answers = [], client.predict(model, asked, chosen)
+    written = _drawn(draw, contents, answers, known) if draw is not None else []
+    shown = [part for name, answer in zip(asked, answers, strict=False) for part in answer_view(name, answer)]
     session.terminal.result(answers, *shown)
+    for path in written:
+        session.terminal.note(f"drawn: {path}")
     if any(refused(answer) for answer in answers):
         raise typer.Exit(ExitCode.BAD_DATA)
 
 
-def refused(answer: object) -> bool:
-    """Whether this input was refused while others were answered."""
-    return isinstance(answer, dict) and "error" in answer and "code" in answer
+def _looked_at(
+    client: Client, model: str, pictures: Sequence[tuple[str, bytes]], parameters: Mapping[str, Any]
+) -> list[Any]:
+    """One answer for each picture, each a request of its own; a refused one is named and harms no other."""
+    answers: list[Any] = []
+    for name, content in pictures:
+        try:
+            answers.append(client.predict_picture(model, content, parameters))
+        except ServiceError as error:
+            if error.code not in PICTURE_FAULTS:
+                raise
+            if len(pictures) == 1:
+                fault = f"{name}: {error.message}"
+                raise ServiceError(fault, status=error.status, code=error.code) from error
+            answers.append({"error": error.message, "code": error.code})
+    return answers
 
 
-def answer_view(text: str, answer: Any) -> list[RenderableType]:
-    """One input and its answer: labels with bars, a vector by its norm and first numbers, anything else as JSON."""
-    shortened = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
-    head = Text(printable(shortened).replace("\n", " "), style="bold")
-    if refused(answer):
-        return [head, Text(f"  refused: {printable(answer['error'])}", style="red")]
-    if _are_scores(answer):
-        scores = table("", "", "")
-        scores.show_header = False
-        for one in answer:
-            scores.add_row("  " + printable(one["label"]), figure(one["score"]), bar(float(one["score"])))
-        return [head, scores]
-    if _is_vector(answer):
-        norm = math.sqrt(sum(float(number) ** 2 for number in answer))
-        first = " ".join(f"{number:+.4f}" for number in answer[:SHOWN_NUMBERS])
-        return [head, f"  {len(answer)} numbers, norm {norm:.4f}, first: {first} …"]
-    return [head, "  " + printable(json.dumps(answer, ensure_ascii=False))]
+PICTURE_FAULTS = ("unsupported_image", "image_too_large", "invalid_image", "body_too_large")
 
 
-def _are_scores(answer: Any) -> bool:
-    return (
-        isinstance(answer, list)
-        and bool(answer)
-        and all(isinstance(one, dict) and {"label", "score"} <= one.keys() for one in answer)
-    )
+def _picture(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InvalidInput(f"there is no picture {path}; give the path of a JPEG, PNG, WebP, … file") from None
+    except IsADirectoryError:
+        raise InvalidInput(f"{path} is a folder; give its pictures, as in {path}/*.jpg") from None
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror or 'its name is no path'}") from error
+    except ValueError:
+        raise InvalidInput("this model looks at pictures; give the path of one") from None
 
 
-def _is_vector(answer: Any) -> bool:
-    return isinstance(answer, list) and bool(answer) and all(isinstance(one, int | float) for one in answer)
+def _check_drawing(draw: Path | None) -> None:
+    """Say before anything is asked that the drawing could not be written."""
+    if draw is None:
+        return
+    if draw.suffix.lower() != ".png":
+        raise InvalidInput(f"--draw writes PNG files; call it {draw.stem or 'out'}.png")
+    if not draw.expanduser().absolute().parent.is_dir():
+        raise InvalidInput(f"--draw: there is no folder {draw.parent}; make it first")
+
+
+def _drawn(draw: Path, contents: Sequence[bytes], answers: Sequence[Any], model: Json) -> list[Path]:
+    """The files written: a drawing of each picture that was answered."""
+    from api.drawing import annotate, png
+    from zoo.tasks.processors.image import open_picture
+
+    labels = [str(label) for label in model.get("labels") or []]
+    written = []
+    for number, (content, answer) in enumerate(zip(contents, answers, strict=True), 1):
+        if refused(answer):
+            continue
+        if not isinstance(answer, list) or not all(isinstance(one, dict) and "label" in one for one in answer):
+            raise InvalidInput(f"--draw draws labels, boxes and masks; {model.get('task')} has none")
+        path = draw.expanduser() if len(contents) == 1 else draw.expanduser().with_stem(f"{draw.stem}-{number}")
+        try:
+            path.write_bytes(png(annotate(open_picture(content), answer, labels=labels)))
+        except OSError as error:
+            raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
+        written.append(path)
+    return written
 
 
 def _lines(file: Path) -> list[str]:

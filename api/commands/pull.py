@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from api.client import Json
+from api.commands.answers import question
 from api.commands.follow import follow_or_leave, product
 from api.commands.session import Session, command
 from zoo.errors import InvalidInput
@@ -35,7 +36,8 @@ def pull(
             return
         job = follow_or_leave(client, str(job["id"]), session.terminal)
         model = product(job) or name
-    session.terminal.result(job, f'{model} is ready; try it with `zoo predict {model} "some text"`')
+        asked = question(client.model(model))
+    session.terminal.result(job, f"{model} is ready; try it with `zoo predict {model} {asked}`")
 
 
 def _source(hub: str | None, revision: str | None, folder: Path | None) -> Json | None:

@@ -30,7 +30,8 @@ class Terminal:
             sys.stdout.flush()
             return
         for item in shown:
-            self.out.print(item)
+            # A line is left to the terminal to wrap, so that a command in it can be copied.
+            self.out.print(item, soft_wrap=isinstance(item, str | Text))
 
     def note(self, text: str, *, style: str = "") -> None:
         """Say something beside the result."""

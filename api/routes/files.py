@@ -56,7 +56,7 @@ _UPLOAD = {
 @router.post(
     "/v1/files",
     operation_id="create_file",
-    summary="Upload labelled data (CSV, JSONL or Parquet); it is checked at once.",
+    summary="Upload labelled data (CSV, JSONL, Parquet or a zip of pictures); it is checked at once.",
     openapi_extra=_UPLOAD,
     responses=answers(_FILE, "The stored file."),
 )
@@ -131,6 +131,29 @@ async def report_file(file_id: str, services: ServicesDep) -> JSONResponse:
     return JSONResponse(report.model_dump(mode="json"))
 
 
+@router.get(
+    "/v1/files/{file_id}/contact-sheet",
+    operation_id="show_file",
+    summary="Up to 48 small pictures of a zip, by class, with labels, boxes or masks: a JPEG.",
+    response_class=FileResponse,
+    responses={200: {"description": "The contact sheet.", "content": {"image/jpeg": {}}}},
+)
+async def show_file(file_id: str, services: ServicesDep) -> FileResponse:
+    path = await in_thread(services.files.contact_sheet_path, file_id)
+    return FileResponse(path, media_type="image/jpeg")
+
+
+@router.get(
+    "/v1/files/{file_id}/contact-sheet",
+    operation_id="contact_sheet_file",
+    summary="Some of the pictures of a zip with what was said of them, as a JPEG to look at.",
+    response_class=FileResponse,
+)
+async def contact_sheet_file(file_id: str, services: ServicesDep) -> FileResponse:
+    path = await in_thread(services.files.contact_sheet_path, file_id)
+    return FileResponse(path, media_type="image/jpeg")
+
+
 def file_object(record: FileRecord) -> dict[str, Any]:
     """A file as OpenAI's clients read it."""
     return {
@@ -178,7 +201,7 @@ def expiry_of(fields: dict[str, str]) -> int | None:
 
 
 def _hand_to_worker(record: FileRecord, services: Services, owner: str) -> None:
-    """A Parquet file is read by a worker; where none can be told, the file is not kept."""
+    """A Parquet file or a large zip is read by a worker; where none can be told, the file is not kept."""
     try:
         services.queue.submit(JobSpec(kind=JobKind.INSPECT, training_file=record.id, owner=owner))
     except ZooError:

@@ -10,9 +10,9 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from starlette.requests import Request
 
-from api import json_body
+from api import prediction_request
 from api.errors import ClientLeft
-from api.openapi import answers, takes
+from api.openapi import answers, takes_item
 from api.schemas import PredictRequest
 from api.services import Services, ServicesDep, in_thread
 from zoo.engine.predictor import Prediction
@@ -26,14 +26,14 @@ _EXAMPLE = [[{"label": "delivery", "score": 0.98}, {"label": "refund", "score": 
 @router.post(
     "/v1/models/{model_id:path}/predict",
     operation_id="predict",
-    summary="Predict for one item or a list of items.",
-    openapi_extra=takes(PredictRequest),
+    summary="Predict for one item or a list of items; a picture may be the body itself.",
+    openapi_extra=takes_item(PredictRequest),
     responses=answers(_EXAMPLE, "In the Hugging Face shape of the model's task."),
 )
 async def predict(model_id: str, request: Request, services: ServicesDep) -> JSONResponse:
-    body, _ = await json_body.read(request, PredictRequest)
-    check_batch(body.inputs, services)
-    work = services.loader.predict(model_id, body.inputs, body.options)
+    asked = await prediction_request.read(request, model_id, services)
+    check_batch(asked.inputs, services)
+    work = services.loader.predict(model_id, asked.inputs, asked.options)
     prediction = await unless_left(request, work)
     count(prediction, services)
     return JSONResponse(prediction.body, headers=headers_of(prediction))
@@ -43,7 +43,7 @@ async def predict(model_id: str, request: Request, services: ServicesDep) -> JSO
     "/models/{model_id:path}",
     operation_id="predict_hf",
     summary="The same for Hugging Face's InferenceClient, which is given this address as its model.",
-    openapi_extra=takes(PredictRequest),
+    openapi_extra=takes_item(PredictRequest),
     responses=answers(_EXAMPLE, "In the Hugging Face shape of the model's task."),
 )
 async def predict_hf(model_id: str, request: Request, services: ServicesDep) -> JSONResponse:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.api.picture_fakes import look
 from zoo.catalogue.entry import CatalogueEntry, HubSource, ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
@@ -37,6 +38,10 @@ class CountingLoader(Loader):
         self, reference: str, inputs: object, parameters: Mapping[str, Any], *, task: str | None = None
     ) -> Prediction:
         entry = self._registry_of_fakes.resolve(reference)
+        if entry.modality == "image":
+            items = inputs if isinstance(inputs, list) else [inputs]
+            seen = [look(item, entry.task, parameters) for item in items]
+            return _prediction(entry, seen if isinstance(inputs, list) else seen[0], items=len(items), failed=0)
         if unknown := set(parameters) - {"top_k"}:
             raise InvalidInput("Unknown parameter.", code="unknown_field", param=f"parameters.{min(unknown)[:64]}")
         if self.full:
@@ -110,13 +115,15 @@ CATALOGUE = {
 }
 
 
-def publish(store: Store, name: str, *, base: str | None = None, labels: tuple[str, ...] = ()) -> ModelEntry:
+def publish(
+    store: Store, name: str, *, base: str | None = None, labels: tuple[str, ...] = (), picture_task: str = ""
+) -> ModelEntry:
     """A version of files that are not a model: enough for everything around the engine."""
     draft = ModelEntry(
         name=name,
         version=1,
-        task="text-classification" if base else "feature-extraction",
-        modality="text",
+        task=picture_task or ("text-classification" if base else "feature-extraction"),
+        modality="image" if picture_task else "text",
         architecture="bert",
         licence="apache-2.0",
         created=int(time.time()),

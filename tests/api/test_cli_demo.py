@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from api.cli import app
 from api.client import Client
-from api.commands import demo, follow
+from api.commands import demo, demo_pictures, demo_run, demo_text, demo_vision, follow
 from api.commands.demo_service import DemoService
 from tests.api.canned_service import (
     FAILED,
@@ -30,6 +34,7 @@ from tests.api.canned_service import (
     CannedService,
     canned_service,
 )
+from tests.api.picture_fakes import picture
 from zoo.errors import Unavailable
 from zoo.settings import Settings
 
@@ -55,9 +60,9 @@ def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[CannedS
     examples.mkdir()
     (examples / "tickets.csv").write_text("text,label\nwhere is my money,billing\n")
     (examples / "tickets_new.txt").write_text("my refund is late\n\ntake it back\n")
-    monkeypatch.setattr(demo, "EXAMPLES", examples)
+    monkeypatch.setattr(demo_text, "EXAMPLES", examples)
     monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(demo, "TIMED_REQUESTS", 3)
+    monkeypatch.setattr(demo_run, "TIMED_REQUESTS", 3)
     with canned_service() as running:
         running.says("GET", "/v1/models/minilm", OFFERED | {"id": "minilm"}, LISTED | {"parity": TICKETS["parity"]})
         running.says("POST", "/v1/models", JOB | {"id": "ftjob-0"})
@@ -164,9 +169,108 @@ def test_ctrl_c_ends_the_job_and_the_demo(
 
 
 def test_without_the_examples_the_demo_says_where_to_run_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "EXAMPLES", tmp_path)
+    monkeypatch.setattr(demo_text, "EXAMPLES", tmp_path)
     result = run_demo(tmp_path)
     assert result.exit_code == 65 and "make demo" in result.stderr
+
+
+# ---- pictures
+
+SIGNS = TICKETS | {"id": "signs@1", "modality": "image", "labels": list(demo_pictures.LABELS)}
+PHOTO = [{"label": "daisy", "score": 0.9}]
+
+
+@pytest.fixture
+def gallery(service: CannedService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CannedService:
+    """The same service for the demo of pictures; it takes every sign for a yield sign."""
+    monkeypatch.setattr(demo_vision, "EACH", 2)
+    monkeypatch.setattr(demo_vision, "EACH_NEW", 1)
+    (tmp_path / "daisy.jpg").write_bytes(picture())
+    monkeypatch.setattr(demo_vision, "photographs", lambda: [tmp_path / "daisy.jpg"])
+    service.says("GET", "/v1/models/effnet-lite0", OFFERED, LISTED | {"parity": TICKETS["parity"]})
+    service.says("POST", "/v1/models/effnet-lite0/predict", PHOTO)
+    service.says("GET", "/v1/jobs/ftjob-1", RUNNING, SUCCEEDED | {"fine_tuned_model": "signs@1"})
+    service.says("GET", "/v1/models/signs@1", SIGNS)
+    service.says("POST", "/v1/models/signs@1/predict", [{"label": "yield", "score": 0.75}])
+    return service
+
+
+def run_vision(tmp_path: Path, *words: str) -> Result:
+    return CliRunner().invoke(app, ["demo", "vision", "--home", str(tmp_path / "home"), *words])
+
+
+def test_the_demo_of_pictures_tells_the_whole_story(gallery: CannedService, tmp_path: Path) -> None:
+    result = run_vision(tmp_path)
+    assert result.exit_code == 0, result.output
+    told = [
+        "Importing the pre-trained model effnet-lite0",
+        "daisy.jpg",
+        "Drawing 6 kinds of road signs",
+        "12 pictures in",
+        "6 held back",
+        "before: frozen body + logistic regression",
+        "1 of 6 right",
+        str(tmp_path / "home" / "demo" / "signs.png"),
+        "0.900 → 0.950",
+        "--draw out.png",
+        "--data-binary @",
+        "zoo adapt effnet-lite0",
+    ]
+    assert [part for part in told if part not in result.stdout.replace("\n", " ")] == []
+
+
+def test_the_drawn_pictures_are_uploaded_as_a_zip_and_everything_but_the_seed_is_automatic(
+    gallery: CannedService, tmp_path: Path
+) -> None:
+    run_vision(tmp_path)
+    body = gallery.asked("POST", "/v1/files")[0].body
+    sent = zipfile.ZipFile(io.BytesIO(body[body.index(b"PK") : body.rindex(b"PK") + 22]))
+    assert len(sent.namelist()) == 12 and "stop/02.jpg" in sent.namelist()
+    asked = gallery.asked("POST", "/v1/fine_tuning/jobs")[0].json()
+    assert asked == {"model": "effnet-lite0", "training_file": "file-1", "suffix": "signs", "seed": 1}
+
+
+def test_the_sheet_is_a_picture_of_the_held_back_signs(gallery: CannedService, tmp_path: Path) -> None:
+    run_vision(tmp_path)
+    with Image.open(tmp_path / "home" / "demo" / "signs.png") as sheet:
+        assert sheet.format == "PNG" and sheet.width > 900
+    assert len(list((tmp_path / "home" / "demo" / "signs_new").rglob("*.jpg"))) == 6
+
+
+def test_without_photographs_the_demo_of_pictures_goes_on(
+    gallery: CannedService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_vision, "photographs", list)
+    result = run_vision(tmp_path)
+    assert result.exit_code == 0 and "No photographs here" in result.stdout
+
+
+def test_the_photographs_are_those_of_scikit_learn() -> None:
+    assert [path.name for path in demo_vision.photographs()] == ["china.jpg", "flower.jpg"]
+
+
+def test_a_demo_that_there_is_not_is_a_wrong_command_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["demo", "smell", "--home", str(tmp_path)])
+    assert result.exit_code == 2
+
+
+def test_the_same_seed_draws_the_same_signs_and_another_one_others(tmp_path: Path) -> None:
+    sets = [demo_pictures.write_set(tmp_path / str(place), each=1, seed=seed) for place, seed in enumerate((1, 1, 2))]
+    drawn = [[(label, path.read_bytes()) for label, path in made] for made in sets]
+    assert drawn[0] == drawn[1]
+    assert not {content for _, content in drawn[0]} & {content for _, content in drawn[2]}
+    assert sorted(label for label, _ in drawn[0]) == sorted(demo_pictures.LABELS)
+
+
+@pytest.mark.parametrize("label", demo_pictures.LABELS)
+def test_a_drawn_sign_is_a_small_jpeg(label: str) -> None:
+    content = demo_pictures.draw_sign(label, np.random.default_rng(0))
+    drawn = Image.open(io.BytesIO(content))
+    assert (drawn.format, drawn.size) == ("JPEG", (192, 192))
+    assert len(content) < 40_000
+
+
+# ---- the service of a demo
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tests.api.canned_service import (
     FAILED,
     IMPORTED,
     JOB,
+    LISTED,
     RUNNING,
     SUCCEEDED,
     TICKETS,
@@ -138,8 +139,17 @@ def test_retry_queues_again_and_follows(service: CannedService) -> None:
 def test_pull_queues_the_import_and_follows_it(service: CannedService) -> None:
     service.says("POST", "/v1/models", JOB)
     service.says("GET", JOB_PATH, JOB, IMPORTED)
+    service.says("GET", "/v1/models/minilm@1", LISTED)
     result = zoo(service, "pull", "minilm")
-    assert result.exit_code == 0 and "minilm@1 is ready" in result.stdout
+    assert result.exit_code == 0, result.output
+    assert 'minilm@1 is ready; try it with `zoo predict minilm@1 "some text"`' in result.stdout
+
+
+def test_a_model_that_looks_at_pictures_is_to_be_tried_with_one(service: CannedService) -> None:
+    service.says("POST", "/v1/models", JOB)
+    service.says("GET", JOB_PATH, IMPORTED)
+    service.says("GET", "/v1/models/minilm@1", LISTED | {"modality": "image"})
+    assert "`zoo predict minilm@1 picture.jpg`" in zoo(service, "pull", "minilm").stdout
     assert service.calls[0].json() == {"id": "minilm"}
 
 

@@ -179,7 +179,7 @@ def test_with_redis_gone_models_are_listed_and_asked(settings: Settings) -> None
 def test_a_model_of_a_task_to_come_is_listed_and_its_import_refused_at_once(client: httpx.Client) -> None:
     answer = client.get("/v1/models").json()["data"]
     assert {model["id"]: model["supported"] for model in answer}["minilm"] is True
-    asked = {"id": "mine", "task": "object-detection", "source": {"kind": "hub", "id": "a/b"}}
+    asked = {"id": "mine", "task": "video-classification", "source": {"kind": "hub", "id": "a/b"}}
     refused = client.post("/v1/models", json=asked)
     assert (refused.status_code, refused.json()["code"]) == (415, "unsupported_task")
     assert "text-classification" in refused.json()["detail"]
