@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.tiny import write_checkpoint
 
 IDS = torch.tensor([[2, 40, 41, 43, 3], [2, 42, 3, 0, 0], [2, 45, 46, 3, 0]])
 TEXTS = {"input_ids": IDS, "attention_mask": (IDS > 0).long()}
-SIZES = {"bert": {"num_hidden_layers": 4}, "distilbert": {"n_layers": 4}}
+SIZES: dict[str, dict[str, Any]] = {"bert": {"num_hidden_layers": 4}, "distilbert": {"n_layers": 4}}
 DUMMIES = torch.zeros(3, 3, 8, 8)
 
 
@@ -88,7 +89,7 @@ def test_taps_below_the_cut_are_kept_and_those_above_are_computed() -> None:
 def test_rows_that_were_kept_apart_can_be_put_together() -> None:
     network = Convolutions()
     parts = LayerCut(network.steps, 2, network.taps)
-    apart = [parts.lower(lambda row=row: network(pictures()[row : row + 1])) for row in range(3)]
+    apart = [parts.lower(partial(network, pictures()[row : row + 1])) for row in range(3)]
     together = {name: torch.cat([apart[row][name] for row in (2, 0)]) for name in apart[0]}
     answer = parts.upper(together, lambda: network(DUMMIES[:2]))
     torch.testing.assert_close(answer, network(pictures())[[2, 0]])

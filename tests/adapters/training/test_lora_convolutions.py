@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from torch import Tensor, nn
 
 from adapters.training import lora
 from adapters.training.hyperparameters import Plan, resolve
+from adapters.training.layer_cut import LayerCut
+from adapters.training.picture_body import load_body
 from tests.adapters.training.tiny_networks import DEFAULTS, Convolutions, stirred
+from tests.tiny_pictures import KINDS, write_picture_checkpoint
 from zoo.errors import InvalidInput, Unsupported
 
 
@@ -52,13 +56,13 @@ def answer(network: nn.Module) -> Tensor:
     return values
 
 
-ADAPTABLE = {
+ADAPTABLE: dict[str, Callable[[], nn.Module]] = {
     "1x1": lambda: nn.Conv2d(8, 6, 1),
     "3x3-stride-2": lambda: nn.Conv2d(8, 6, 3, 2, 1),
     "3x3-no-bias": lambda: nn.Conv2d(8, 6, 3, padding=1, bias=False),
     "5x3": lambda: nn.Conv2d(8, 6, (5, 3), (2, 1), (2, 1)),
 }
-OTHERS = {
+OTHERS: dict[str, Callable[[], nn.Module]] = {
     "depthwise": lambda: nn.Conv2d(8, 8, 3, padding=1, groups=8),
     "grouped": lambda: nn.Conv2d(8, 8, 1, groups=2),
     "dilated": lambda: nn.Conv2d(8, 8, 3, padding=2, dilation=2),
@@ -134,3 +138,21 @@ def test_a_saved_adapter_of_convolutions_is_loaded_by_peft_with_the_same_answers
     assert {name: tuple(values.shape) for name, values in saved.items()} == {
         name: tuple(values.shape) for name, values in head.state_dict().items()
     }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_every_picture_body_runs_with_lora_beside_its_upper_half_and_merged(tmp_path: Path, kind: str) -> None:
+    body = load_body(write_picture_checkpoint(tmp_path, kind))
+    pixels = torch.randn(3, 3, *body.size, generator=torch.Generator().manual_seed(1))
+    before, cut = body(pixels), len(body.steps()) // 2
+    parts = LayerCut(body.steps, cut)
+    kept = parts.lower(lambda: body(pixels))
+    names = lora.targets(body, body.steps(), top=len(body.steps()) - cut)
+    wrapped = stirred(lora.wrap(body, names, plan(), base="x"))
+    adapted = {name for name, module in body.named_modules() if isinstance(module, LoraLayer)}
+    assert adapted == set(names)
+    whole = wrapped(pixels)
+    assert not torch.allclose(whole, before, atol=1e-3)
+    assert torch.equal(parts.upper(kept, lambda: wrapped(torch.zeros_like(pixels))), whole)
+    torch.testing.assert_close(lora.merged(wrapped)(pixels), whole, atol=1e-4, rtol=1e-4)

@@ -1,0 +1,92 @@
+"""The fine-tune job on pictures, from zip to published version, on tiny bodies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adapters.datasets import FileStore
+from adapters.jobs import Hyperparameters, JobKind, JobSpec
+from adapters.training import adapt, importing
+from tests.adapters.datasets.zips import pack
+from tests.adapters.training.quiet_context import QuietContext, context_for
+from tests.conftest import TinyZoo
+from tests.tiny_pictures import write_picture_checkpoint
+from zoo.engine.predictor import Predictor
+
+FAST = Hyperparameters(n_epochs=2, batch_size=8, learning_rate=0.003)
+COLOURS = {"blue": (40, 60, 200), "green": (50, 190, 60), "red": (200, 50, 40)}
+
+
+def drawn(colour: tuple[int, int, int], seed: int) -> bytes:
+    """A PNG of noise around a colour."""
+    noise = np.random.default_rng(seed).normal(0, 40, (36, 40, 3))
+    stream = BytesIO()
+    Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def colours(each: int, *, start: int = 0) -> dict[str, bytes | str]:
+    return {
+        f"{name}/{place}.png": drawn(colour, start + 1000 * number + place)
+        for number, (name, colour) in enumerate(COLOURS.items())
+        for place in range(each)
+    }
+
+
+def upload(zoo: TinyZoo, content: bytes) -> str:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield content
+
+    files = FileStore(zoo.home, zoo.settings)
+    return asyncio.run(files.receive(chunks(), filename="colours.zip", purpose="fine-tune")).id
+
+
+def adapted(home: Path, kind: str, **spec: Any) -> tuple[TinyZoo, dict[str, Any], QuietContext]:
+    """Import a tiny body and adapt it to colours."""
+    zoo = TinyZoo(home / "home", home / "checkpoints")
+    folder = write_picture_checkpoint(zoo.checkpoints / "body", kind)
+    source = {"kind": "folder", "path": str(folder)}
+    importing.run(
+        context_for(zoo.home, JobSpec(kind=JobKind.IMPORT, model="body", source=source), job="import"), zoo.settings
+    )
+    asked: dict[str, Any] = {"model": "body", "suffix": "colours", "hyperparameters": FAST}
+    training_file = upload(zoo, pack(colours(20)))
+    job = JobSpec(kind=JobKind.ADAPT, training_file=training_file, **(asked | spec))
+    context = context_for(zoo.home, job)
+    return zoo, adapt.run(context, zoo.settings), context
+
+
+@pytest.mark.parametrize("kind", ["resnet", "vit", "timm-resnet"])
+def test_every_kind_of_body_learns_colours_and_is_served(tmp_path: Path, kind: str) -> None:
+    zoo, result, context = adapted(tmp_path, kind)
+    entry = zoo.store.entry("colours", 1)
+    assert result["fine_tuned_model"] == entry.reference == "colours@1"
+    assert (entry.task, entry.modality, entry.labels) == ("image-classification", "image", tuple(COLOURS))
+    assert set(result["metrics"]) == {"heldout", "probe"}
+    assert entry.parity["argmax_agreement"] == 1.0
+    assert {file.path for file in entry.files} >= {"model.onnx", "adapter/adapter_config.json", "README.md"}
+    predictor = Predictor(entry, zoo.store.folder("colours", 1), threads=1)
+    fresh = {name: [drawn(colour, 90_000 + place) for place in range(4)] for name, colour in COLOURS.items()}
+    right = [
+        predictor.predict(one, {"top_k": 1}).body[0]["label"] == name  # type: ignore[index]
+        for name, pictures in fresh.items()
+        for one in pictures
+    ]
+    assert sum(right) >= 0.8 * len(right)  # a guess is right once in three times
+
+
+def test_layers_of_pictures_can_be_chosen_by_name(tmp_path: Path) -> None:
+    zoo, result, _ = adapted(
+        tmp_path, "timm-resnet", hyperparameters=FAST.model_copy(update={"target_modules": ("conv2",)})
+    )
+    assert result["hyperparameters"]["target_modules"] == ["conv2"]
+    config = (zoo.store.folder("colours", 1) / "adapter" / "adapter_config.json").read_text()
+    assert "conv2" in config and "conv1" not in config
