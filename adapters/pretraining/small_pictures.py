@@ -252,8 +252,8 @@ Ten kinds of things in pictures of 32 pixels; {count:,} weights, float16.
 - Data: CIFAR-10 (Krizhevsky, 2009), 50,000 pictures for training, as JPEG of low quality. Its licence is unclear: it is
   public research data. The pictures are not part of this.
 - Recipe: `python -m adapters.pretraining.{recipe.name.replace("-", "_")} DATA`, from random weights, seed {run.seed}:
-  {run.epochs} epochs of SGD with one cycle of the rate (peak {run.learning_rate}), batches of {run.batch_size}, mirrored
-  and moved by up to {BORDER} pixels, label smoothing {run.smoothing}, running mean of the weights.
+  {run.epochs} epochs of SGD with one cycle of the rate (peak {run.learning_rate}), batches of {run.batch_size},
+  mirrored and moved by up to {BORDER} pixels, label smoothing {run.smoothing}, running mean of the weights.
 - Training took {seconds / 60:.0f} minutes on one core (bfloat16).
 - Accuracy on the 10,000 test pictures: {score:.4f}, as float16, without test-time augmentation.
 - Weaknesses: it has seen 32 pixels and ten classes. Larger photographs are shrunk to that; what is none of the ten

@@ -74,11 +74,16 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     context.event(
         f"Rows: {len(parts.train)} to train on, {len(parts.validation)} to choose by, {len(parts.heldout)} held out"
     )
-    adaptation, plan = _prepare(job, parts)
-    encoded, probe = _probe(job, adaptation, plan, parts)
-    wrapped, trainer = _train(job, adaptation, plan, encoded)
+    learnt = learn(job, parts)
+    adaptation, plan, wrapped, trainer, probe = (
+        learnt.adaptation,
+        learnt.plan,
+        learnt.wrapped,
+        learnt.trainer,
+        learnt.probe,
+    )
     with store.staging() as staged:
-        expected, metrics = _evaluate(job, adaptation, parts, encoded.heldout)
+        expected, metrics = evaluate(job, adaptation, parts, learnt.heldout)
         lora.save(wrapped, adaptation.head, staged / ADAPTER)
         _export(job, adaptation, wrapped, staged)
         figures = {"heldout": metrics, "history": trainer.progress.history} | ({"probe": probe} if probe else {})
@@ -105,6 +110,26 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         | ({"probe": probe} if probe else {}),
         "hyperparameters": plan.as_dict(),
     }
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A trained adaptation, LoRA still beside its layers, and what is needed to judge and to describe it."""
+
+    adaptation: Adaptation
+    plan: Plan
+    wrapped: Any
+    trainer: Trainer
+    heldout: Sequence[Item]
+    probe: dict[str, float] | None
+
+
+def learn(job: Run, parts: Parts) -> Learnt:
+    """Everything from the body to the trained network; nothing is written but the job's own checkpoints."""
+    adaptation, plan = _prepare(job, parts)
+    encoded, probe = _probe(job, adaptation, plan, parts)
+    wrapped, trainer = _train(job, adaptation, plan, encoded)
+    return Learnt(adaptation, plan, wrapped, trainer, encoded.heldout, probe)
 
 
 def _prepare(job: Run, parts: Parts) -> tuple[Adaptation, Plan]:
@@ -184,7 +209,7 @@ def _base_name(job: Run) -> str:
     return ids[0] if ids else job.base.reference
 
 
-def _evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[Item]) -> tuple[Expected, dict[str, Any]]:
+def evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[Item]) -> tuple[Expected, dict[str, Any]]:
     """What the trained network answers to the held-out rows: the figures, and what the gate will expect."""
     job.watch.start("evaluate")
     adaptation.network.eval()

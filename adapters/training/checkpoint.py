@@ -59,8 +59,8 @@ _HEADS = {
 def infer_task(checkpoint: Path) -> str:
     """The task that the checkpoint's head was made for; raises ``Unsupported`` for those that cannot be imported."""
     config = read_json(checkpoint / "config.json")
-    if "architecture" in config and "model_type" not in config:  # timm's layout
-        return "image-classification"
+    if "architecture" in config and "model_type" not in config:  # timm's layout, and our own, which names its task
+        return str(config.get("task", "image-classification"))
     kind, names = architectures(checkpoint)
     for ending, task in _HEADS.items():
         if any(name.endswith(ending) for name in names):

@@ -33,6 +33,7 @@ class DetectorConfig(BaseModel):
     """``config.json`` of a detector folder. ``strides`` tell which maps of the body the head reads."""
 
     architecture: Literal["fcos-effnet-lite0"] = ARCHITECTURE
+    task: Literal["object-detection"] = "object-detection"
     label_names: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
     side: int = Field(SIDE, ge=32, le=2048, multiple_of=32)
     strides: tuple[Stride, ...] = STRIDES

@@ -49,14 +49,16 @@ class DetectionAdaptation:
     headline = ("map50", "map")
     probes = False
     max_tokens = None
+    # On playing_cards and bccd (about 290 pictures each, one seed) 24 and 16 epochs of this gave mAP50 .86 and .87; the
+    # same without LoRA .81 on the cards.
     defaults = Defaults(
-        updates=1500,
-        epochs=(12, 60),
+        updates=900,
+        epochs=(12, 40),
         batch_size=(8, 16),
-        learning_rate=1e-3,
-        lora_rank=16,
-        top=0.64,
-        views=8,
+        learning_rate=2e-3,
+        lora_rank=8,
+        top=0.28,
+        views=6,
         rough=True,
     )
 
@@ -64,7 +66,7 @@ class DetectionAdaptation:
         self.labels = labels
         self.body = body.requires_grad_(False)
         self.head = head.requires_grad_(True)
-        self.network = DenseDetector(body, head).eval()
+        self.network = DenseDetector(body, head).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._places = {label: place for place, label in enumerate(labels)}
         self._points = grid(body.size, head.strides)
         places = tapped(body, head.strides)

@@ -1,0 +1,139 @@
+"""Starters that are adaptations: trained by the very steps of a user's job, then written whole, in float16."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adapters.datasets import FileStore
+from adapters.jobs import Hyperparameters, Job, JobKind, JobSpec
+from adapters.pretraining.starter import starter_folder
+from adapters.training import adapt, importing, lora
+from adapters.training.division import Parts, divide
+from adapters.training.stopwatch import Stopwatch
+from zoo.catalogue.registry import load_catalogue
+from zoo.catalogue.store import Store
+from zoo.engine.threads import granted_threads
+from zoo.settings import Settings
+
+BASE = "effnet-lite0"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One starter: the data set's folder, what a job would be asked, how the network is written, what the card says."""
+
+    name: str
+    data: str
+    about: str
+    licence: str
+    weaknesses: str
+    write: Callable[[adapt.Learnt, Path], None]
+    asked: Hyperparameters = field(default_factory=Hyperparameters)
+    seed: int = 0
+
+
+@dataclass
+class Progress:
+    """A job context that prints; what it trains is kept in ``folder`` and goes on from there when started again."""
+
+    job: Job
+    folder: Path
+    _said: float = 0.0
+
+    @property
+    def attempt_folder(self) -> Path:
+        """The same: there is one attempt at a time."""
+        return self.folder
+
+    def tick(self, stage: str, step: int, total: int, *, save: Any = None, eta_seconds: Any = None, **_: float) -> None:
+        """A line each half minute."""
+        if time.monotonic() - self._said > 30:
+            self._said = time.monotonic()
+            left = f", about {eta_seconds / 60:.0f} min left" if eta_seconds else ""
+            print(f"{stage}: {step} of {total}{left}", flush=True)
+
+    def event(self, message: str, **_: Any) -> None:
+        """A line each."""
+        print(message, flush=True)
+
+    def checkpointed(self, step: int, **_: float) -> None:
+        """Nothing to tell anyone."""
+
+    def confirm(self) -> None:
+        """Nobody else can hold this job."""
+
+
+def main(recipe: Recipe) -> None:
+    """Train on the train part, measure on the test part, write the starter's folder."""
+    parser = argparse.ArgumentParser(description=f"Train the starter {recipe.name}.")
+    parser.add_argument("data", type=Path, help=f"a folder with {recipe.data}/train.zip and {recipe.data}/test.zip")
+    parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
+    asked = parser.parse_args()
+    settings = Settings(home=asked.state)
+    threads = granted_threads(settings.worker_threads)
+    torch.set_num_threads(threads)
+    store, files = Store(settings.home), FileStore(settings.home, settings)
+    if BASE not in store.names():
+        importing.run(_context(JobSpec(kind=JobKind.IMPORT, model=BASE), asked.state / BASE), settings)
+    spec = JobSpec(
+        kind=JobKind.ADAPT,
+        model=f"{BASE}@1",
+        training_file=_stored(files, asked.data / recipe.data / "train.zip"),
+        validation_file=_stored(files, asked.data / recipe.data / "test.zip"),  # measured on; not chosen by
+        hyperparameters=recipe.asked,
+        seed=recipe.seed,
+    )
+    parts = divide(spec, files)
+    context = _context(spec, asked.state / recipe.name)
+    job = adapt.Run(context, store, files, store.entry(BASE, 1), parts.report.task, threads, Stopwatch())
+    started = time.monotonic()
+    learnt = adapt.learn(job, parts)
+    seconds = time.monotonic() - started
+    learnt.adaptation.network.body = lora.merged(learnt.wrapped)
+    with torch.no_grad():
+        for values in learnt.adaptation.network.state_dict().values():
+            if values.is_floating_point():
+                values.copy_(values.half().float())  # measured is what is written
+    _, figures = adapt.evaluate(job, learnt.adaptation, parts, learnt.heldout)
+    folder = starter_folder(recipe.name)
+    recipe.write(learnt, folder)
+    (folder / "README.md").write_text(_card(recipe, learnt, parts, figures, seconds), encoding="utf-8")
+    print(recipe.name, {name: figures[name] for name in learnt.adaptation.headline})
+
+
+def _context(spec: JobSpec, folder: Path) -> Progress:
+    folder.mkdir(parents=True, exist_ok=True)
+    return Progress(Job(id=f"ftjob-{folder.name}", spec=spec, created_at=time.time()), folder)
+
+
+def _stored(files: FileStore, path: Path) -> str:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield path.read_bytes()
+
+    return asyncio.run(files.receive(chunks(), filename=path.name, purpose="fine-tune")).id
+
+
+def _card(recipe: Recipe, learnt: adapt.Learnt, parts: Parts, figures: dict[str, Any], seconds: float) -> str:
+    offer = load_catalogue()[BASE]
+    plan = learnt.plan.as_dict()
+    scores = ", ".join(f"{name.replace('_', ' ')} {figures[name]:.4f}" for name in learnt.adaptation.headline)
+    numbers = ", ".join(f"{name} {value}" for name, value in plan.items() if value is not None)
+    return f"""# {recipe.name}
+
+{recipe.about} Classes: {", ".join(learnt.adaptation.labels)}. Weights in float16.
+
+- Data: {recipe.licence} {len(parts.train)} pictures to train on, {len(parts.validation)} to choose the best state by.
+- Base: {offer.title}, {offer.licence}.
+- Recipe: `python -m adapters.pretraining.{recipe.name.replace("-", "_")} DATA`, seed {recipe.seed}; {numbers}.
+- Training took {seconds / 60:.0f} minutes on two cores.
+- On the {figures["rows"]} pictures of the test part: {scores}.
+- Weaknesses: {recipe.weaknesses}
+"""
