@@ -8,6 +8,11 @@ from typing import Any
 from zoo.catalogue.entry import ModelEntry
 
 MOST_CLASSES = 100
+_LOADED = {
+    "text": "load them with `PeftModel.from_pretrained` on the base encoder",
+    "image": "named as in the network that `adapters.training.picture_body.load_body` makes of the base",
+    "audio": "on the base",
+}
 
 
 def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str]) -> str:
@@ -39,18 +44,17 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
         f"{parity['argmax_agreement']:.2%}.",
         "",
         "## Recipe",
-        *(f"- {name}: {value}" for name, value in entry.lineage["hyperparameters"].items()),
+        *(f"- {name}: {value}" for name, value in _decided(entry).items()),
         f"- seed: {entry.lineage['seed']}",
         "",
         "## Files",
         "- `model.onnx` and the files beside it: what is served",
-        "- `adapter/`: the LoRA layers in peft's format (load them with `PeftModel.from_pretrained` on the base) and "
-        "`head.safetensors`, the new part on top of it",
+        f"- `adapter/`: LoRA in peft's format ({_LOADED[entry.modality]}) and `head.safetensors`, the new part",
         "",
         "## Limits",
         *([f"Texts are cut at {entry.limits['max_tokens']} tokens."] if "max_tokens" in entry.limits else []),
-        "The figures hold for data like the held-out rows; what is of another kind still gets one of the labels, often "
-        "with a high score.",
+        "The figures hold for data like the held-out rows; data of another kind are answered too, often with a high "
+        "score.",
         "",
     ]
     return "\n".join(lines)
@@ -79,3 +83,8 @@ def _per_class(classes: Mapping[str, Mapping[str, float]]) -> list[str]:
         cells = (f"{value:.3f}" if isinstance(value := figures[key], float) else str(value) for key in columns)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _decided(entry: ModelEntry) -> dict[str, Any]:
+    """Hyperparameters without those that do not apply."""
+    return {name: value for name, value in entry.lineage["hyperparameters"].items() if value is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from zoo.errors import InvalidInput, ZooError
 from zoo.tasks.task import Array, Encoded, load_task
 
 MODEL_FILE = "model.onnx"
+WINDOW = 32  # batches whose items are in memory together: 256 pictures of 224 pixels are 154 MB
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,15 @@ class Prediction:
 
 @dataclass
 class _Rows:
-    """What became of each item of a request: encoded, answered or failed, by its place."""
+    """What became of each item of a request: answered or failed, by its place; and what all of them took."""
 
-    encoded: dict[int, Encoded] = field(default_factory=dict)
-    answers: dict[int, Array] = field(default_factory=dict)
+    answers: dict[int, Any] = field(default_factory=dict)
     errors: dict[int, ZooError] = field(default_factory=dict)
+    truncated: int = 0
+    cost: int = 0
+
+
+Finish = Callable[[Array, Encoded], Any]
 
 
 class Predictor:
@@ -63,20 +68,18 @@ class Predictor:
         items, many = self._task.items(inputs)
         self._check_count(items, "inputs")
         started = time.perf_counter()
-        rows = self._answer(items, options)
+        rows = self._answer(items, options, lambda row, encoded: self._task.postprocess(row, encoded, options))
         if rows.errors and (not many or len(rows.errors) == len(items)):
             raise rows.errors[min(rows.errors)]
         results: list[object] = [
-            _described(rows.errors[place])
-            if place in rows.errors
-            else self._task.postprocess(rows.answers[place], rows.encoded[place], options)
+            _described(rows.errors[place]) if place in rows.errors else rows.answers[place]
             for place in range(len(items))
         ]
         return self._prediction(self._task.respond(results, many), rows, started)
 
     def rows(self, inputs: Sequence[object], parameters: Mapping[str, Any] | None = None) -> list[Array]:
         """The model's bare answer to each item (logits, pooled vectors): the gate compares it. Raises on a bad item."""
-        rows = self._answer(list(inputs), self._task.parameters(parameters or {}))
+        rows = self._answer(list(inputs), self._task.parameters(parameters or {}), lambda row, _: row)
         if rows.errors:
             raise rows.errors[min(rows.errors)]
         return [rows.answers[place] for place in range(len(inputs))]
@@ -89,20 +92,21 @@ class Predictor:
         self._check_count(texts, "input")
         options = self._task.parameters({})
         started = time.perf_counter()
-        rows = self._answer(list(texts), options)
+        rows = self._answer(
+            list(texts),
+            options,
+            lambda row, encoded: np.asarray(self._task.postprocess(row, encoded, options), dtype=np.float32),
+        )
         if rows.errors:
             place = min(rows.errors)
             error = rows.errors[place]
             raise type(error)(f"input[{place}]: {error.message}", code=error.code, param="input")
-        vectors = [
-            np.asarray(self._task.postprocess(rows.answers[place], rows.encoded[place], options), dtype=np.float32)
-            for place in range(len(texts))
-        ]
+        vectors = [rows.answers[place] for place in range(len(texts))]
         return self._prediction(vectors, rows, started)
 
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
-        self._answer([self._task.sample], self._task.parameters({}))
+        self._answer([self._task.sample], self._task.parameters({}), lambda row, _: row)
 
     def _check_count(self, items: Sequence[object], param: str) -> None:
         if not items:
@@ -113,26 +117,40 @@ class Predictor:
             )
             raise InvalidInput(message, code="batch_size", param=param)
 
-    def _answer(self, items: list[object], options: object) -> _Rows:
+    def _answer(self, items: list[object], options: object, finish: Finish) -> _Rows:
+        """Items are prepared, run and finished a window at a time, so that 2,000 pictures are never held together."""
         rows = _Rows()
+        window: dict[int, Encoded] = {}
+        room = WINDOW * self._task.batch_cost
         for place, item in enumerate(items):
             try:
-                rows.encoded[place] = self._task.preprocess(item, options)
+                window[place] = encoded = self._task.preprocess(item, options)
             except ZooError as error:
                 rows.errors[place] = error
-        for places in _batches(rows.encoded, self._task.batch_cost):
-            batch = [rows.encoded[place] for place in places]
-            rows.answers.update(zip(places, self._task.run(batch, self._session.run), strict=True))
+                continue
+            rows.truncated += encoded.truncated
+            rows.cost += encoded.cost
+            room -= encoded.cost
+            if room <= 0:
+                self._run(window, rows, finish)
+                window, room = {}, WINDOW * self._task.batch_cost
+        self._run(window, rows, finish)
         return rows
+
+    def _run(self, window: Mapping[int, Encoded], rows: _Rows, finish: Finish) -> None:
+        for places in _batches(window, self._task.batch_cost):
+            batch = [window[place] for place in places]
+            for place, row in zip(places, self._task.run(batch, self._session.run), strict=True):
+                rows.answers[place] = finish(row, window[place])
 
     def _prediction(self, body: object, rows: _Rows, started: float) -> Prediction:
         return Prediction(
             entry=self.entry,
             body=body,
-            items=len(rows.encoded) + len(rows.errors),
+            items=len(rows.answers) + len(rows.errors),
             failed=len(rows.errors),
-            truncated=sum(row.truncated for row in rows.encoded.values()),
-            tokens=sum(row.cost for row in rows.encoded.values()),
+            truncated=rows.truncated,
+            tokens=rows.cost,
             run_ms=(time.perf_counter() - started) * 1000,
         )
 

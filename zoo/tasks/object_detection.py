@@ -27,6 +27,7 @@ class ObjectDetectionParameters(Parameters):
 class ObjectDetection(Task):
     """Input: a picture. Output: ``[{"label", "score", "box"}, …]``, highest score first.
 
+    Those of DETR and YOLOS come in the order of their queries, as from transformers' pipeline.
     ``box`` has xmin, ymin, xmax and ymax in whole pixels of the picture that was sent, turned upright. The graph
     answers class logits (batch, positions, classes) and boxes (batch, positions, 4); a row has both side by side, as
     has the single output of a dense head. ``detector`` among the options says how to read them: ``detr`` (DETR,

@@ -74,13 +74,13 @@ def distinct(found: Detections, *, most: int = MOST) -> Detections:
 def read_set(row: Floats, threshold: float) -> Detections:
     """DETR's queries: (queries, classes + 1 + 4), the last class is "no object", boxes are centre and size of 0..1.
 
-    Each query names its likeliest class; scores above ``threshold``, best first.
+    Each query names its likeliest class; those with scores above ``threshold`` in the order of the queries, which is
+    the order of transformers' pipeline.
     """
     scores = ops.softmax(row[:, :-4])[:, :-1]
     classes = scores.argmax(axis=1)
     best = scores[np.arange(len(scores)), classes]
-    order = np.argsort(-best, kind="stable")
-    found = Detections(corners(row[:, -4:]), classes, best).take(order)
+    found = Detections(corners(row[:, -4:]), classes, best)
     return found.take(found.scores > threshold)
 
 
