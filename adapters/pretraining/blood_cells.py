@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.jobs import Hyperparameters
 from adapters.pretraining.adapted import Recipe, main
 from adapters.pretraining.detector import write
 
@@ -12,6 +13,7 @@ RECIPE = Recipe(
     licence="BCCD, MIT.",
     weaknesses="one stain and one magnification; crowded red cells are merged or missed. Not for diagnosis.",
     write=write,
+    asked=Hyperparameters(n_epochs=14),
 )
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ RECIPE = Recipe(
     data="playing_cards",
     about="Finds six kinds of playing cards on tables.",
     licence="playing_cards (EdjeElectronics), Apache-2.0.",
-    weaknesses="one deck, few tables; cards of other decks, from afar or mostly covered are missed. How many blocks get "
-    "LoRA was chosen by this very test part, so the figures flatter it a little.",
+    weaknesses="one deck, few tables; cards of other decks, from afar or mostly covered are missed. How many blocks "
+    "get LoRA was chosen by this very test part, so the figures flatter it a little.",
     write=write,
 )
 
