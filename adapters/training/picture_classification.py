@@ -52,7 +52,7 @@ class PictureAdaptation:
     taps = ()
     max_tokens = None
     defaults = Defaults(
-        updates=300, epochs=(5, 10), batch_size=(16, 32), learning_rate=1e-3, lora_rank=16, top=0.5, views=5, rough=True
+        updates=300, epochs=(5, 10), batch_size=(16, 32), learning_rate=1e-3, lora_rank=16, top=0.7, views=5, rough=True
     )
 
     def __init__(self, checkpoint: Path, base: ModelEntry, labels: tuple[str, ...]) -> None:
