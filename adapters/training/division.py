@@ -11,7 +11,7 @@ from zoo.errors import InvalidInput
 
 # Rows that are chosen by or measured on cannot be learnt from: no larger part than its purpose needs.
 CHOOSING_ROWS, MEASURING_ROWS = 100, 200
-SHARES = (0.03, 0.1), (0.06, 0.15)  # least and largest share of each class: to choose by, held out
+SHARES = (0.03, 0.06), (0.1, 0.15)  # (to choose by, held out): least and largest share of each class
 
 
 @dataclass(frozen=True)
