@@ -52,8 +52,8 @@ class PictureAdaptation:
     taps = ()
     max_tokens = None
     # Single runs on effnet-lite0, test accuracy. Rates: 1e-3 gave .916 on flowers5 (frozen probe .88) and .947 on
-    # hymenoptera at 5e-4; label smoothing and mixing of activations lost one to two points on hymenoptera. LoRA on .7 of
-    # the steps gave .953 on eurosat, on half of them .958.
+    # hymenoptera at 5e-4; label smoothing and mixing of activations lost one to two points on hymenoptera. LoRA on .7
+    # of the steps gave .953 on eurosat, on half of them .958.
     defaults = Defaults(
         updates=300, epochs=(5, 10), batch_size=(16, 32), learning_rate=1e-3, lora_rank=16, top=0.5, views=5, rough=True
     )
