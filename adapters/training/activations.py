@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from adapters.training.features import by_length
+from adapters.training.features import by_length, forward
 from adapters.training.layer_cut import LayerCut
 from adapters.training.precision import rough
 from adapters.training.recipe import Adaptation, Batch, Item
@@ -54,12 +54,7 @@ class Activations:
     def features(self, items: Sequence[Item]) -> Tensor:
         """Pooled features of items that are not kept."""
         adaptation = self._adaptation
-        rows: list[Tensor | None] = [None] * len(items)
-        for places in by_length(items):
-            pooled = adaptation.features(adaptation.collate([items[place] for place in places])).float()
-            for row, place in enumerate(places):
-                rows[place] = pooled[row]
-        return torch.stack([row for row in rows if row is not None])
+        return forward(items, lambda chosen: adaptation.features(adaptation.collate(chosen)))
 
     def outputs(self, items: Sequence[Item]) -> Tensor:
         """What the network answers to some items: from what is kept of them, else by a whole pass."""

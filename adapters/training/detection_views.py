@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image
 from torch import Tensor
 
 from adapters.datasets import Example
 from adapters.training.detection_loss import Objects
+from adapters.training.light import lit
 from zoo.tasks.processors.image import EncodedImage, Preprocessing, open_picture, prepare
 
 ZOOM = (0.5, 1.25)  # sides of the part that is shown, of the picture's; beyond 1 it has a border of mean colour
@@ -90,7 +90,7 @@ def augmented(
     if draw.random() < 0.5:
         canvas = canvas.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         cut = np.stack([wide - cut[:, 2], cut[:, 1], wide - cut[:, 0], cut[:, 3]], axis=1)
-    return np.asarray(_lit(canvas, [draw.uniform(*LIGHT) for _ in range(3)])), cut, kept
+    return np.asarray(lit(canvas, [draw.uniform(*LIGHT) for _ in range(3)])), cut, kept
 
 
 def _place(draw: np.random.Generator, length: int, part: int) -> int:
@@ -100,9 +100,3 @@ def _place(draw: np.random.Generator, length: int, part: int) -> int:
 
 def _areas(boxes: Boxes) -> Boxes:
     return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), dtype=np.float32)
-
-
-def _lit(picture: Image.Image, factors: Sequence[float]) -> Image.Image:
-    for kind, factor in zip((ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color), factors, strict=True):
-        picture = kind(picture).enhance(float(factor))
-    return picture

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image
+
+from adapters.training.light import lit
 
 Bytes = NDArray[np.uint8]
 
@@ -54,11 +56,7 @@ class View:
         ground = tuple(int(value) for value in picture.mean(axis=(0, 1)))
         laid = Image.new("RGB", self.shape[::-1], ground)
         laid.paste(Image.fromarray(picture).resize(self.size, Image.Resampling.BILINEAR), self.place)
-        laid = self._turned(laid)
-        kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
-        for kind, factor in zip(kinds, self.light, strict=True):
-            laid = kind(laid).enhance(factor)
-        return np.asarray(laid)
+        return np.asarray(lit(self._turned(laid), self.light))
 
     def _turned(self, laid: Image.Image) -> Image.Image:
         return laid.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.mirrored else laid

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image
+
+from adapters.training.light import lit
 
 Bytes = NDArray[np.uint8]
 
@@ -47,8 +49,5 @@ class View:
         high = min(height, max(1, round(math.sqrt(height * width * self.area / self.shape))))
         left, top = round((width - wide) * self.place[0]), round((height - high) * self.place[1])
         part = np.rot90(picture[top : top + high, left : left + wide], self.turns)
-        lit = Image.fromarray(np.ascontiguousarray(part[:, ::-1] if self.mirrored else part))
-        kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
-        for kind, factor in zip(kinds, self.light, strict=True):
-            lit = kind(lit).enhance(factor)
-        return np.asarray(lit)
+        seen = Image.fromarray(np.ascontiguousarray(part[:, ::-1] if self.mirrored else part))
+        return np.asarray(lit(seen, self.light))

@@ -143,17 +143,6 @@ async def show_file(file_id: str, services: ServicesDep) -> FileResponse:
     return FileResponse(path, media_type="image/jpeg")
 
 
-@router.get(
-    "/v1/files/{file_id}/contact-sheet",
-    operation_id="contact_sheet_file",
-    summary="Some of the pictures of a zip with what was said of them, as a JPEG to look at.",
-    response_class=FileResponse,
-)
-async def contact_sheet_file(file_id: str, services: ServicesDep) -> FileResponse:
-    path = await in_thread(services.files.contact_sheet_path, file_id)
-    return FileResponse(path, media_type="image/jpeg")
-
-
 def file_object(record: FileRecord) -> dict[str, Any]:
     """A file as OpenAI's clients read it."""
     return {

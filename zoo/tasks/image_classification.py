@@ -47,6 +47,4 @@ class ImageClassification(Task):
     ) -> list[dict[str, object]]:
         logits = np.asarray(row, dtype=np.float32)
         function = parameters.function_to_apply or self._function
-        scores = {"softmax": ops.softmax, "sigmoid": ops.sigmoid}.get(function, lambda values: values)(logits)
-        order = np.argsort(-scores, kind="stable")[: parameters.top_k or 5]
-        return [{"label": self._labels[index], "score": float(scores[index])} for index in order]
+        return ops.ranked(self._labels, logits, function=function, top_k=parameters.top_k or 5)

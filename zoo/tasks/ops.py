@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,18 @@ def softmax(logits: Floats) -> Floats:
 def sigmoid(logits: Floats) -> Floats:
     """Probability of each label by itself; clipped, as exp overflows float32 beyond 88."""
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -80.0, 80.0))), dtype=np.float32)
+
+
+def ranked(
+    labels: Sequence[str], logits: Floats, *, function: str, top_k: int | None = None
+) -> list[dict[str, object]]:
+    """``{"label", "score"}`` for the ``top_k`` (all unless set) highest scores, of equal ones the first label first.
+
+    ``function`` is ``softmax``, ``sigmoid`` or ``none``.
+    """
+    scores = {"softmax": softmax, "sigmoid": sigmoid}.get(function, lambda values: values)(logits)
+    order = np.argsort(-scores, kind="stable")[:top_k]
+    return [{"label": labels[place], "score": float(scores[place])} for place in order]
 
 
 def pool(hidden: Floats, mask: NDArray[np.int64], mode: str) -> Floats:
