@@ -15,8 +15,10 @@ import torch
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, Job, JobKind, JobSpec
 from adapters.pretraining.starter import starter_folder
-from adapters.training import adapt, importing, lora
+from adapters.training import importing, lora
+from adapters.training.adapt import evaluate
 from adapters.training.division import Parts, divide
+from adapters.training.learning import Learnt, Run, learn
 from adapters.training.stopwatch import Stopwatch
 from zoo.catalogue.registry import load_catalogue
 from zoo.catalogue.store import Store
@@ -35,7 +37,7 @@ class Recipe:
     about: str
     licence: str
     weaknesses: str
-    write: Callable[[adapt.Learnt, Path], None]
+    write: Callable[[Learnt, Path], None]
     asked: Hyperparameters = field(default_factory=Hyperparameters)
     seed: int = 0
 
@@ -93,16 +95,16 @@ def main(recipe: Recipe) -> None:
     )
     parts = divide(spec, files)
     context = _context(spec, asked.state / recipe.name)
-    job = adapt.Run(context, store, files, store.entry(BASE, 1), parts.report.task, threads, Stopwatch())
+    job = Run(context, store, files, store.entry(BASE, 1), parts.report.task, threads, Stopwatch())
     started = time.monotonic()
-    learnt = adapt.learn(job, parts)
+    learnt = learn(job, parts)
     seconds = time.monotonic() - started
     learnt.adaptation.network.body = lora.merged(learnt.wrapped)
     with torch.no_grad():
         for values in learnt.adaptation.network.state_dict().values():
             if values.is_floating_point():
                 values.copy_(values.half().float())  # measured is what is written
-    _, figures = adapt.evaluate(job, learnt.adaptation, parts, learnt.heldout)
+    _, figures = evaluate(job, learnt.adaptation, parts, learnt.heldout)
     folder = starter_folder(recipe.name)
     recipe.write(learnt, folder)
     (folder / "README.md").write_text(_card(recipe, learnt, parts, figures, seconds), encoding="utf-8")
@@ -121,7 +123,7 @@ def _stored(files: FileStore, path: Path) -> str:
     return asyncio.run(files.receive(chunks(), filename=path.name, purpose="fine-tune")).id
 
 
-def _card(recipe: Recipe, learnt: adapt.Learnt, parts: Parts, figures: dict[str, Any], seconds: float) -> str:
+def _card(recipe: Recipe, learnt: Learnt, parts: Parts, figures: dict[str, Any], seconds: float) -> str:
     offer = load_catalogue()[BASE]
     plan = learnt.plan.as_dict()
     scores = ", ".join(f"{name.replace('_', ' ')} {figures[name]:.4f}" for name in learnt.adaptation.headline)

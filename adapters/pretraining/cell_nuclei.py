@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from adapters.pretraining.adapted import Recipe, main
-from adapters.training.adapt import Learnt
 from adapters.training.layouts.segmenter import write_own_segmenter
+from adapters.training.learning import Learnt
 from zoo.tasks.processors.image import Preprocessing
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from adapters.training.adapt import Learnt
 from adapters.training.architectures.fcos import FcosHead
 from adapters.training.dense_detector import DenseDetector, DetectorConfig, write_detector
+from adapters.training.learning import Learnt
 
 
 def write(learnt: Learnt, folder: Path) -> None:

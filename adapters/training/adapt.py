@@ -7,7 +7,6 @@ import io
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,41 +17,26 @@ from torch import Tensor
 from adapters.datasets import FileStore
 from adapters.jobs import JobContext
 from adapters.training import lora
-from adapters.training.activations import Activations
 from adapters.training.card import write_card
 from adapters.training.division import Parts, divide
 from adapters.training.export import export
-from adapters.training.features import fit_probe, forward
+from adapters.training.features import forward
 from adapters.training.gate import Expected, prove
 from adapters.training.graft import changed
-from adapters.training.hyperparameters import Plan, resolve
-from adapters.training.importing import checkpoint_of
-from adapters.training.recipe import Adaptation, Item, load_recipe
+from adapters.training.hyperparameters import Plan
+from adapters.training.learning import Run, learn, learn_all
+from adapters.training.recipe import Adaptation, Item
 from adapters.training.stopwatch import Stopwatch
-from adapters.training.trainer import Rows, Trainer
+from adapters.training.trainer import Trainer
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import LIVE, Registry, load_catalogue
 from zoo.catalogue.store import Store
 from zoo.engine.predictor import MODEL_FILE
 from zoo.engine.threads import granted_threads
-from zoo.errors import Unsupported
 from zoo.settings import Settings
 from zoo.tasks.task import task_class
 
 ADAPTER = "adapter"
-
-
-@dataclass(frozen=True)
-class Run:
-    """What the steps of one job share."""
-
-    context: JobContext
-    store: Store
-    files: FileStore
-    base: ModelEntry
-    task: str
-    threads: int
-    watch: Stopwatch
 
 
 def run(context: JobContext, settings: Settings) -> dict[str, Any]:
@@ -75,17 +59,16 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         f"Rows: {len(parts.train)} to train on, {len(parts.validation)} to choose by, {len(parts.heldout)} held out"
     )
     learnt = learn(job, parts)
-    adaptation, plan, wrapped, trainer, probe = (
-        learnt.adaptation,
-        learnt.plan,
-        learnt.wrapped,
-        learnt.trainer,
-        learnt.probe,
-    )
+    adaptation, plan, trainer, probe = learnt.adaptation, learnt.plan, learnt.trainer, learnt.probe
+    tokens = trainer.progress.tokens
     with store.staging() as staged:
         expected, metrics = evaluate(job, adaptation, parts, learnt.heldout)
-        lora.save(wrapped, adaptation.head, staged / ADAPTER)
-        _export(job, adaptation, wrapped, staged)
+        if plan.refit:
+            learnt = learn_all(job, parts, learnt)
+            tokens += learnt.trainer.progress.tokens
+            expected, _ = evaluate(job, adaptation, parts, learnt.heldout)
+        lora.save(learnt.wrapped, adaptation.head, staged / ADAPTER)
+        _export(job, adaptation, learnt.wrapped, staged)
         figures = {"heldout": metrics, "history": trainer.progress.history} | ({"probe": probe} if probe else {})
         draft = _draft(job, adaptation, plan, parts).model_copy(update={"metrics": figures})
         job.watch.start("gate")
@@ -104,109 +87,12 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     context.event(f"Published {entry.reference}: {first} {metrics[first]:.4f} on {metrics['rows']} held-out rows")
     return {
         "fine_tuned_model": entry.reference,
-        "trained_tokens": trainer.progress.tokens,
+        "trained_tokens": tokens,
         "result_files": [_result_file(job, trainer)],
         "metrics": {"heldout": {name: metrics[name] for name in ("rows", *adaptation.headline)}}
         | ({"probe": probe} if probe else {}),
         "hyperparameters": plan.as_dict(),
     }
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """A trained adaptation, LoRA still beside its layers, and what is needed to judge and to describe it."""
-
-    adaptation: Adaptation
-    plan: Plan
-    wrapped: Any
-    trainer: Trainer
-    heldout: Sequence[Item]
-    probe: dict[str, float] | None
-
-
-def learn(job: Run, parts: Parts) -> Learnt:
-    """Everything from the body to the trained network; nothing is written but the job's own checkpoints."""
-    adaptation, plan = _prepare(job, parts)
-    encoded, probe = _probe(job, adaptation, plan, parts)
-    wrapped, trainer = _train(job, adaptation, plan, encoded)
-    return Learnt(adaptation, plan, wrapped, trainer, encoded.heldout, probe)
-
-
-def _prepare(job: Run, parts: Parts) -> tuple[Adaptation, Plan]:
-    """Load the body, put a new head on it, decide every number of the run."""
-    job.watch.start("load")
-    job.context.tick("load", 0, 1)
-    checkpoint = checkpoint_of(job.store, job.base)
-    recipe = load_recipe(job.task)
-    if not hasattr(recipe, "adapt"):
-        message = f"Models cannot be adapted to {job.task} in this release."
-        raise Unsupported(message, code="unsupported_task", param="task")
-    asked = job.context.job.spec.hyperparameters
-    torch.manual_seed(job.context.job.spec.seed)
-    adaptation = recipe.adapt(checkpoint, job.base, parts.all, labels=parts.labels, asked=asked)
-    plan = resolve(
-        asked,
-        adaptation.defaults,
-        rows=len(parts.train),
-        layers=len(adaptation.steps()),
-        max_tokens=adaptation.max_tokens,
-    )
-    return adaptation, plan
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """The rows as the network reads them, and what enters the first adapted step for those that are trained on."""
-
-    train: Sequence[Item]
-    validation: Sequence[Item]
-    heldout: Sequence[Item]
-    activations: Activations
-
-
-def _probe(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[Encoded, dict[str, float] | None]:
-    """Fit a linear probe on the frozen body, make it the head's start, and score it on the held-out rows.
-
-    Where the head is more than one linear layer there is no probe: then only the activations are gathered.
-    """
-    job.watch.start("features")
-    train = adaptation.encode(parts.train, views=plan.views)
-    validation, heldout = adaptation.encode(parts.validation), adaptation.encode(parts.heldout)
-    encoded = Encoded(train, validation, heldout, Activations(adaptation, len(adaptation.steps()) - plan.top_layers))
-    features = encoded.activations.gather(
-        [*train, *validation], tick=lambda done, all_: job.context.tick("features", done, all_)
-    )
-    if features is None:
-        return encoded, None
-    measured = encoded.activations.features(heldout)
-    job.watch.start("probe")
-    targets = torch.tensor([item.target for item in train])
-    probe = fit_probe(features[: len(train)], targets, len(adaptation.labels), views=plan.views)
-    adaptation.head.load_state_dict(probe.layer.state_dict())
-    scores = adaptation.metrics(probe.logits(measured), [item.target for item in heldout])
-    first = adaptation.headline[0]
-    job.context.event(f"The frozen body with a linear probe: {first} {scores[first]:.4f} on held-out rows")
-    return encoded, {name: scores[name] for name in adaptation.headline}
-
-
-def _train(job: Run, adaptation: Adaptation, plan: Plan, encoded: Encoded) -> tuple[Any, Trainer]:
-    """LoRA and head from the cached activations upwards."""
-    job.watch.start("train")
-    names = lora.targets(adaptation.body, adaptation.steps(), top=plan.top_layers, wanted=plan.target_modules)
-    wrapped = lora.wrap(adaptation.body, names, plan, base=_base_name(job))
-    adaptation.network.body = wrapped
-    folder = job.context.folder / "training"
-    trainer = Trainer(adaptation, plan, seed=job.context.job.spec.seed, folder=folder, context=job.context)
-    outputs = encoded.activations.outputs
-    trainer.fit(Rows(encoded.train, outputs, plan.views), Rows(encoded.validation, outputs))
-    return wrapped, trainer
-
-
-def _base_name(job: Run) -> str:
-    """What peft should load below the adapter: the hub's name of the weights where there is one."""
-    offer = load_catalogue().get(job.base.name)
-    ids = [source.id for source in (offer.sources if offer else ()) if source.kind == "hub"]
-    return ids[0] if ids else job.base.reference
 
 
 def evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[Item]) -> tuple[Expected, dict[str, Any]]:

@@ -14,6 +14,10 @@ _LOADED = {
     "audio": "on the base",
 }
 
+_REFIT = """
+Measured before the held-out rows were learnt from too: with these figures known, the same training was done once more
+on all rows of the file."""
+
 
 def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str]) -> str:
     """Markdown from the entry (its version is not known yet) and the figures of the data set; names no user's text."""
@@ -32,6 +36,7 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
         "",
         "## Held-out rows",
         *_figures(headline, {"frozen base, logistic regression": probe, "this model": heldout}),
+        *([_REFIT] if entry.lineage["hyperparameters"].get("refit") else []),
         "",
         *_per_class(heldout.get("per_class", {})),
     ]

@@ -18,7 +18,7 @@ SHARES = (0.03, 0.06), (0.1, 0.15)  # (to choose by, held out): least and larges
 class Parts:
     """Usable rows of a data file; no example of one part stands in another, but for those of a validation file.
 
-    ``sha256`` is the training file's.
+    ``separate``: the held-out rows are those of a validation file. ``sha256`` is the training file's.
     """
 
     train: Sequence[Example]
@@ -26,11 +26,17 @@ class Parts:
     heldout: Sequence[Example]
     report: Report
     sha256: str
+    separate: bool = False
 
     @property
     def all(self) -> Sequence[Example]:
         """Every row: training, validation, held out."""
         return (*self.train, *self.validation, *self.heldout)
+
+    @property
+    def untrained(self) -> Sequence[Example]:
+        """Rows of the training file that are not trained on: what chooses, and what measures unless it was sent."""
+        return self.validation if self.separate else (*self.validation, *self.heldout)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -77,6 +83,7 @@ def divide(spec: JobSpec, files: FileStore) -> Parts:
         heldout=heldout,
         report=report,
         sha256=files.get(spec.training_file).sha256,
+        separate=separate is not None,
     )
 
 

@@ -19,7 +19,7 @@ class Plan:
     """Every number of one training run.
 
     ``top_layers`` counts the adapted steps of the body from the last one down, ``views`` the fixed augmented copies of
-    each training example. ``max_tokens`` is None where inputs are not cut.
+    each training example. ``max_tokens`` is None where inputs are not cut. ``refit``: once more on all rows at the end.
     """
 
     n_epochs: int
@@ -34,6 +34,7 @@ class Plan:
     warmup_ratio: float
     max_tokens: int | None
     views: int
+    refit: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, for lineage and clients."""
@@ -45,11 +46,12 @@ def resolve(asked: Hyperparameters, defaults: Defaults, *, rows: int, layers: in
 
     ``rows`` are those that are trained on, ``layers`` the body's steps, ``max_tokens`` where inputs will be cut.
     """
-    batch_size = _chosen(asked.batch_size, defaults.batch_size[rows >= LARGE_ROWS])
+    large = rows >= LARGE_ROWS
+    batch_size = _chosen(asked.batch_size, defaults.batch_size[large])
     updates_an_epoch = max(1, math.ceil(rows / batch_size))
     least, most = defaults.epochs
     epochs = min(most, max(least, round(defaults.updates / updates_an_epoch)))
-    rate = _chosen(asked.learning_rate, defaults.learning_rate) * _chosen(asked.learning_rate_multiplier, 1.0)
+    rate = _chosen(asked.learning_rate, defaults.learning_rate[large]) * _chosen(asked.learning_rate_multiplier, 1.0)
     rank = _chosen(asked.lora_rank, defaults.lora_rank)
     return Plan(
         n_epochs=_chosen(asked.n_epochs, epochs),
@@ -64,6 +66,7 @@ def resolve(asked: Hyperparameters, defaults: Defaults, *, rows: int, layers: in
         warmup_ratio=_chosen(asked.warmup_ratio, 0.06),
         max_tokens=max_tokens,
         views=defaults.views,
+        refit=rows < defaults.refit_below,
     )
 
 

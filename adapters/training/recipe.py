@@ -76,16 +76,18 @@ class Defaults:
     share of the body's steps, from the last one down, that get LoRA. ``views`` are fixed augmented copies of each
     training example, of which every epoch sees another. ``rough``: passes that only train or choose run in bfloat16
     where the CPU multiplies it (EfficientNet-Lite0: 2.6 times the speed of float32); what is measured never does.
+    Below ``refit_below`` rows the network is trained once more on all rows when the figures are known.
     """
 
     updates: int
     epochs: tuple[int, int]
     batch_size: tuple[int, int]  # below and from 1,000 rows on
-    learning_rate: float
+    learning_rate: tuple[float, float]  # likewise
     lora_rank: int
     top: float
     views: int = 1
     rough: bool = False
+    refit_below: int = 0
 
 
 class Adaptation(Protocol):

@@ -24,10 +24,23 @@ FINEST = 4  # maps of a higher resolution than 1/4 cost more than they give
 # EfficientNet-Lite0 with these and two views: mean IoU .888 on dsb2018 after 84 updates on 108 pictures, .518 on camvid
 # after 294 on 330 (one view). A view costs a pass of the body before training starts.
 UNET_DEFAULTS = Defaults(
-    updates=400, epochs=(6, 40), batch_size=(8, 8), learning_rate=2e-3, lora_rank=8, top=0.5, views=2, rough=True
+    updates=400,
+    epochs=(6, 40),
+    batch_size=(8, 8),
+    learning_rate=(2e-3, 2e-3),
+    lora_rank=8,
+    top=0.5,
+    views=2,
+    rough=True,
 )
 SEGFORMER_DEFAULTS = Defaults(
-    updates=300, epochs=(3, 20), batch_size=(8, 8), learning_rate=5e-4, lora_rank=16, top=1.0, views=4
+    updates=300,
+    epochs=(3, 20),
+    batch_size=(8, 8),
+    learning_rate=(5e-4, 5e-4),
+    lora_rank=16,
+    top=1.0,
+    views=4,
 )
 
 

@@ -66,12 +66,25 @@ class Trainer:
     and ends with the same bits as one that was not. Raises ``ZooError`` (``diverged``) when the loss is no number.
     """
 
-    def __init__(self, adaptation: Adaptation, plan: Plan, *, seed: int, folder: Path, context: JobContext) -> None:
+    def __init__(
+        self,
+        adaptation: Adaptation,
+        plan: Plan,
+        *,
+        seed: int,
+        folder: Path,
+        context: JobContext,
+        stage: str = "train",
+        later: int = 0,
+    ) -> None:
+        """``stage`` is what progress calls this run; ``later`` counts the updates of one that follows it."""
         self._adaptation = adaptation
         self._plan = plan
         self._seed = seed
         self._folder = folder
         self._context = context
+        self._stage = stage
+        self._later = later
         self._weights = {name: w for name, w in adaptation.network.named_parameters() if w.requires_grad}
         head = [w for name, w in self._weights.items() if name.startswith("head.")]
         lora = [w for name, w in self._weights.items() if not name.startswith("head.")]
@@ -83,8 +96,11 @@ class Trainer:
         self._saved = time.monotonic()
         self.progress = Progress()
 
-    def fit(self, train: Rows, validation: Rows) -> None:
-        """Train to the end of the plan, then put back the state that validation rated best, of equals the later."""
+    def fit(self, train: Rows, validation: Rows | None) -> None:
+        """Train to the end of the plan, then put back the state that validation rated best, of equals the later.
+
+        Without validation rows the last state stays.
+        """
         torch.manual_seed(self._seed)
         self._restore()
         batches = math.ceil(train.count / self._plan.batch_size)
@@ -103,7 +119,8 @@ class Trainer:
             self._checkpoint()
         if not self._judged():
             self._judge(validation)
-        self._adaptation.network.load_state_dict(self._best, strict=False)
+        if validation is not None:
+            self._adaptation.network.load_state_dict(self._best, strict=False)
 
     def _batches(self, train: Rows, epoch: int) -> list[list[Item]]:
         """The epoch's batches: shuffled, then sorted by length within windows, then shuffled among themselves.
@@ -148,15 +165,17 @@ class Trainer:
 
     def _report(self, total: int, loss: float) -> None:
         step = self.progress.step
-        remaining = self.progress.seconds / step * (total - step) if step else None
+        remaining = self.progress.seconds / step * (total - step + self._later) if step else None
         if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
             self._checkpoint()
         self._context.tick(
-            "train", step, total, save=self._checkpoint, eta_seconds=remaining, train_loss=round(loss, 5)
+            self._stage, step, total, save=self._checkpoint, eta_seconds=remaining, train_loss=round(loss, 5)
         )
 
-    def _judge(self, validation: Rows) -> None:
+    def _judge(self, validation: Rows | None) -> None:
         """Score the state as it is and keep it if it is the best so far. Before the first step it is the probe's."""
+        if validation is None:
+            return
         adaptation = self._adaptation
         adaptation.network.eval()
         with rough(adaptation.defaults):

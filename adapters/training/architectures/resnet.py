@@ -69,7 +69,7 @@ class Bottleneck(nn.Module):
 class ResNet(nn.Module):
     """Logits (batch, classes) of pictures (batch, 3, height, width).
 
-    ``stem`` is ``large`` (7×7 with stride 2, then pooling) for photographs or ``small`` (3×3, then pooling by two) for
+    ``stem`` is ``large`` (7×7 with stride 2, then pooling) for photographs or ``small`` (3×3 at full resolution) for
     pictures of about 32 pixels. ``classes`` 0 leaves the classifier out.
     """
 
@@ -88,7 +88,7 @@ class ResNet(nn.Module):
         size = 7 if stem == "large" else 3
         self.conv1 = nn.Conv2d(3, channels, size, 2 if stem == "large" else 1, size // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
-        self.maxpool = nn.MaxPool2d(3, 2, 1) if stem == "large" else nn.MaxPool2d(2)
+        self.maxpool = nn.MaxPool2d(3, 2, 1) if stem == "large" else nn.Identity()
         self._stages: list[str] = []
         for place, (count, width) in enumerate(zip(layers, widths, strict=True), start=1):
             blocks: list[nn.Module] = []

@@ -55,7 +55,7 @@ class DetectionAdaptation:
         updates=900,
         epochs=(12, 40),
         batch_size=(8, 16),
-        learning_rate=2e-3,
+        learning_rate=(2e-3, 2e-3),
         lora_rank=8,
         top=0.28,
         views=6,

@@ -79,7 +79,14 @@ class TextAdaptation:
     # A few hundred updates are needed however small the data is (Zhang et al., few-sample BERT, 2021). Of the rates
     # 5e-4, 1e-3, 2e-3 and 4e-3 this was the best or near it on 240 to 1,800 rows of five data sets (MiniLM, upper half,
     # rank 8).
-    defaults = Defaults(updates=160, epochs=(3, 10), batch_size=(16, 32), learning_rate=1e-3, lora_rank=8, top=0.5)
+    defaults = Defaults(
+        updates=160,
+        epochs=(3, 10),
+        batch_size=(16, 32),
+        learning_rate=(1e-3, 1e-3),
+        lora_rank=8,
+        top=0.5,
+    )
 
     def __init__(self, checkpoint: Path, base: ModelEntry, labels: tuple[str, ...], *, max_tokens: int) -> None:
         self.labels = labels

@@ -13,11 +13,12 @@ from adapters.jobs import Job, JobPreempted, JobSpec
 
 @dataclass
 class QuietContext:
-    """Implements ``adapters.jobs.JobContext``; with ``stop_at`` it preempts training at that step."""
+    """Implements ``adapters.jobs.JobContext``; with ``stop_at`` it preempts ``stop_in`` at that step."""
 
     job: Job
     folder: Path
     stop_at: int | None = None
+    stop_in: str = "train"
     stages: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     checkpoints: list[int] = field(default_factory=list)
@@ -39,7 +40,7 @@ class QuietContext:
     ) -> None:
         if stage not in self.stages:
             self.stages.append(stage)
-        if stage == "train" and step == self.stop_at:
+        if stage == self.stop_in and step == self.stop_at:
             assert save is not None
             save()
             raise JobPreempted("asked to stop")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from adapters.datasets import FileStore
-from adapters.jobs import Hyperparameters, JobKind, JobSpec
+from adapters.jobs import Hyperparameters, JobKind, JobPreempted, JobSpec
 from adapters.training import adapt, importing
 from tests.adapters.datasets.zips import pack
 from tests.adapters.training.quiet_context import QuietContext, context_for
@@ -49,18 +49,21 @@ def upload(zoo: TinyZoo, content: bytes) -> str:
     return asyncio.run(files.receive(chunks(), filename="colours.zip", purpose="fine-tune")).id
 
 
-def adapted(home: Path, kind: str, **spec: Any) -> tuple[TinyZoo, dict[str, Any], QuietContext]:
-    """Import a tiny body and adapt it to colours."""
+def adapted(
+    home: Path, kind: str, *, stop_at: int | None = None, stop_in: str = "train", **spec: Any
+) -> tuple[TinyZoo, dict[str, Any], QuietContext]:
+    """Import a tiny body, if it is not there yet, and adapt it to colours."""
     zoo = TinyZoo(home / "home", home / "checkpoints")
     folder = write_picture_checkpoint(zoo.checkpoints / "body", kind)
     source = {"kind": "folder", "path": str(folder)}
-    importing.run(
-        context_for(zoo.home, JobSpec(kind=JobKind.IMPORT, model="body", source=source), job="import"), zoo.settings
-    )
+    if "body" not in zoo.store.names():
+        bring = JobSpec(kind=JobKind.IMPORT, model="body", source=source)
+        importing.run(context_for(zoo.home, bring, job="import"), zoo.settings)
     asked: dict[str, Any] = {"model": "body", "suffix": "colours", "hyperparameters": FAST}
     training_file = upload(zoo, pack(colours(20)))
     job = JobSpec(kind=JobKind.ADAPT, training_file=training_file, **(asked | spec))
-    context = context_for(zoo.home, job)
+    context = context_for(zoo.home, job, stop_at=stop_at)
+    context.stop_in = stop_in
     return zoo, adapt.run(context, zoo.settings), context
 
 
@@ -90,3 +93,30 @@ def test_layers_of_pictures_can_be_chosen_by_name(tmp_path: Path) -> None:
     assert result["hyperparameters"]["target_modules"] == ["conv2"]
     config = (zoo.store.folder("colours", 1) / "adapter" / "adapter_config.json").read_text()
     assert "conv2" in config and "conv1" not in config
+
+
+def test_few_pictures_are_all_learnt_from_when_the_figures_are_known(tmp_path: Path) -> None:
+    zoo, result, context = adapted(tmp_path, "resnet")
+    assert result["hyperparameters"]["refit"] is True
+    assert "Trained once more on all 60 rows of the training file" in context.messages
+    assert context.stages.index("refit") > context.stages.index("train")
+    assert result["metrics"]["heldout"]["rows"] == 9
+    card = (zoo.store.folder("colours", 1) / "README.md").read_text()
+    assert "the same training was done once more" in card
+
+
+def test_a_validation_file_is_never_learnt_from(tmp_path: Path) -> None:
+    separate = upload(TinyZoo(tmp_path / "home", tmp_path / "checkpoints"), pack(colours(4, start=50_000)))
+    _, result, context = adapted(tmp_path, "resnet", validation_file=separate)
+    assert result["metrics"]["heldout"]["rows"] == 12
+    assert "Trained once more on all 60 rows of the training file" in context.messages
+
+
+def test_a_job_cut_off_in_the_second_training_ends_with_the_same_bits(tmp_path: Path) -> None:
+    whole, _, _ = adapted(tmp_path / "whole", "resnet")
+    with pytest.raises(JobPreempted):
+        adapted(tmp_path / "cut", "resnet", stop_at=13, stop_in="refit")
+    resumed, _, context = adapted(tmp_path / "cut", "resnet")
+    assert sum(message.startswith("Resumed from step") for message in context.messages) == 2
+    files = [zoo.store.folder("colours", 1) / "adapter" / "adapter_model.safetensors" for zoo in (whole, resumed)]
+    assert files[0].read_bytes() == files[1].read_bytes()

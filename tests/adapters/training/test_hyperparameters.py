@@ -22,7 +22,15 @@ ASKED: dict[str, Any] = {
     "weight_decay": 0.5,
     "warmup_ratio": 0.125,
 }
-PICTURES = Defaults(updates=60, epochs=(2, 5), batch_size=(8, 24), learning_rate=2e-3, lora_rank=4, top=0.25, views=3)
+PICTURES = Defaults(
+    updates=60,
+    epochs=(2, 5),
+    batch_size=(8, 24),
+    learning_rate=(2e-3, 2e-3),
+    lora_rank=4,
+    top=0.25,
+    views=3,
+)
 SIZES = [(1, 1, 8), (3, 2, 48), (60, 6, 128), (1000, 12, 256), (5000, 6, 512), (1_000_000, 24, 8192)]
 
 

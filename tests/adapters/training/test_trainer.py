@@ -128,6 +128,17 @@ def test_the_state_that_validation_rated_best_is_put_back(tmp_path: Path) -> Non
     assert not equal(toy.state(), toy.states[-1])
 
 
+def test_without_validation_rows_the_last_state_stays(tmp_path: Path) -> None:
+    toy, judged = Toy(), Toy()
+    plan = resolve(Hyperparameters(n_epochs=3, batch_size=8), DEFAULTS.defaults, rows=64, layers=2, max_tokens=48)
+    for one, validation in ((toy, None), (judged, rows_for(judged, 8, seed=11))):
+        folder = tmp_path / str(validation is None)
+        trainer = Trainer(cast(Adaptation, one), plan, seed=0, folder=folder, context=context_in(folder))
+        trainer.fit(rows_for(one, 64, seed=10), validation)
+    assert toy.states == []
+    assert equal(toy.state(), judged.states[-1])
+
+
 def test_training_that_only_harms_leaves_the_start(tmp_path: Path) -> None:
     toy = Toy(rate=lambda judged: 1.0 - judged / 100)
     before = toy.state()

@@ -25,7 +25,7 @@ class Wishes:
 
 DEFAULTS = Wishes(
     Hyperparameters(lora_rank=4, lora_alpha=8),
-    Defaults(updates=160, epochs=(3, 10), batch_size=(16, 32), learning_rate=1e-3, lora_rank=8, top=0.5),
+    Defaults(updates=160, epochs=(3, 10), batch_size=(16, 32), learning_rate=(1e-3, 1e-3), lora_rank=8, top=0.5),
 )
 
 

@@ -1,0 +1,186 @@
+"""From rows to a trained network: body and numbers, features and probe, LoRA and head; then once more on all rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adapters.datasets import FileStore
+from adapters.jobs import JobContext
+from adapters.training import lora
+from adapters.training.activations import Activations
+from adapters.training.division import Parts
+from adapters.training.features import fit_probe
+from adapters.training.hyperparameters import Plan, resolve
+from adapters.training.importing import checkpoint_of
+from adapters.training.recipe import Adaptation, Item, load_recipe
+from adapters.training.stopwatch import Stopwatch
+from adapters.training.trainer import Rows, Trainer
+from zoo.catalogue.entry import ModelEntry
+from zoo.catalogue.registry import load_catalogue
+from zoo.catalogue.store import Store
+from zoo.errors import Unsupported
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the steps of one job share."""
+
+    context: JobContext
+    store: Store
+    files: FileStore
+    base: ModelEntry
+    task: str
+    threads: int
+    watch: Stopwatch
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The rows as the network reads them, and what enters the first adapted step for those that are trained on.
+
+    ``features`` are the frozen body's of every view of the training rows, where a probe makes sense.
+    """
+
+    train: Sequence[Item]
+    validation: Sequence[Item]
+    heldout: Sequence[Item]
+    activations: Activations
+    features: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A trained adaptation, LoRA still beside its layers, and what is needed to judge and to describe it."""
+
+    adaptation: Adaptation
+    plan: Plan
+    wrapped: Any
+    trainer: Trainer
+    encoded: Encoded
+    probe: dict[str, float] | None
+
+    @property
+    def heldout(self) -> Sequence[Item]:
+        """The rows that it is measured on."""
+        return self.encoded.heldout
+
+
+def learn(job: Run, parts: Parts) -> Learnt:
+    """Everything from the body to the trained network; nothing is written but the job's own checkpoints."""
+    adaptation, plan = _prepare(job, parts)
+    encoded, probe = _probe(job, adaptation, plan, parts)
+    later = _batches(plan, len(parts.train) + len(parts.untrained)) if plan.refit else 0
+    wrapped, trainer = _train(job, adaptation, plan, encoded, later=later)
+    return Learnt(adaptation, plan, wrapped, trainer, encoded, probe)
+
+
+def learn_all(job: Run, parts: Parts, learnt: Learnt) -> Learnt:
+    """Train the frozen body anew with the same numbers, on every row of the training file.
+
+    For when the figures are known: what was held out to measure is worth more as a lesson. Where no state of the first
+    run did better than the probe, the probe on all rows is the result.
+    """
+    adaptation, plan, encoded = learnt.adaptation, learnt.plan, learnt.encoded
+    job.watch.start("refit")
+    adaptation.network.body = learnt.wrapped.unload()
+    rest = adaptation.encode(parts.untrained, views=plan.views)
+    features = encoded.activations.gather(rest, tick=lambda done, all_: job.context.tick("refit features", done, all_))
+    train = [*encoded.train, *rest]
+    if encoded.features is not None and features is not None:
+        _start_as_probe(adaptation, plan, train, torch.cat([encoded.features, features]))
+    whole = replace(encoded, train=train, validation=())
+    if learnt.trainer.progress.best_step == 0:
+        plan = replace(plan, n_epochs=0)
+    torch.manual_seed(job.context.job.spec.seed)  # a resumed run did not draw what the first one drew
+    wrapped, trainer = _train(job, adaptation, plan, whole, stage="refit")
+    job.context.event(f"Trained once more on all {len(train) // plan.views} rows of the training file")
+    return replace(learnt, wrapped=wrapped, trainer=trainer, encoded=whole)
+
+
+def _prepare(job: Run, parts: Parts) -> tuple[Adaptation, Plan]:
+    """Load the body, put a new head on it, decide every number of the run."""
+    job.watch.start("load")
+    job.context.tick("load", 0, 1)
+    checkpoint = checkpoint_of(job.store, job.base)
+    recipe = load_recipe(job.task)
+    if not hasattr(recipe, "adapt"):
+        message = f"Models cannot be adapted to {job.task} in this release."
+        raise Unsupported(message, code="unsupported_task", param="task")
+    asked = job.context.job.spec.hyperparameters
+    torch.manual_seed(job.context.job.spec.seed)
+    adaptation = recipe.adapt(checkpoint, job.base, parts.all, labels=parts.labels, asked=asked)
+    plan = resolve(
+        asked,
+        adaptation.defaults,
+        rows=len(parts.train),
+        layers=len(adaptation.steps()),
+        max_tokens=adaptation.max_tokens,
+    )
+    return adaptation, plan
+
+
+def _probe(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[Encoded, dict[str, float] | None]:
+    """Fit a linear probe on the frozen body, make it the head's start, and score it on the held-out rows.
+
+    Where the head is more than one linear layer there is no probe: then only the activations are gathered.
+    """
+    job.watch.start("features")
+    train = adaptation.encode(parts.train, views=plan.views)
+    validation, heldout = adaptation.encode(parts.validation), adaptation.encode(parts.heldout)
+    activations = Activations(adaptation, len(adaptation.steps()) - plan.top_layers)
+    features = activations.gather(
+        [*train, *validation], tick=lambda done, all_: job.context.tick("features", done, all_)
+    )
+    if features is None:
+        return Encoded(train, validation, heldout, activations), None
+    measured = activations.features(heldout)
+    job.watch.start("probe")
+    encoded = Encoded(train, validation, heldout, activations, features[: len(train)])
+    _start_as_probe(adaptation, plan, train, features[: len(train)])
+    with torch.no_grad():
+        scores = adaptation.metrics(adaptation.head(measured), [item.target for item in heldout])
+    first = adaptation.headline[0]
+    job.context.event(f"The frozen body with a linear probe: {first} {scores[first]:.4f} on held-out rows")
+    return encoded, {name: scores[name] for name in adaptation.headline}
+
+
+def _start_as_probe(adaptation: Adaptation, plan: Plan, train: Sequence[Item], features: Tensor) -> None:
+    targets = torch.tensor([item.target for item in train])
+    probe = fit_probe(features, targets, len(adaptation.labels), views=plan.views)
+    adaptation.head.load_state_dict(probe.layer.state_dict())
+
+
+def _train(
+    job: Run, adaptation: Adaptation, plan: Plan, encoded: Encoded, *, stage: str = "train", later: int = 0
+) -> tuple[Any, Trainer]:
+    """LoRA and head from the cached activations upwards; without validation rows the last state is kept.
+
+    ``later``: updates of another run that will follow, for the estimate.
+    """
+    job.watch.start(stage)
+    names = lora.targets(adaptation.body, adaptation.steps(), top=plan.top_layers, wanted=plan.target_modules)
+    wrapped = lora.wrap(adaptation.body, names, plan, base=_base_name(job))
+    adaptation.network.body = wrapped
+    folder = job.context.folder / ("training" if stage == "train" else stage)
+    seed, outputs = job.context.job.spec.seed, encoded.activations.outputs
+    trainer = Trainer(adaptation, plan, seed=seed, folder=folder, context=job.context, stage=stage, later=later)
+    validation = Rows(encoded.validation, outputs) if encoded.validation else None
+    trainer.fit(Rows(encoded.train, outputs, plan.views), validation)
+    return wrapped, trainer
+
+
+def _batches(plan: Plan, rows: int) -> int:
+    return plan.n_epochs * math.ceil(rows / plan.batch_size)
+
+
+def _base_name(job: Run) -> str:
+    """What peft should load below the adapter: the hub's name of the weights where there is one."""
+    offer = load_catalogue().get(job.base.name)
+    ids = [source.id for source in (offer.sources if offer else ()) if source.kind == "hub"]
+    return ids[0] if ids else job.base.reference
