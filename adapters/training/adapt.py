@@ -66,12 +66,10 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     with store.staging() as staged:
         expected, metrics = evaluate(job, adaptation, parts, learnt.heldout)
         if plan.refit:
-            only_probe = learnt.probe is not None and metrics[first] <= learnt.probe[first]
+            only_probe = learnt.probe is not None and metrics[first] < learnt.probe[first]
             if learnt.probe is not None and only_probe:
+                context.event(f"LoRA did worse on held-out rows ({first} {metrics[first]:.4f}): without it, then")
                 metrics = learnt.probe
-                context.event(
-                    f"LoRA did no better on the held-out rows ({first} {metrics[first]:.4f}): without it, then"
-                )
             learnt = learn_all(job, parts, learnt, only_probe=only_probe)
             tokens += learnt.trainer.progress.tokens
             expected, _ = evaluate(job, adaptation, parts, learnt.heldout)
