@@ -45,12 +45,13 @@ def _write(model: onnx_ir.Model, weights: list[tuple[str, onnx_ir.TensorProtocol
     file.write(message.SerializeToString() + _field(_GRAPH, len(graph) + length) + graph)
     for head, (_, tensor) in zip(heads, weights, strict=True):
         file.write(head)
+        assert isinstance(tensor, onnx_ir.TensorBase)
         tensor.tofile(file)
 
 
 def _head(name: str, tensor: onnx_ir.TensorProtocol) -> bytes:
     """What stands before the bytes of one initializer."""
-    about = TensorProto(name=name, data_type=tensor.dtype.value, dims=tensor.shape.numpy()).SerializeToString()
+    about: bytes = TensorProto(name=name, data_type=tensor.dtype.value, dims=tensor.shape.numpy()).SerializeToString()
     about += _field(_RAW_DATA, tensor.nbytes)
     return _field(_INITIALIZER, len(about) + tensor.nbytes) + about
 
