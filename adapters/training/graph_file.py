@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import onnx_ir
 from onnx import TensorProto
 
@@ -45,8 +46,7 @@ def _write(model: onnx_ir.Model, weights: list[tuple[str, onnx_ir.TensorProtocol
     file.write(message.SerializeToString() + _field(_GRAPH, len(graph) + length) + graph)
     for head, (_, tensor) in zip(heads, weights, strict=True):
         file.write(head)
-        assert isinstance(tensor, onnx_ir.TensorBase)
-        tensor.tofile(file)
+        file.write(np.ascontiguousarray(tensor.numpy()).reshape(-1).view(np.uint8).data)  # without a copy of its own
 
 
 def _head(name: str, tensor: onnx_ir.TensorProtocol) -> bytes:
