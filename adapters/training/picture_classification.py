@@ -26,7 +26,7 @@ from adapters.training.precision import rough
 from adapters.training.recipe import Batch, Defaults, Item, Servable
 from adapters.training.scores import classification_scores
 from zoo.catalogue.entry import ModelEntry
-from zoo.tasks.processors.image import Preprocessing, Shortest, open_picture, prepare
+from zoo.tasks.processors.image import Exact, Preprocessing, Shortest, open_picture, prepare
 
 # A picture of 224 pixels costs about as much as a text of so many tokens.
 COST = 64
@@ -92,6 +92,9 @@ class PictureAdaptation:
         self.head = nn.Linear(self._frozen.width, len(labels))
         self.network = UnitClassifier(self.body, self.head).eval()
         self._preprocessing = without_margin(self._frozen.preprocessing)
+        # A view is chosen as a part of the picture: all of it is seen, whatever its proportions.
+        height, width = self._frozen.size
+        self._filling = replace(self._preprocessing, resize=Exact(height, width), crop=None)
         self._architecture = base.architecture
         self._turning: bool | None = None
 
@@ -115,10 +118,11 @@ class PictureAdaptation:
 
         def load() -> Batch:
             picture = open_picture(example.read("image"))
-            if number:
-                draw = random.Random(zlib.crc32(example.content.encode()) + number)
-                picture = View.drawn(draw, turning=bool(self._turning)).of(picture)
-            return {INPUT: self._prepared(picture)}
+            if not number:
+                return {INPUT: self._prepared(picture)}
+            draw = random.Random(zlib.crc32(example.content.encode()) + number)
+            part = View.drawn(draw, turning=bool(self._turning)).of(picture)
+            return {INPUT: torch.from_numpy(prepare(part, self._filling).pixels)}
 
         return load
 
