@@ -102,8 +102,12 @@ def _config(stored: Stored, weights: Mapping[str, Tensor]) -> WhisperConfig:
         decoder_ffn_dim=inner["decoder"],
         max_source_positions=positions["encoder"],
         max_target_positions=positions["decoder"],
+        # Which tokens are special is the tokenizer's to say.
         pad_token_id=None,
-        dropout=0.0,
+        bos_token_id=None,
+        eos_token_id=None,
+        decoder_start_token_id=0,
+        begin_suppress_tokens=None,
     )
 
 
