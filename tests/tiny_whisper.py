@@ -11,9 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tokenizers import Tokenizer, decoders
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 SUPPRESSED, SUPPRESSED_FIRST, ALIGNMENT = [3, 5], [2, 9], [[0, 1], [1, 0]]
+SPEAKING = 265 + 31  # tokens of ``write_tokenizer``, with times
 CODES = {"float32": 0, "int8": 1, "int16": 2, "int32": 3, "float16": 4}
 
 
@@ -42,6 +46,17 @@ def tiny_whisper(*, seed: int = 3, vocabulary: int = 48) -> WhisperForConditiona
         if "embed_positions" not in name:
             parameter.normal_(0.0, 0.3)
     return model
+
+
+def write_tokenizer(folder: Path) -> None:
+    """Every byte is a token, and Whisper's special ones behind them: 256 ends, 257 starts, 265 is 0.00 s."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = Tokenizer(BPE({letter: place for place, letter in enumerate(sorted(ByteLevel.alphabet()))}, []))
+    made.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    special = ["endoftext", "startoftranscript", "en", "translate", "transcribe", "startofprev", "nospeech"]
+    made.add_special_tokens([f"<|{name}|>" for name in [*special, "startoflm", "notimestamps"]])
+    made.save(str(folder / "tokenizer.json"))
 
 
 def write_whisper(folder: Path, model: WhisperForConditionalGeneration) -> Path:

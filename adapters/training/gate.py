@@ -43,6 +43,13 @@ class Parity:
         """JSON-ready, for the manifest."""
         return asdict(self)
 
+    def __or__(self, other: Parity) -> Parity:
+        """That of two graphs of one version."""
+        rows = self.rows + other.rows
+        same = (self.rows * self.argmax_agreement + other.rows * other.argmax_agreement) / rows
+        worst, tolerance = max(self.max_abs_difference, other.max_abs_difference), max(self.tolerance, other.tolerance)
+        return Parity(rows, worst, argmax_agreement=same, tolerance=tolerance)
+
     def require(self) -> Parity:
         """Itself if it passes; raises ``ParityFailed`` with the numbers if not."""
         if self.max_abs_difference <= self.tolerance and self.argmax_agreement == 1.0:
@@ -110,14 +117,14 @@ def _tolerance(largest: float) -> float:
     return TOLERANCE * max(1.0, largest / SCALE)
 
 
-def prove_shapes(folder: Path, servable: Servable, *, threads: int) -> Parity:
-    """Compare the graph with torch on sizes other than those it was exported with; raises ``ParityFailed``.
+def prove_shapes(folder: Path, servable: Servable, *, threads: int, file: str = MODEL_FILE) -> Parity:
+    """Compare a graph with torch on sizes other than those it was exported with; raises ``ParityFailed``.
 
     For imports, where there are no rows of a user's: inputs are random, the largest size is the model's own limit.
     """
     worst, rows, same, most = 0.0, 0, 0, 0.0
     with _refusing():
-        session = Session(folder / MODEL_FILE, threads=threads)
+        session = Session(folder / file, threads=threads)
         for place in range(max(len(ROWS), len(servable.sizes))):
             count = ROWS[place % len(ROWS)]
             batch = servable.example(count, servable.sizes[place % len(servable.sizes)])

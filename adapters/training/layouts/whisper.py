@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,41 @@ def read_hub(checkpoint: Path) -> WhisperCheckpoint:
 def read_whisper(checkpoint: Path) -> WhisperCheckpoint:
     """The checkpoint in whichever of the two layouts it is."""
     return read_ctranslate2(checkpoint) if is_ctranslate2(checkpoint) else read_hub(checkpoint)
+
+
+def special_tokens(checkpoint: Path, vocabulary: int) -> dict[str, Any]:
+    """Ids by what they are for, read off ``tokenizer.json``; raises ``InvalidInput`` if one that is needed is missing.
+
+    A model is multilingual if it has more tokens than Whisper's English ones.
+    """
+    added = read_json(checkpoint / "tokenizer.json").get("added_tokens") or []
+    ids = {str(token.get("content")): int(token.get("id", -1)) for token in added if isinstance(token, dict)}
+    found: dict[str, Any] = {}
+    for name, (needed, *texts) in _SPECIAL.items():
+        given = next((ids[text] for text in texts if text in ids), None)
+        if given is None and needed:
+            raise unfit(f"has a tokenizer.json without {texts[0]}")
+        if given is not None:
+            found[name] = given
+    languages = {text[2:-2]: token for text, token in ids.items() if _LANGUAGE.fullmatch(text)}
+    # English models have two-letter tokens too, and no use for them.
+    found["multilingual"] = found["end"] != vocabulary - _ENGLISH_BEHIND_END and len(languages) > 1
+    found["languages"] = languages
+    return found
+
+
+_ENGLISH_BEHIND_END = 51864 - 50256
+_LANGUAGE = re.compile(r"<\|[a-z]{2,3}\|>")
+# Whether it is needed, and how it is written in one release of Whisper or another.
+_SPECIAL: dict[str, tuple[Any, ...]] = {
+    "end": (True, "<|endoftext|>"),
+    "start": (True, "<|startoftranscript|>"),
+    "no_times": (True, "<|notimestamps|>"),
+    "previous": (False, "<|startofprev|>"),
+    "no_speech": (False, "<|nospeech|>", "<|nocaptions|>"),
+    "transcribe": (False, "<|transcribe|>"),
+    "translate": (False, "<|translate|>"),
+}
 
 
 def _config(stored: Stored, weights: Mapping[str, Tensor]) -> WhisperConfig:
