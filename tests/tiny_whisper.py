@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tokenizers import Tokenizer, decoders
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
+from torch import Tensor
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 SUPPRESSED, SUPPRESSED_FIRST, ALIGNMENT = [3, 5], [2, 9], [[0, 1], [1, 0]]

@@ -131,5 +131,3 @@ class AutomaticSpeechRecognition(Task):
             times=parameters.return_timestamps,
             temperature=parameters.temperature,
         )
-
-

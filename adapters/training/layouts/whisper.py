@@ -80,10 +80,7 @@ def read_whisper(checkpoint: Path) -> WhisperCheckpoint:
 
 
 def special_tokens(checkpoint: Path, vocabulary: int) -> dict[str, Any]:
-    """Ids by what they are for, read off ``tokenizer.json``; raises ``InvalidInput`` if one that is needed is missing.
-
-    A model is multilingual if it has more tokens than Whisper's English ones.
-    """
+    """Ids by their use, read off ``tokenizer.json``; raises ``InvalidInput`` if one that is needed is missing."""
     added = read_json(checkpoint / "tokenizer.json").get("added_tokens") or []
     ids = {str(token.get("content")): int(token.get("id", -1)) for token in added if isinstance(token, dict)}
     found: dict[str, Any] = {}
@@ -94,13 +91,14 @@ def special_tokens(checkpoint: Path, vocabulary: int) -> dict[str, Any]:
         if given is not None:
             found[name] = given
     languages = {text[2:-2]: token for text, token in ids.items() if _LANGUAGE.fullmatch(text)}
-    # English models have two-letter tokens too, and no use for them.
-    found["multilingual"] = found["end"] != vocabulary - _ENGLISH_BEHIND_END and len(languages) > 1
+    # The tokenizer of English models has languages too, and no use for them.
+    written = read_json(checkpoint / "generation_config.json").get("is_multilingual")
+    found["multilingual"] = written if isinstance(written, bool) else vocabulary >= _MULTILINGUAL
     found["languages"] = languages
     return found
 
 
-_ENGLISH_BEHIND_END = 51864 - 50256
+_MULTILINGUAL = 51_865  # tokens, one more than English models have
 _LANGUAGE = re.compile(r"<\|[a-z]{2,3}\|>")
 # Whether it is needed, and how it is written in one release of Whisper or another.
 _SPECIAL: dict[str, tuple[Any, ...]] = {

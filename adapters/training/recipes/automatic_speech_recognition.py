@@ -12,7 +12,6 @@ from adapters.training.layouts.whisper import WhisperCheckpoint, read_whisper, s
 from adapters.training.recipe import Batch, Servable, Size
 
 
-
 def load(checkpoint: Path) -> Servable:
     """Raises ``InvalidInput`` for a checkpoint that contradicts itself, ``Unsupported`` for other architectures."""
     whisper = read_whisper(checkpoint)
@@ -29,9 +28,7 @@ def load(checkpoint: Path) -> Servable:
         "suppressed": list(whisper.suppressed),
         "suppressed_first": list(whisper.suppressed_first),
     }
-    return encoder_graph(
-        whisper, options={"whisper": options}, files={"tokenizer.json": checkpoint / "tokenizer.json"}
-    )
+    return encoder_graph(whisper, options={"whisper": options}, files={"tokenizer.json": checkpoint / "tokenizer.json"})
 
 
 def encoder_graph(whisper: WhisperCheckpoint, *, options: dict[str, object], files: dict[str, Path]) -> Servable:
@@ -102,7 +99,7 @@ def decoder_graph(whisper: WhisperCheckpoint) -> Servable:
         inputs=tuple(axes_of),
         outputs=("logits", "alignment", *(f"new_{name}" for name in names)),
         example=example,
-        sizes=((3, 4, 5, places // 3), (1, 4, 0, places), (5, 1, most // 2, places // 2), (1, 1, most - 1, places)),
+        sizes=((4, 5, 6, places // 3), (1, 4, 0, places), (5, 1, most // 2, places // 2), (1, 1, most - 1, places)),
         axes={},
         axes_of=axes_of,
         bounds={"new": most, "past": most, "positions": places},

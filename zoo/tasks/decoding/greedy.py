@@ -46,7 +46,7 @@ def greedy(
 ) -> list[Hypothesis]:
     """One hypothesis for each row of ``logits`` (rows, vocabulary), which follow the prompt that ``decoder`` has read.
 
-    Above a ``temperature`` of zero tokens are drawn. Of equally likely tokens the first is taken.
+    Above a ``temperature`` of zero tokens are drawn. Of equally likely tokens the first is taken. Changes ``logits``.
     """
     draw = np.random.default_rng(seed)
     rows = np.arange(len(logits))
@@ -56,7 +56,6 @@ def greedy(
     done = np.array([most <= 0 for most in limits.most])
     while True:
         so_far = np.array([_padded(written[row], len(written[rows[0]]), limits.end) for row in rows], dtype=np.int64)
-        logits = logits.copy()
         rule(so_far, logits)
         chosen, chances = _pick(logits, temperature, draw)
         for row, token, chance in zip(rows, chosen, chances, strict=True):

@@ -128,9 +128,7 @@ def _batches(windows: Sequence[Window], asked: Sequence[Asked]) -> Iterator[list
     order = sorted(range(len(windows)), key=lambda place: (repr(asked[place]), windows[place].cost))
     batch: list[int] = []
     for place in order:
-        if batch and (
-            asked[place] != asked[batch[0]] or windows[place].cost * (len(batch) + 1) > BATCH
-        ):
+        if batch and (asked[place] != asked[batch[0]] or windows[place].cost * (len(batch) + 1) > BATCH):
             yield batch
             batch = []
         batch.append(place)
@@ -149,5 +147,3 @@ def _judged(
 
 def _wrong(spoken: Spoken) -> bool:
     return not spoken.silent and (spoken.compression > REPEATS or spoken.mean < UNLIKELY)
-
-
