@@ -104,6 +104,24 @@ class Predictor:
         vectors = [rows.answers[place] for place in range(len(texts))]
         return self._prediction(vectors, rows, started)
 
+    def listen(
+        self, sound: object, parameters: Mapping[str, Any] | None = None, *, eager: bool = False
+    ) -> Iterator[Prediction]:
+        """What is said in a recording, stretch by stretch as it is heard: each ``body`` is a ``Transcript``.
+
+        ``sound``: bytes or an open file. ``eager`` hands the first stretch out soon; without it all take less time.
+        """
+        if not self._task.listens:
+            message = f"{self.entry.name} answers {self.entry.task}; ask a model of automatic-speech-recognition."
+            raise InvalidInput(message, code="wrong_task", param="model")
+        options = self._task.parameters(parameters or {})
+        heard = self._task.listen(sound, options, self._sessions, eager=eager)
+        started = time.perf_counter()
+        for transcript in heard:
+            spent = (time.perf_counter() - started) * 1000
+            yield Prediction(entry=self.entry, body=transcript, items=1, run_ms=spent)
+            started = time.perf_counter()
+
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
         self._answer([self._task.sample], self._task.parameters({}), lambda row, _: row)

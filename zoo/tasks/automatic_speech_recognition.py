@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -16,19 +17,20 @@ from zoo.tasks.decoding.transcriber import Asked, Transcriber
 from zoo.tasks.decoding.transcript import Segment, Spoken, Transcript, segments
 from zoo.tasks.decoding.whisper_tokens import WhisperTokens
 from zoo.tasks.processors.log_mel import LogMel
-from zoo.tasks.processors.pauses import pieces
-from zoo.tasks.processors.sound import SAMPLE, open_sound
+from zoo.tasks.processors.pauses import pieces, stretches
+from zoo.tasks.processors.sound import SAMPLE, open_sound, sound_blocks
 from zoo.tasks.processors.whisper_window import FRAMES, Window, window
 from zoo.tasks.task import Parameters, Runs, Task
 
 MOST_SECONDS = 4 * 3600.0
+AT_ONCE = 8  # windows of a recording that are decoded together
 
 
 class AutomaticSpeechRecognitionParameters(Parameters):
     """``return_timestamps`` adds ``chunks``; ``language`` (such as ``en``, detected unless set) and ``translate`` (into
     English) are for multilingual models; ``prompt`` is what was said before, or names to expect."""
 
-    return_timestamps: bool = False
+    return_timestamps: bool | Literal["word"] = False
     language: str | None = Field(None, max_length=40)
     task: Literal["transcribe", "translate"] = "transcribe"
     prompt: str | None = Field(None, max_length=10_000)
@@ -59,6 +61,7 @@ class AutomaticSpeechRecognition(Task):
 
     name = "automatic-speech-recognition"
     modality = "audio"
+    listens = True
     batch_cost: ClassVar[int] = 8 * 1500
     sample: ClassVar[object] = SAMPLE
     Parameters = AutomaticSpeechRecognitionParameters
@@ -77,8 +80,7 @@ class AutomaticSpeechRecognition(Task):
     def preprocess(self, item: object, parameters: AutomaticSpeechRecognitionParameters) -> EncodedSpeech:
         rate = self._mel.rate
         samples = open_sound(item, rate=rate, most_seconds=MOST_SECONDS)
-        longest = self._tokens.places * FRAMES * self._mel.hop / rate
-        cuts = list(pieces(samples, rate, longest))
+        cuts = list(pieces(samples, rate, self._longest))
         return EncodedSpeech(
             windows=tuple(window(samples[start:end], self._mel, places=self._tokens.places) for start, end in cuts),
             starts=tuple(start / rate for start, _ in cuts),
@@ -94,26 +96,50 @@ class AutomaticSpeechRecognition(Task):
     def postprocess(
         self, row: list[Spoken], encoded: EncodedSpeech, parameters: AutomaticSpeechRecognitionParameters
     ) -> dict[str, object]:
-        transcript = self.transcript(row, encoded)
+        transcript = self._transcript(row, encoded.starts, encoded.seconds)
         if not parameters.return_timestamps:
             return {"text": transcript.text}
         chunks = [{"text": part.text, "timestamp": [part.start, part.end]} for part in transcript.segments]
         return {"text": transcript.text, "chunks": chunks}
 
-    def transcript(self, row: Sequence[Spoken], encoded: EncodedSpeech) -> Transcript:
-        """Text and segments of the whole recording."""
+    def listen(
+        self, sound: object, parameters: AutomaticSpeechRecognitionParameters, run: Runs, *, eager: bool
+    ) -> Iterator[Transcript]:
+        asked, rate = self._asked(parameters), self._mel.rate
+        parts = sound_blocks(sound, rate=rate, seconds=self._longest, most_seconds=MOST_SECONDS)
+        coming = stretches(parts, rate, self._longest)
+        at_once = 1 if eager else AT_ONCE
+        while some := list(islice(coming, at_once)):
+            windows = [window(samples, self._mel, places=self._tokens.places) for _, samples in some]
+            spoken = self._transcriber.transcribe(windows, [asked] * len(some), run)
+            end = (some[-1][0] + len(some[-1][1])) / rate
+            yield self._transcript(spoken, [start / rate for start, _ in some], end)
+            at_once = min(AT_ONCE, 2 * at_once)
+
+    @property
+    def _longest(self) -> float:
+        """Seconds of a window."""
+        return self._tokens.places * FRAMES * self._mel.hop / self._mel.rate
+
+    def _transcript(self, row: Sequence[Spoken], starts: Sequence[float], seconds: float) -> Transcript:
+        """Text and segments of windows that follow one another up to ``seconds``."""
         found: list[Segment] = []
-        ends = [*encoded.starts[1:], encoded.seconds]
-        for spoken, start, end in zip(row, encoded.starts, ends, strict=True):
+        for spoken, start, end in zip(row, starts, [*starts[1:], seconds], strict=True):
             if not spoken.silent:
                 found += segments(spoken, self._tokens, self._decode, start=start, end=end)
-        return Transcript("".join(part.text for part in found).strip(), tuple(found))
+        language = next((spoken.language for spoken in row if spoken.language), None)
+        if not self._tokens.multilingual:
+            language = "en"
+        return Transcript("".join(part.text for part in found).strip(), tuple(found), seconds, language)
 
     def _decode(self, tokens: Sequence[int]) -> str:
         return str(self._text.decode(list(tokens), skip_special_tokens=True))
 
     def _asked(self, parameters: AutomaticSpeechRecognitionParameters) -> Asked:
         language = parameters.language
+        if parameters.return_timestamps == "word":
+            message = "This model gives the times of segments, not of single words: ask for those."
+            raise InvalidInput(message, param="parameters.return_timestamps")
         if language is not None and language.lower() not in self._tokens.languages and self._tokens.multilingual:
             known = ", ".join(sorted(self._tokens.languages))
             raise InvalidInput(f"language {language!r} is unknown; there are {known}.", param="parameters.language")
@@ -128,6 +154,6 @@ class AutomaticSpeechRecognition(Task):
             language=language.lower() if language and self._tokens.multilingual else None,
             task=parameters.task,
             prompt=tuple(prompt),
-            times=parameters.return_timestamps,
+            times=bool(parameters.return_timestamps),
             temperature=parameters.temperature,
         )

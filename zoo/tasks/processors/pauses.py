@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,24 @@ LEAST = 0.6  # of the longest piece: no cut is made before
 
 def pieces(samples: NDArray[np.float32], rate: int, seconds: float) -> Iterator[tuple[int, int]]:
     """Start and end of pieces of at most ``seconds`` that follow one another without gap; nothing is left out."""
+    for start, piece in stretches([samples], rate, seconds):
+        yield start, start + len(piece)
+
+
+def stretches(
+    parts: Iterable[NDArray[np.float32]], rate: int, seconds: float
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Where each piece starts, and its samples, of a recording that comes in parts; little more than one is held."""
     most, hop = int(seconds * rate), int(STEP * rate)
-    start = 0
-    while len(samples) - start > most:
-        least = start + int(LEAST * most)
-        cut = least + _quietest(samples[least : start + most], hop)
-        yield start, cut
-        start = cut
-    yield start, len(samples)
+    least = int(LEAST * most)
+    start, kept = 0, np.empty(0, np.float32)
+    for part in parts:
+        kept = np.concatenate([kept, part]) if len(kept) else part
+        while len(kept) > most:
+            cut = least + _quietest(kept[least:most], hop)
+            yield start, kept[:cut]
+            start, kept = start + cut, kept[cut:]
+    yield start, kept
 
 
 def _quietest(samples: NDArray[np.float32], hop: int) -> int:

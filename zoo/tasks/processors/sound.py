@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import soxr
@@ -17,7 +18,18 @@ from zoo.errors import TooLarge
 from zoo.tasks.processors.sent import Sent
 from zoo.tasks.processors.sound_file import ACCEPTED, SoundFile, SoundInfo, opened, unreadable
 
-__all__ = ["ACCEPTED", "MAX_BYTES", "SAMPLE", "Sound", "SoundInfo", "blocks", "open_sound", "read_sound", "sound_info"]
+__all__ = [
+    "ACCEPTED",
+    "MAX_BYTES",
+    "SAMPLE",
+    "Sound",
+    "SoundInfo",
+    "blocks",
+    "open_sound",
+    "read_sound",
+    "sound_blocks",
+    "sound_info",
+]
 
 MAX_BYTES = 25_000_000
 BLOCK = 1 << 17  # values decoded at once, all channels counted: half a megabyte
@@ -56,6 +68,12 @@ def open_sound(item: object, *, rate: int, most_seconds: float) -> NDArray[np.fl
     """
     whole = blocks(_SENT.read(item), rate=rate, seconds=math.inf, most_seconds=most_seconds)
     return next(whole)
+
+
+def sound_blocks(item: object, *, rate: int, seconds: float, most_seconds: float) -> Iterator[NDArray[np.float32]]:
+    """As ``blocks``, of an item as ``open_sound`` takes it, or of an open file of any size."""
+    source = item if isinstance(item, io.IOBase) else io.BytesIO(_SENT.read(item))
+    return blocks(cast(BinaryIO, source), rate=rate, seconds=seconds, most_seconds=most_seconds)
 
 
 def read_sound(item: object, *, most_seconds: float) -> Sound:
