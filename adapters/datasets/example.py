@@ -23,9 +23,9 @@ class Box:
 class Example:
     """``row`` and ``line`` start at 1. ``values``: role -> text, such as ``text`` and ``label``.
 
-    ``files``: role -> a file in the uploaded zip, ``image`` and, for segmentation, ``mask``, whose pixels are class
-    numbers (``pictures.masks.open_mask`` reads it). ``fingerprint`` is the picture's, ``rarest`` the class by which an
-    example with several is counted.
+    ``files``: role -> a file in the uploaded zip, ``audio``, or ``image`` and, for segmentation, ``mask``, whose pixels
+    are class numbers (``pictures.masks.open_mask`` reads it). ``fingerprint`` is the file's, ``rarest`` the class by
+    which an example with several is counted.
     """
 
     row: int
@@ -42,7 +42,7 @@ class Example:
 
     @property
     def content(self) -> str:
-        """Equal for equal inputs: the text without regard to case, spaces and punctuation, or the picture's pixels."""
+        """Equal for equal inputs: the text without regard to case, spaces and punctuation, or the file's content."""
         return self.fingerprint or fold("\n".join(text for role, text in self.values.items() if role != "label"))
 
     @property

@@ -95,10 +95,16 @@ def keep(folder: Path, found: Inspected) -> list[Path]:
 def _medium(archive: Archive, wanted: str | None) -> Medium:
     """The one asked for, if the zip has any of its files, else the one that it has most files of."""
     suffixes = [suffix_of(name) for name in archive.entries]
-    counts = {medium.kind.role: sum(suffix in medium.kind.suffixes for suffix in suffixes) for medium in MEDIA}
-    best = max(MEDIA, key=lambda medium: (medium.kind.role == wanted and counts[wanted] > 0, counts[medium.kind.role]))
-    if counts[best.kind.role]:
+
+    def rank(medium: Medium) -> tuple[bool, bool, int]:
+        count = sum(suffix in medium.kind.suffixes for suffix in suffixes)
+        return count > 0, medium.kind.role == wanted, count
+
+    best = max(MEDIA, key=rank)
+    if rank(best)[0]:
         return best
     tables = " but tables: unpack it and send the table itself" if _TABLES.intersection(suffixes) else ""
-    message = f"The zip holds neither pictures nor audio{tables}. Send CSV, JSONL, Parquet, or a zip of pictures or audio."
+    message = (
+        f"The zip holds neither pictures nor audio{tables}. Send CSV, JSONL, Parquet, or a zip of pictures or audio."
+    )
     raise Unsupported(message, param="file")

@@ -78,7 +78,9 @@ class Case:
                 message = f"The class {name} has no example that can be used; it is not learnt."
                 self.search.note("warning", "empty_class", message, f"Add {kind.many} of it, or take its name away.")
             elif count == 1:
-                message = f"The class {name} is in one {kind.one} only, {first[label]}: it can be trained, not measured."
+                message = (
+                    f"The class {name} is in one {kind.one} only, {first[label]}: it can be trained, not measured."
+                )
                 fix = f"Add {kind.many} of this class, or merge it."
                 self.search.note("warning", "rare_class", message, fix, file=first[label])
             earlier = spellings.setdefault(fold_strictly(label), label)

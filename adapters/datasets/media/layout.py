@@ -105,7 +105,7 @@ class Search:
 
 
 class Files:
-    """Finds the file that a list means: beside the list, in ``images`` or so beside it, from the top, or by its name."""
+    """Finds the file that a list means: beside the list, in ``images`` beside it, from the top, or by its name."""
 
     def __init__(self, search: Search) -> None:
         tree = search.tree

@@ -86,7 +86,8 @@ class Reading:
             if fact.fault is not None:
                 code, said = fact.fault
                 message = f"{shown(candidate.file)}: {said.rstrip('.')}; it is left out."
-                self._search.note("error", code, message, self._kind.repair, file=candidate.file, row=candidate.row)
+                fix = self._kind.repairs.get(code, self._kind.repair)
+                self._search.note("error", code, message, fix, file=candidate.file, row=candidate.row)
                 continue
             example = judge.admit(candidate)
             if example is not None:
@@ -133,7 +134,9 @@ class Reading:
             self._search.note("info", "ignored_files", message, "Nothing to do.", count=archive.junk)
         left_out = [name for name in tree.media if name in tree.left_out]
         if left_out:
-            message = f"{len(left_out):,} {self._kind.many} of the test part are not used; those of the other parts are."
+            message = (
+                f"{len(left_out):,} {self._kind.many} of the test part are not used; those of the other parts are."
+            )
             fix = "Nothing to do; to measure on them upload them as a file of their own, for validation_file."
             self._search.note("info", "test_part_left_out", message, fix, count=len(left_out))
 
@@ -149,7 +152,9 @@ class Reading:
         others = [name for name in tree.used(tree.others) if name not in layout.lists]
         if others:
             listed = ", ".join(shown(name) for name in others[:5]) + (", …" if len(others) > 5 else "")
-            message = f"{len(others):,} files are neither {self._kind.many} nor lists of them and are not used: {listed}."
+            message = (
+                f"{len(others):,} files are neither {self._kind.many} nor lists of them and are not used: {listed}."
+            )
             self._search.note("info", "other_files", message, "Nothing to do.", count=len(others))
 
     def report(self, file: str, fatal: Problem | None) -> Report:
