@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import IO, Literal, NamedTuple
 
 from adapters.datasets.archives import shown
-from adapters.datasets.columns import check_choice, find_columns
+from adapters.datasets.columns import check_choice, find_columns, looks_like_header
 from adapters.datasets.formats import Row, open_rows
 from adapters.datasets.media.layout import Candidate, Files, Layout, RawBox, Search
 from adapters.datasets.media.tree import LISTS
@@ -120,6 +120,10 @@ class _Reader:
             return None
         schema = schema_of_layout(layout, self._search.kind.role)
         check_choice(schema, self._search.chosen)
+        if source.header and not self._search.chosen and not looks_like_header(source.header, sample, schema):
+            header = (source.delimiter or ",").join(("file_name", *(role.name for role in schema.roles[1:])))
+            message = "Line 1: it looks like data, not like the names of columns."
+            raise fault("header_missing", message, f"Add a first line that names the columns: {header}", line=1)
         columns = find_columns(schema, list(names), sample, self._search.chosen)
         candidates: list[Candidate] = []
         for row in chain(sample, source.rows):

@@ -32,7 +32,7 @@ def _choose(search: Search, names: Sequence[str], sample: Sequence[Row]) -> str 
     named = [layout for layout in (TRANSCRIPTS, LABELS) if _has_all(schemas[layout], names)]
     if named:
         return named[0]
-    if any("/" in name.removeprefix(search.tree.root) for name in search.tree.media):
+    if len({path[0] for name in search.tree.media if len(path := search.tree.below(name)) > 1}) > 1:
         return None
     try:
         find_columns(schemas[LABELS], names, sample, search.chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from adapters.datasets.archives import shown
 from adapters.datasets.example import Example
@@ -47,12 +48,17 @@ class TranscriptJudge:
         return Clash("conflicting_transcripts", "different transcripts", fix)
 
     def settle(self, examples: list[Example]) -> list[Example]:
-        """The examples as they are."""
+        """The examples; where most sentences differ, those of one sentence are kept together.
+
+        Where few commands or words are said over and over, each of them has to be on both sides of a split.
+        """
         self._screen.close()
         for example in examples:
             name = example.files["audio"].name
             self._spoken.append(Spoken(name, example.values["text"], clip_fact(self._case.survey, name)))
-        if len(examples) > 1 and len({fold(clip.text) for clip in self._spoken}) == 1:
+        sentences = [fold(clip.text) for clip in self._spoken]
+        distinct = len(set(sentences))
+        if len(examples) > 1 and distinct == 1:
             message = f"All {len(examples):,} clips that can be used have the same transcript."
             raise fault("one_transcript", message, "Check which column holds the transcripts, or choose it.")
         odd = odd_ones(self._spoken)
@@ -63,7 +69,9 @@ class TranscriptJudge:
         if (more := len(odd) - MAX_NAMED) > 0:
             message = f"{more:,} more clips are far faster or slower than the others by their transcripts."
             self._case.search.note("warning", "speech_rate", message, "Listen to them and compare.", count=more)
-        return examples
+        if 2 * distinct < len(examples):
+            return examples
+        return [replace(example, together=said) for example, said in zip(examples, sentences, strict=True)]
 
     def figures(self) -> dict[str, object]:
         """Vocabulary, letters, and how fast is spoken."""

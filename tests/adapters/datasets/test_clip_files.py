@@ -9,7 +9,7 @@ import pytest
 
 from adapters.datasets import FileRecord, FileStore
 from adapters.datasets.sounds import fact
-from tests.adapters.datasets.clips import classes, clip, spoken
+from tests.adapters.datasets.clips import classes, clip, listing, spoken
 from tests.adapters.datasets.zips import pack
 from zoo.errors import NotFound
 
@@ -70,3 +70,16 @@ def test_equal_audio_has_equal_content_in_whatever_format(store: FileStore, uplo
     record = upload(pack(classes() | {"no/x.wav": clip(7), "no/y.flac": clip(7, kind="FLAC")}))
     contents = [example.content for example in store.examples(record.id)]
     assert len(contents) == 8 and len(set(contents)) == 7
+
+
+def test_a_sentence_read_twice_stays_on_one_side_where_most_sentences_differ(store: FileStore, upload: Upload) -> None:
+    record = upload(pack(spoken({"x.wav": "the ship sailed out at dawn"}, seconds=1.0), method=8))
+    contents = [example.content for example in store.examples(record.id)]
+    assert len(contents) == 7 and len(set(contents)) == 6
+
+
+def test_a_few_words_said_over_and_over_are_on_all_sides(store: FileStore, upload: Upload) -> None:
+    files: dict[str, bytes | str] = {f"{place}.wav": clip(place) for place in range(10)}
+    said = listing({name: ("yes", "no")[place % 2] for place, name in enumerate(files)})
+    record = upload(pack(files | {"metadata.csv": said}))
+    assert len({example.content for example in store.examples(record.id)}) == 10

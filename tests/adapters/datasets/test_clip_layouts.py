@@ -134,3 +134,10 @@ def test_a_zip_without_labels_is_told_what_to_add(inspect_zip: InspectZip) -> No
     assert fatal is not None and fatal.code == "unknown_layout"
     assert "4 clips" in fatal.message and "metadata.csv" in fatal.message
     assert "audio-classification" in fatal.fix and "automatic-speech-recognition" in fatal.fix
+
+
+def test_a_list_without_a_header_is_told_what_to_add_and_not_quoted(inspect_zip: InspectZip) -> None:
+    rows = "LJ-0|In the only sense with which we are concerned.|x\nLJ-1|It differs from most of the arts.|y\n"
+    fatal = inspect_zip({f"wavs/LJ-{place}.wav": clip(place) for place in range(2)} | {"metadata.csv": rows}).fatal
+    assert fatal is not None and (fatal.code, fatal.line) == ("header_missing", 1)
+    assert "concerned" not in fatal.message and fatal.fix.endswith("file_name|text")
