@@ -117,6 +117,9 @@ class _Reader:
             names = dict.fromkeys(key for row in sample for key in row.values)
         layout = self._forms.choose(self._search, list(names), sample)
         if layout is None:
+            said = "no column is called as labels or the like are; the list is not used, and folders count as classes"
+            fix = "Nothing to do if they are classes, else name the column that counts, such as label or text."
+            self._search.note("warning", "list_not_used", f"{shown(name)}: {said}.", fix, file=name)
             return None
         schema = schema_of_layout(layout, self._search.kind.role)
         check_choice(schema, self._search.chosen)

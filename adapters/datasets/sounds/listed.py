@@ -9,7 +9,7 @@ from adapters.datasets.formats import Row
 from adapters.datasets.media import metadata
 from adapters.datasets.media.layout import Layout, Search
 from adapters.datasets.problems import DatasetFault
-from adapters.datasets.schema import Schema, media_schemas
+from adapters.datasets.schema import Schema, schema_of_layout
 
 LABELS, TRANSCRIPTS = "metadata", "transcripts"
 
@@ -20,27 +20,28 @@ def find(search: Search) -> Layout | None:
 
 
 def _choose(search: Search, names: Sequence[str], sample: Sequence[Row]) -> str | None:
-    """What is asked for or chosen, else what the columns are called, else what they look like.
+    """By the columns chosen, else by what they are called, else by their looks; what the task asked for needs first.
 
     A list of speakers beside folders of classes says nothing; one with both labels and transcripts is of transcripts.
     """
-    schemas = {next(iter(set(schema.layouts) - {"folders"})): schema for schema in media_schemas("audio")}
-    for layout, schema in schemas.items():
-        roles = {role.name for role in schema.roles}
-        if search.task == schema.task or (roles & search.chosen.keys() - {"audio"}):
+    schemas = {TRANSCRIPTS: schema_of_layout(TRANSCRIPTS, "audio"), LABELS: schema_of_layout(LABELS, "audio")}
+    order = sorted(schemas, key=lambda layout: schemas[layout].task != search.task)
+    for layout in order:
+        if {role.name for role in schemas[layout].roles} & search.chosen.keys() - {"audio"}:
             return layout
-    named = [layout for layout in (TRANSCRIPTS, LABELS) if _has_all(schemas[layout], names)]
+    named = [layout for layout in order if _says_something(schemas[layout], names)]
+    has_folders = len({path[0] for name in search.tree.media if len(path := search.tree.below(name)) > 1}) > 1
+    if has_folders and (not named or search.task == schemas[LABELS].task != schemas[named[0]].task):
+        return None
     if named:
         return named[0]
-    if len({path[0] for name in search.tree.media if len(path := search.tree.below(name)) > 1}) > 1:
-        return None
     try:
         find_columns(schemas[LABELS], names, sample, search.chosen)
     except DatasetFault:
         return TRANSCRIPTS
-    return LABELS
+    return TRANSCRIPTS if search.task == schemas[TRANSCRIPTS].task else LABELS
 
 
-def _has_all(schema: Schema, names: Sequence[str]) -> bool:
+def _says_something(schema: Schema, names: Sequence[str]) -> bool:
     """Whether a column is called as one that says something of the file."""
     return any(role != "audio" for role in named_columns(schema, names))

@@ -73,12 +73,28 @@ def test_names_without_a_suffix_are_found(inspect_zip: InspectZip) -> None:
     assert (report.usable_rows, report.fatal) == (2, None)
 
 
-def test_a_list_of_speakers_leaves_the_folders_as_classes(inspect_zip: InspectZip) -> None:
+def test_a_list_of_speakers_leaves_the_folders_as_classes(inspect_zip: InspectZip, examples_of: ExamplesOf) -> None:
     files = classes()
     said = {name: ("ann", "bob")[place % 2] for place, name in enumerate(files)}
     report = inspect_zip(files | {"metadata.csv": listing(said, "speaker")})
     assert (report.task, report.layout, report.labels) == ("audio-classification", "folders", ("no", "yes"))
-    assert report.problem_counts == {"other_files": 1}
+    assert report.problem_counts == {"list_not_used": 1, "other_files": 1}
+    assert inspect_zip(files | {"metadata.csv": listing(said, "speaker")}, task="audio-classification") == report
+    assert [example.values["label"] for example in examples_of(files | {"metadata.csv": listing(said, "speaker")})] == [
+        "no"
+    ] * 3 + ["yes"] * 3
+
+
+def test_transcripts_beside_folders_of_classes_serve_either_task(inspect_zip: InspectZip) -> None:
+    files = classes()
+    files |= {"metadata.csv": listing({name: f"sentence number {place}" for place, name in enumerate(files)})}
+    assert inspect_zip(files).task == "automatic-speech-recognition"
+    assert inspect_zip(files, task="audio-classification").labels == ("no", "yes")
+
+
+def test_a_list_of_transcripts_alone_is_nothing_to_classify(inspect_zip: InspectZip) -> None:
+    fatal = inspect_zip(spoken(), task="audio-classification").fatal
+    assert fatal is not None and fatal.code == "task_mismatch"
 
 
 @pytest.mark.parametrize(
