@@ -47,7 +47,7 @@ def takes_item(model: type[BaseModel]) -> dict[str, Any]:
     form = {"type": "object", "required": ["file"], "properties": {"file": binary}, "additionalProperties": True}
     extra = takes(model)
     content: dict[str, Any] = extra["requestBody"]["content"]
-    content |= {kind: {"schema": binary} for kind in ("image/*", "application/octet-stream")}
+    content |= {kind: {"schema": binary} for kind in ("image/*", "audio/*", "application/octet-stream")}
     content["multipart/form-data"] = {"schema": form}
     return extra
 

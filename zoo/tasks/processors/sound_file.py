@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
@@ -44,19 +45,17 @@ def unreadable(why: str) -> InvalidInput:
     return InvalidInput(f"The sound cannot be read: {why}.", code="invalid_audio", param="inputs")
 
 
-class SoundFile(soundfile.SoundFile):
-    """libsndfile's view of one file, read from its start to its end."""
+class SoundFile:
+    """One file, read from its start to its end."""
 
-    info: SoundInfo
+    def __init__(self, file: soundfile.SoundFile, info: SoundInfo) -> None:
+        self.info = info
+        self._file = file
 
-    def seekable(self) -> bool:
-        """No: soundfile seeks after each read where it can, which fails in FLAC of unknown length."""
-        return False
-
-    def block(self, frames: int) -> NDArray:  # type: ignore[type-arg]
-        """At most so many frames, (frames, channels) float32; empty at the end. Raises ``InvalidInput`` for damage."""
+    def block(self, frames: int) -> NDArray[np.float32]:
+        """At most so many frames, (frames, channels); empty at the end. Raises ``InvalidInput`` for damage."""
         try:
-            return self.read(frames, dtype="float32", always_2d=True)
+            return np.asarray(self._file.read(frames, dtype="float32", always_2d=True), dtype=np.float32)
         except (RuntimeError, ValueError) as error:
             raise unreadable("it is damaged or cut off") from error
 
@@ -69,7 +68,7 @@ def opened(source: bytes | Path | BinaryIO) -> Iterator[SoundFile]:
     damage, more than ``MAX_CHANNELS``, rates outside of ``RATES`` and files without samples.
     """
     if isinstance(source, Path):
-        with source.open("rb") as stream, opened(stream) as file:
+        with source.open("rb") as lying, opened(lying) as file:
             yield file
         return
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
@@ -78,15 +77,16 @@ def opened(source: bytes | Path | BinaryIO) -> Iterator[SoundFile]:
         _check_wav(stream)
     stream.seek(0)
     try:
-        file = SoundFile(_Clamped(stream))
+        decoder = soundfile.SoundFile(_Clamped(stream))
     except (RuntimeError, ValueError, TypeError) as error:
         raise unreadable("its header makes no sense, or it is cut off") from error
-    with file:
-        file.info = _checked(file, kind)
-        yield file
+    with decoder:
+        # soundfile seeks after each read where it can, which fails in FLAC of unknown length
+        decoder.seekable = lambda: False
+        yield SoundFile(decoder, _checked(decoder, kind))
 
 
-def _checked(file: SoundFile, kind: str) -> SoundInfo:
+def _checked(file: soundfile.SoundFile, kind: str) -> SoundInfo:
     rate, channels, frames = file.samplerate, file.channels, file.frames
     if not RATES[0] <= rate <= RATES[1]:
         raise unreadable(f"its rate is {rate} Hz; {RATES[0]} to {RATES[1]} Hz are read. Save it with 16000 Hz")

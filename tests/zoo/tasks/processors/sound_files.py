@@ -43,10 +43,18 @@ def wav(
     )
 
 
-def flac_of_hours(hours: int) -> bytes:
-    """Silence: 25 kB for each hour."""
+def silent_flac(minutes: int) -> bytes:
+    """16 kHz; 50 kB for each hour."""
     stream = BytesIO()
-    with soundfile.SoundFile(stream, "w", 16_000, 1, format="FLAC") as file:
-        for _ in range(hours * 60):
+    with soundfile.SoundFile(stream, "w", 16_000, 1, format="FLAC", compression_level=1.0) as file:
+        for _ in range(minutes):
             file.write(np.zeros(60 * 16_000, dtype=np.int16))
     return stream.getvalue()
+
+
+def announcing(flac: bytes, samples: int) -> bytes:
+    """The file with another length in its header (STREAMINFO); 0 means that it is unknown."""
+    changed = bytearray(flac)
+    changed[21] = changed[21] & 0xF0 | samples >> 32
+    changed[22:26] = (samples & 0xFFFF_FFFF).to_bytes(4, "big")
+    return bytes(changed)
