@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
 
+from adapters.training.layouts.ctranslate2 import is_ctranslate2
 from zoo.catalogue.entry import is_relative_file
 from zoo.errors import InvalidInput, Unsupported
 from zoo.tasks.task import task_names
@@ -54,6 +55,7 @@ _HEADS = {
     "ForImageClassificationWithTeacher": "image-classification",
     "ForObjectDetection": "object-detection",
     "ForSemanticSegmentation": "image-segmentation",
+    "WhisperForConditionalGeneration": "automatic-speech-recognition",
 }
 
 # Their sequences are samples: transformers names their classifiers as those of texts.
@@ -62,6 +64,8 @@ _WAVEFORMS = ("wav2vec2", "hubert")
 
 def infer_task(checkpoint: Path) -> str:
     """The task that the checkpoint's head was made for; raises ``Unsupported`` for those that cannot be imported."""
+    if is_ctranslate2(checkpoint):  # of such folders only Whisper's are read
+        return "automatic-speech-recognition"
     config = read_json(checkpoint / "config.json")
     if "architecture" in config and "model_type" not in config:  # timm's layout, and our own, which names its task
         return str(config.get("task", "image-classification"))

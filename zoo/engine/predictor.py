@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zoo.catalogue.entry import ModelEntry
-from zoo.engine.session import Session
+from zoo.engine.session import Sessions
 from zoo.errors import InvalidInput, ZooError
 from zoo.tasks.task import Array, Encoded, load_task
 
@@ -57,7 +57,7 @@ class Predictor:
         self.entry = entry
         self._max_items = max_items
         self._task = load_task(entry, folder)
-        self._session = Session(folder / MODEL_FILE, threads=threads)
+        self._sessions = Sessions(folder, main=MODEL_FILE, threads=threads)
 
     def predict(self, inputs: object, parameters: Mapping[str, Any] | None = None) -> Prediction:
         """Answer one item or a list of them; in a list, a bad item is answered with its error and harms no other.
@@ -140,7 +140,7 @@ class Predictor:
     def _run(self, window: Mapping[int, Encoded], rows: _Rows, finish: Finish) -> None:
         for places in _batches(window, self._task.batch_cost):
             batch = [window[place] for place in places]
-            for place, row in zip(places, self._task.run(batch, self._session.run), strict=True):
+            for place, row in zip(places, self._task.run(batch, self._sessions), strict=True):
                 rows.answers[place] = finish(row, window[place])
 
     def _prediction(self, body: object, rows: _Rows, started: float) -> Prediction:

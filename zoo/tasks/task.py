@@ -16,7 +16,16 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput, Unsupported
 
 Array = NDArray[np.generic]
-Run = Callable[[Mapping[str, Array]], list[Array]]
+Run = Callable[..., list[Array]]
+"""Named input arrays, and perhaps the names of the outputs that are wanted, to those outputs."""
+
+
+class Runs(Protocol):
+    """The graphs of a version: called it runs the main one, others are had by their names."""
+
+    def __call__(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]: ...
+
+    def __getitem__(self, graph: str) -> Run: ...
 
 
 class Parameters(BaseModel):
@@ -79,11 +88,14 @@ class Task(ABC):
         """One item to arrays; raises ``InvalidInput`` or ``TooLarge``."""
 
     @abstractmethod
-    def run(self, batch: Sequence[Any], run: Run) -> list[Array]:
-        """One array for each encoded item; ``run`` maps named input arrays to the graph's outputs."""
+    def run(self, batch: Sequence[Any], run: Runs) -> list[Any]:
+        """One array for each encoded item; ``run`` maps named input arrays to the graph's outputs.
+
+        A task that searches (speech, translation) answers with what it found instead of an array.
+        """
 
     @abstractmethod
-    def postprocess(self, row: Array, encoded: Any, parameters: Any) -> object:
+    def postprocess(self, row: Any, encoded: Any, parameters: Any) -> object:
         """One row of the model's answer as JSON-ready data; ``encoded`` is what ``preprocess`` made of its item."""
 
     def respond(self, results: list[object], many: bool) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,39 @@ def read_whisper(checkpoint: Path) -> WhisperCheckpoint:
     return read_ctranslate2(checkpoint) if is_ctranslate2(checkpoint) else read_hub(checkpoint)
 
 
+def special_tokens(checkpoint: Path, vocabulary: int) -> dict[str, Any]:
+    """Ids by their use, read off ``tokenizer.json``; raises ``InvalidInput`` if one that is needed is missing."""
+    added = read_json(checkpoint / "tokenizer.json").get("added_tokens") or []
+    ids = {str(token.get("content")): int(token.get("id", -1)) for token in added if isinstance(token, dict)}
+    found: dict[str, Any] = {}
+    for name, (needed, *texts) in _SPECIAL.items():
+        given = next((ids[text] for text in texts if text in ids), None)
+        if given is None and needed:
+            raise unfit(f"has a tokenizer.json without {texts[0]}")
+        if given is not None:
+            found[name] = given
+    languages = {text[2:-2]: token for text, token in ids.items() if _LANGUAGE.fullmatch(text)}
+    # The tokenizer of English models has languages too, and no use for them.
+    written = read_json(checkpoint / "generation_config.json").get("is_multilingual")
+    found["multilingual"] = written if isinstance(written, bool) else vocabulary >= _MULTILINGUAL
+    found["languages"] = languages
+    return found
+
+
+_MULTILINGUAL = 51_865  # tokens, one more than English models have
+_LANGUAGE = re.compile(r"<\|[a-z]{2,3}\|>")
+# Whether it is needed, and how it is written in one release of Whisper or another.
+_SPECIAL: dict[str, tuple[Any, ...]] = {
+    "end": (True, "<|endoftext|>"),
+    "start": (True, "<|startoftranscript|>"),
+    "no_times": (True, "<|notimestamps|>"),
+    "previous": (False, "<|startofprev|>"),
+    "no_speech": (False, "<|nospeech|>", "<|nocaptions|>"),
+    "transcribe": (False, "<|transcribe|>"),
+    "translate": (False, "<|translate|>"),
+}
+
+
 def _config(stored: Stored, weights: Mapping[str, Tensor]) -> WhisperConfig:
     """Sizes are read off the weights; the number of heads is stored beside them."""
     try:
@@ -102,8 +136,12 @@ def _config(stored: Stored, weights: Mapping[str, Tensor]) -> WhisperConfig:
         decoder_ffn_dim=inner["decoder"],
         max_source_positions=positions["encoder"],
         max_target_positions=positions["decoder"],
+        # Which tokens are special is the tokenizer's to say.
         pad_token_id=None,
-        dropout=0.0,
+        bos_token_id=None,
+        eos_token_id=None,
+        decoder_start_token_id=0,
+        begin_suppress_tokens=None,
     )
 
 

@@ -14,7 +14,7 @@ from transformers import pipeline
 
 from adapters.training.checkpoint import infer_task
 from adapters.training.export import export
-from adapters.training.gate import prove_shapes
+from adapters.training.gate import answers_of, prove_shapes
 from adapters.training.recipe import load_recipe
 from tests.tiny_sounds import LABELS, write_sound_checkpoint
 from tests.zoo.tasks.processors.sound_files import sound_of
@@ -44,7 +44,7 @@ def served(checkpoint: Path, home: Path) -> Predictor:
     """Imported as the job does it, and loaded as the server would."""
     servable = load_recipe(TASK).load(checkpoint)
     export(servable, home / MODEL_FILE)
-    prove_shapes(home, servable, threads=1)
+    prove_shapes(home, answers_of(servable), threads=1)
     entry = ModelEntry(
         name="mine",
         version=1,

@@ -1,0 +1,44 @@
+"""Long recordings are cut in pauses, into pieces that follow one another without gap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zoo.tasks.processors.pauses import pieces
+
+RATE = 16_000
+
+
+def speech(seconds: float, *pauses: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Noise with half a second of near silence from each of ``pauses`` on."""
+    samples = np.random.default_rng(1).normal(0, 0.1, int(RATE * seconds)).astype(np.float32)
+    for pause in pauses:
+        samples[int(RATE * pause) : int(RATE * (pause + 0.5))] *= 0.001
+    return samples
+
+
+@pytest.mark.parametrize("seconds", [0.001, 5.0, 30.0])
+def test_what_fits_is_one_piece(seconds: float) -> None:
+    assert list(pieces(speech(seconds), RATE, 30.0)) == [(0, int(RATE * seconds))]
+
+
+def test_cuts_fall_into_the_pauses() -> None:
+    cuts = [start / RATE for start, _ in pieces(speech(70.0, 10.0, 22.0, 45.0), RATE, 30.0)]
+    assert len(cuts) == 3
+    assert 22.1 < cuts[1] < 22.4
+    assert 45.1 < cuts[2] < 45.4
+
+
+@pytest.mark.parametrize("seconds", [31.0, 95.3, 200.0])
+def test_nothing_is_lost_doubled_or_too_long(seconds: float) -> None:
+    found = list(pieces(speech(seconds), RATE, 30.0))
+    assert found[0][0] == 0
+    assert found[-1][1] == int(RATE * seconds)
+    assert all(before[1] == after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(0 < end - start <= 30 * RATE for start, end in found)
+
+
+def test_silence_is_cut_as_late_as_can_be() -> None:
+    (_, cut), _ = pieces(np.zeros(RATE * 40, np.float32), RATE, 30.0)
+    assert 29.5 < cut / RATE <= 30

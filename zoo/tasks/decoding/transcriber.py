@@ -1,0 +1,149 @@
+"""Windows to tokens: batches through the encoder, search in the decoder, another try where the text looks wrong."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.tasks.decoding.cached_decoder import CachedDecoder, Ids
+from zoo.tasks.decoding.greedy import Hypothesis, Limits, greedy, log_softmax
+from zoo.tasks.decoding.transcript import Spoken
+from zoo.tasks.decoding.whisper_rules import WhisperRules
+from zoo.tasks.decoding.whisper_tokens import WhisperTokens
+from zoo.tasks.processors.whisper_window import Window, stacked
+from zoo.tasks.task import Array, Runs
+
+BATCH = 8 * 1500  # positions in one run of the encoder, filling counted
+# Radford et al. (2022), section 4.5.
+HOTTER = 0.2
+HOTTEST = 1.0
+REPEATS = 2.4
+UNLIKELY = -1.0
+SILENT = 0.6
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is wanted of a window; ``prompt`` are tokens of what came before. Without a language it is detected."""
+
+    language: str | None = None
+    task: str = "transcribe"
+    prompt: tuple[int, ...] = ()
+    times: bool = False
+    temperature: float = 0.0
+
+
+class Transcriber:
+    """Stateless; safe to use from several threads."""
+
+    def __init__(self, tokens: WhisperTokens) -> None:
+        self._tokens = tokens
+
+    def transcribe(self, windows: Sequence[Window], asked: Sequence[Asked], run: Runs) -> list[Spoken]:
+        """What was heard in each window, in their order; those with the same wishes are decoded together."""
+        found: dict[int, Spoken] = {}
+        for places in _batches(windows, asked):
+            given = stacked([windows[place] for place in places])
+            cross = {f"cross_{name}": values for name, values in zip(self._tokens.names, run(given), strict=True)}
+            fixed = {"weights": given["weights"], **cross}
+            for place, spoken in zip(places, self._spoken(fixed, asked[places[0]], run), strict=True):
+                found[place] = spoken
+        return [found[place] for place in range(len(windows))]
+
+    def _spoken(self, fixed: dict[str, Array], asked: Asked, run: Runs) -> list[Spoken]:
+        """Hotter and hotter, for those rows whose text repeats itself or is unlikely."""
+        count = len(fixed["weights"])
+        languages = [asked.language] * count
+        if self._tokens.multilingual and asked.language is None:
+            languages = self._detected(fixed, run)
+        found: dict[int, Spoken] = {}
+        for language in dict.fromkeys(languages):
+            rows = np.array([row for row in range(count) if languages[row] == language], dtype=np.int64)
+            temperature = asked.temperature
+            while len(rows):
+                some = fixed if len(rows) == count else {name: values[rows] for name, values in fixed.items()}
+                for row, spoken in zip(rows, self._try(some, asked, language, temperature, run), strict=True):
+                    found[int(row)] = spoken
+                temperature = round(temperature + HOTTER, 2)
+                last = temperature > HOTTEST
+                rows = np.array([row for row in rows if not last and _wrong(found[int(row)])], dtype=np.int64)
+        return [found[row] for row in range(count)]
+
+    def _try(
+        self, fixed: dict[str, Array], asked: Asked, language: str | None, temperature: float, run: Runs
+    ) -> list[Spoken]:
+        ids, count = self._tokens, len(fixed["weights"])
+        prompt, began = self._prompt(asked, language)
+        decoder = self._decoder(fixed, run)
+        tokens = np.tile(np.array(prompt, dtype=np.int64), (count, 1, 1))
+        logits = decoder.step(tokens, at=(began, -1))[:, 0]
+        silence = np.exp(log_softmax(logits[:, 0]))[:, ids.no_speech] if ids.no_speech else np.zeros(count)
+        limits = Limits(ids.end, [ids.most_tokens - len(prompt)] * count)
+        hypotheses = greedy(decoder, logits[:, 1], limits, self._rules(asked), temperature)
+        return [
+            _judged(hypothesis, float(silent), temperature, language, ids)
+            for hypothesis, silent in zip(hypotheses, silence, strict=True)
+        ]
+
+    def _decoder(self, fixed: dict[str, Array], run: Runs) -> CachedDecoder:
+        ids = self._tokens
+        return CachedDecoder(run["decoder"], fixed, ids.names, (ids.heads, ids.width))
+
+    def _prompt(self, asked: Asked, language: str | None) -> tuple[list[int], int]:
+        """The tokens before the text, and the place of the one that starts the transcript."""
+        ids = self._tokens
+        before: list[int] = []
+        if asked.prompt and ids.previous is not None:  # at most half of the places, its end counts most
+            before = [ids.previous, *asked.prompt[-(ids.most_tokens // 2 - 1) :]]
+        wanted = [ids.start]
+        if ids.multilingual and language is not None:
+            wanted += [ids.languages[language], (ids.translate if asked.task == "translate" else ids.transcribe) or 0]
+        if not asked.times:
+            wanted.append(ids.no_times)
+        return [*before, *wanted], len(before)
+
+    def _detected(self, fixed: dict[str, Array], run: Runs) -> list[str | None]:
+        """The likeliest language of each row."""
+        names = list(self._tokens.languages)
+        start = np.full((len(fixed["weights"]), 1, 1), self._tokens.start, dtype=np.int64)
+        logits = self._decoder(fixed, run).step(start)[:, 0, 0]
+        best = logits[:, list(self._tokens.languages.values())].argmax(axis=1)
+        return [names[int(place)] for place in best]
+
+    def _rules(self, asked: Asked) -> WhisperRules:
+        ids = self._tokens
+        never = ids.never if asked.times else np.concatenate([ids.never, self._times()])
+        first = np.array(ids.suppressed_first, dtype=np.int64)
+        return WhisperRules(never, first, ids.end, ids.no_times, ids.first_time, times=asked.times)
+
+    def _times(self) -> Ids:
+        return np.arange(self._tokens.first_time, self._tokens.first_time + self._tokens.places + 1)
+
+
+def _batches(windows: Sequence[Window], asked: Sequence[Asked]) -> Iterator[list[int]]:
+    """Places of windows with equal wishes and like lengths, at most ``BATCH`` positions with filling."""
+    order = sorted(range(len(windows)), key=lambda place: (repr(asked[place]), windows[place].cost))
+    batch: list[int] = []
+    for place in order:
+        if batch and (asked[place] != asked[batch[0]] or windows[place].cost * (len(batch) + 1) > BATCH):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def _judged(
+    hypothesis: Hypothesis, silence: float, temperature: float, language: str | None, ids: WhisperTokens
+) -> Spoken:
+    text = np.array([token for token in hypothesis.tokens if token < ids.end], dtype="<u2").tobytes()
+    compression = len(text) / len(zlib.compress(text)) if text else 0.0
+    silent = silence > SILENT and hypothesis.mean < UNLIKELY
+    return Spoken(hypothesis.tokens, hypothesis.mean, compression, silence, temperature, silent, language)
+
+
+def _wrong(spoken: Spoken) -> bool:
+    return not spoken.silent and (spoken.compression > REPEATS or spoken.mean < UNLIKELY)
