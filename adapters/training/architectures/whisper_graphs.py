@@ -94,7 +94,8 @@ class WhisperDecoder(nn.Module):
             query = _query(layer.encoder_attn, layer.encoder_attn_layer_norm(hidden).reshape(batch, group * new, -1))
             mixed, attention = _attend(query, held[f"cross_key_{place}"], held[f"cross_value_{place}"], bias)
             hidden = hidden + layer.encoder_attn.out_proj(_joined(mixed)).reshape(batch * group, new, -1)
-            aligned += [attention[:, head].reshape(batch, group, new, -1) for at_, head in self._alignment if at_ == place]
+            heads = [head for at_, head in self._alignment if at_ == place]
+            aligned += [attention[:, head].reshape(batch, group, new, -1) for head in heads]
             hidden = hidden + _feed_forward(layer, hidden)
         logits = self.projection(decoder.layer_norm(hidden[:, at])).reshape(batch, group, at.shape[0], -1)
         return logits, torch.stack(aligned, dim=2), *cache
