@@ -1,16 +1,18 @@
 """Importing real-size picture classifiers: seconds, peak memory against the checkpoint, speed beside the raw session.
 
 `python -m benchmarks.imports [--only resnet50 …]`: ResNet-50 and ViT-base in transformers' layout and VGG-16 in timm's,
-with random weights. Each import runs in a process of its own, whose peak resident memory is read; pictures a second are
-those of one `Predictor`, from JPEG bytes to labels, and of its bare session on prepared batches of the same size.
+with random weights. Each import runs in a process of its own, whose peak resident memory is read, the mapped checkpoint
+included; a bare process is one that has loaded the same modules and nothing else. Pictures a second are those of one
+`Predictor`, from JPEG bytes to labels, and of its bare session on prepared batches of the same size.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import io
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -69,7 +71,7 @@ def write(name: str, folder: Path) -> None:
 
 
 def bring(folder: Path, home: Path) -> None:
-    """Import one folder as the worker does; prints seconds and peak megabytes of this process."""
+    """Import one folder as the worker does; prints seconds, peak megabytes and the names of all loaded modules."""
     from adapters.jobs import Job, JobKind, JobSpec
     from adapters.pretraining.adapted import Progress
     from adapters.training import importing
@@ -79,8 +81,22 @@ def bring(folder: Path, home: Path) -> None:
     source = {"kind": "folder", "path": str(folder)}
     spec = JobSpec(kind=JobKind.IMPORT, model="big", task="image-classification", source=source)
     importing.run(Progress(Job(id="ftjob-1", spec=spec, created_at=time.time()), home), Settings(home=home))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(json.dumps({"seconds": round(time.monotonic() - started, 1), "megabytes": round(peak)}))
+    seconds = round(time.monotonic() - started, 1)
+    print(json.dumps({"seconds": seconds, "megabytes": _peak(), "modules": list(sys.modules)}))
+
+
+def bare(modules: Path) -> None:
+    """Load the modules that a file names; prints peak megabytes."""
+    for name in json.loads(modules.read_text()):
+        with contextlib.suppress(Exception):  # some are made while others run, and cannot be found by their name
+            importlib.import_module(name)
+    print(json.dumps({"megabytes": _peak()}))
+
+
+def _peak() -> int:
+    """Megabytes; getrusage would not do, as its figure begins with the memory of the process that started this one."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return round(int(line.split()[1]) * 1024 / 1e6)
 
 
 def speeds(home: Path) -> tuple[float, float]:
@@ -106,6 +122,29 @@ def speeds(home: Path) -> tuple[float, float]:
     return found[0], found[1]
 
 
+def measure(name: str, place: Path) -> str:
+    """Import one model; a row of the table."""
+    folder, home, modules = place / "checkpoint", place / "home", place / "modules.json"
+    folder.mkdir()
+    home.mkdir()
+    _step("write", name, folder)
+    took = json.loads(_step("bring", folder, home))
+    modules.write_text(json.dumps(took["modules"]))
+    alone = int(json.loads(_step("bare", modules, home))["megabytes"])
+    peak, size = int(took["megabytes"]), (folder / "model.safetensors").stat().st_size / 1e6
+    served, raw = speeds(home)
+    cells = [name, f"{size:.0f}", took["seconds"], peak, f"{peak / size:.1f}", alone, peak - alone]
+    cells += [f"{(peak - alone) / size:.1f}", f"{served:.1f}", f"{raw:.1f}"]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _step(*words: object) -> str:
+    """The last line that one step prints in a process of its own, nothing if it prints none."""
+    command = [sys.executable, "-m", "benchmarks.imports", "--step", *map(str, words)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return (done.stdout.splitlines() or [""])[-1]
+
+
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -114,32 +153,19 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.step:
         kind, first, second = asked.step
-        write(first, Path(second)) if kind == "write" else bring(Path(first), Path(second))
+        if kind == "write":
+            write(first, Path(second))
+        elif kind == "bring":
+            bring(Path(first), Path(second))
+        else:
+            bare(Path(first))
         return
-    print(
-        circumstances(),
-        "",
-        "| model | MB | import, s | peak, MB | peak / checkpoint | pictures/s | session |",
-        sep="\n",
-    )
-    print("|---|---|---|---|---|---|---|")
-    command = [sys.executable, "-m", "benchmarks.imports", "--step"]
+    print(circumstances(), "", sep="\n")
+    print("| model | MB | import, s | peak, MB | / MB | bare process, MB | above it | / MB | pictures/s | session |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name in asked.only:
         with tempfile.TemporaryDirectory() as place:
-            folder, home = Path(place) / "checkpoint", Path(place) / "home"
-            folder.mkdir()
-            home.mkdir()
-            subprocess.run([*command, "write", name, str(folder)], check=True, capture_output=True)
-            done = subprocess.run(
-                [*command, "bring", str(folder), str(home)], check=True, capture_output=True, text=True
-            )
-            took = json.loads(done.stdout.splitlines()[-1])
-            size = (folder / "model.safetensors").stat().st_size / 1e6
-            served, bare = speeds(home)
-            peak = took["megabytes"]
-            print(
-                f"| {name} | {size:.0f} | {took['seconds']} | {peak} | {peak / size:.1f} | {served:.1f} | {bare:.1f} |"
-            )
+            print(measure(name, Path(place)), flush=True)
 
 
 if __name__ == "__main__":

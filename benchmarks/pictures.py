@@ -61,6 +61,7 @@ def ours(client: httpx.Client, path: Path, test: Labelled, *, seed: int) -> tupl
     seconds = time.monotonic() - started
     name = str(done["fine_tuned_model"])
     right = [answer(client, name, picture)[0]["label"] == label for picture, label in test]  # type: ignore[index]
+    print(f"{path.parent.name}, seed {seed}: {np.mean(right):.4f}, {seconds:.0f} s", file=sys.stderr, flush=True)
     return float(np.mean(right)), seconds
 
 

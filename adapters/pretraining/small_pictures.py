@@ -255,7 +255,7 @@ Ten kinds of things in pictures of 32 pixels; {count:,} weights, float16.
   {run.epochs} epochs of SGD with one cycle of the rate (peak {run.learning_rate}), batches of {run.batch_size},
   mirrored and moved by up to {BORDER} pixels, label smoothing {run.smoothing}, running mean of the weights.
 - Training took {seconds / 60:.0f} minutes on one core (bfloat16).
-- Accuracy on the 10,000 test pictures: {score:.4f}, as float16, without test-time augmentation.
+- Accuracy on the 10,000 pictures of the test part: {score:.4f}, as float16, without test-time augmentation.
 - Weaknesses: it has seen 32 pixels and ten classes. Larger photographs are shrunk to that; what is none of the ten
   still gets one of their names. It is meant to be tried and to be adapted to other small pictures.
 """

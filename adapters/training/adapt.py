@@ -59,12 +59,18 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         f"Rows: {len(parts.train)} to train on, {len(parts.validation)} to choose by, {len(parts.heldout)} held out"
     )
     learnt = learn(job, parts)
-    adaptation, plan, trainer, probe = learnt.adaptation, learnt.plan, learnt.trainer, learnt.probe
+    adaptation, plan, trainer = learnt.adaptation, learnt.plan, learnt.trainer
+    first = adaptation.headline[0]
+    probe = {name: learnt.probe[name] for name in adaptation.headline} if learnt.probe else None
     tokens = trainer.progress.tokens
     with store.staging() as staged:
         expected, metrics = evaluate(job, adaptation, parts, learnt.heldout)
         if plan.refit:
-            learnt = learn_all(job, parts, learnt)
+            only_probe = learnt.probe is not None and metrics[first] < learnt.probe[first]
+            if learnt.probe is not None and only_probe:
+                context.event(f"LoRA did worse on held-out rows ({first} {metrics[first]:.4f}): without it, then")
+                metrics = learnt.probe
+            learnt = learn_all(job, parts, learnt, only_probe=only_probe)
             tokens += learnt.trainer.progress.tokens
             expected, _ = evaluate(job, adaptation, parts, learnt.heldout)
         lora.save(learnt.wrapped, adaptation.head, staged / ADAPTER)
@@ -83,7 +89,6 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         (staged / "README.md").write_text(write_card(draft, parts.counts(), adaptation.headline), encoding="utf-8")
         entry = store.publish(staged, draft, confirm=context.confirm)
     store.set_alias(entry.name, LIVE, entry.version)
-    first = adaptation.headline[0]
     context.event(f"Published {entry.reference}: {first} {metrics[first]:.4f} on {metrics['rows']} held-out rows")
     return {
         "fine_tuned_model": entry.reference,

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from adapters.training.graph_file import write_graph
 from adapters.training.recipe import Servable
 
 OPSET = 20
@@ -36,7 +37,7 @@ def export(servable: Servable, target: Path) -> None:
             verbose=False,
         )
         assert program is not None
-        program.save(str(target), external_data=False)
+        write_graph(program.model, target)
 
 
 class _Positional(nn.Module):

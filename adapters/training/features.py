@@ -85,10 +85,10 @@ def fit_probe(features: Tensor, targets: Tensor, classes: int, *, views: int = 1
     """The probe whose strength does best in cross-validation over interleaved folds (rows come in random order).
 
     ``views`` rows stand for each example, one behind the other; the strength is chosen on the first of each, the probe
-    is fitted to all.
+    is fitted to all, which together count as one (hymenoptera: .941 with a sixth of the strength, .935 with the whole).
     """
     strength = _strength(features[::views], targets[::views], classes)
-    return Probe(features, targets, classes, strength=strength)
+    return Probe(features, targets, classes, strength=strength / views)
 
 
 def _strength(features: Tensor, targets: Tensor, classes: int) -> float:

@@ -19,7 +19,7 @@ from torch import Tensor
 from adapters.training.recipe import Servable
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.predictor import MODEL_FILE, Predictor
-from zoo.engine.session import Session
+from zoo.engine.session import Array, Session
 from zoo.errors import ParityFailed, ZooError
 
 # Largest difference, for outputs up to 10; larger ones may differ by as much more. Float32 keeps seven digits, and a
@@ -90,7 +90,7 @@ def prove(folder: Path, entry: ModelEntry, expected: Expected, *, threads: int) 
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
+def _refusing(fault: str = "The exported model cannot be run on what the trained one answers.") -> Iterator[None]:
     """Whatever keeps a folder from being loaded and run is a reason not to publish it."""
     try:
         yield
@@ -99,8 +99,7 @@ def _refusing() -> Iterator[None]:
     except ZooError as error:
         raise ParityFailed(f"The exported model cannot be served: {error.message} Nothing was published.") from error
     except Exception as error:  # onnxruntime's own exception classes share no public base
-        message = "The exported model cannot be run on what the trained one answers. Nothing was published."
-        raise ParityFailed(message) from error
+        raise ParityFailed(f"{fault} Nothing was published.") from error
 
 
 def _difference(served: Any, trained: Any) -> float:
@@ -117,29 +116,46 @@ def _tolerance(largest: float) -> float:
     return TOLERANCE * max(1.0, largest / SCALE)
 
 
-def prove_shapes(folder: Path, servable: Servable, *, threads: int, file: str = MODEL_FILE) -> Parity:
-    """Compare a graph with torch on sizes other than those it was exported with; raises ``ParityFailed``.
+@dataclass(frozen=True)
+class Answer:
+    """One batch of inputs by name, and what torch answers to it: every output, rows first."""
+
+    inputs: dict[str, Array]
+    outputs: list[Array]
+
+
+def answers_of(servable: Servable) -> list[Answer]:
+    """What torch answers on sizes other than those of the export; raises ``ParityFailed`` for one that it cannot run.
 
     For imports, where there are no rows of a user's: inputs are random, the largest size is the model's own limit.
     """
+    found: list[Answer] = []
+    with _refusing("The checkpoint cannot be run on inputs as large as it is to be served with."), torch.no_grad():
+        for place in range(max(len(ROWS), len(servable.sizes))):
+            batch = servable.example(ROWS[place % len(ROWS)], servable.sizes[place % len(servable.sizes)])
+            given = servable.module(**batch)
+            outputs = given if isinstance(given, tuple) else (given,)
+            inputs = {name: values.numpy() for name, values in batch.items()}
+            found.append(Answer(inputs, [output.numpy() for output in outputs]))
+    return found
+
+
+def prove_shapes(folder: Path, trained: Sequence[Answer], *, threads: int, file: str = MODEL_FILE) -> Parity:
+    """Compare one graph of the folder with what torch answered; raises ``ParityFailed`` unless all of it agrees."""
     worst, rows, same, most = 0.0, 0, 0, 0.0
     with _refusing():
         session = Session(folder / file, threads=threads)
-        for place in range(max(len(ROWS), len(servable.sizes))):
-            count = ROWS[place % len(ROWS)]
-            batch = servable.example(count, servable.sizes[place % len(servable.sizes)])
-            with torch.no_grad():
-                answers = servable.module(**batch)
-            trained = [answer.numpy() for answer in (answers if isinstance(answers, tuple) else (answers,))]
-            served = session.run({name: values.numpy() for name, values in batch.items()})
-            if len(served) != len(trained):
-                message = f"The exported graph has {len(served)} outputs, the model {len(trained)}."
+        for answer in trained:
+            served = session.run(answer.inputs)
+            if len(served) != len(answer.outputs):
+                message = f"The exported graph has {len(served)} outputs, the model {len(answer.outputs)}."
                 raise ParityFailed(f"{message} Nothing was published.")
-            for one, other in zip(served, trained, strict=True):
+            for one, other in zip(served, answer.outputs, strict=True):
                 worst = max(worst, _difference(one, other))
                 most = max(most, float(np.abs(other).max()))
+            count = len(answer.outputs[0])
             rows += count
-            same += _same(served[0].reshape(count, -1), trained[0].reshape(count, -1))
+            same += _same(served[0].reshape(count, -1), answer.outputs[0].reshape(count, -1))
     return Parity(rows, worst, argmax_agreement=same / rows, tolerance=_tolerance(most)).require()
 
 

@@ -56,14 +56,17 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Learnt:
-    """A trained adaptation, LoRA still beside its layers, and what is needed to judge and to describe it."""
+    """A trained adaptation, LoRA still beside its layers, and what is needed to judge and to describe it.
+
+    ``probe`` are the figures of the probe that it started from, on the held-out rows; None where there was none.
+    """
 
     adaptation: Adaptation
     plan: Plan
     wrapped: Any
     trainer: Trainer
     encoded: Encoded
-    probe: dict[str, float] | None
+    probe: dict[str, Any] | None
 
     @property
     def heldout(self) -> Sequence[Item]:
@@ -80,11 +83,11 @@ def learn(job: Run, parts: Parts) -> Learnt:
     return Learnt(adaptation, plan, wrapped, trainer, encoded, probe)
 
 
-def learn_all(job: Run, parts: Parts, learnt: Learnt) -> Learnt:
+def learn_all(job: Run, parts: Parts, learnt: Learnt, *, only_probe: bool) -> Learnt:
     """Train the frozen body anew with the same numbers, on every row of the training file.
 
-    For when the figures are known: what was held out to measure is worth more as a lesson. Where no state of the first
-    run did better than the probe, the probe on all rows is the result.
+    For when the figures are known: what was held out to measure is worth more as a lesson. ``only_probe``: the start of
+    that is the result, LoRA without any effect.
     """
     adaptation, plan, encoded = learnt.adaptation, learnt.plan, learnt.encoded
     job.watch.start("refit")
@@ -95,7 +98,7 @@ def learn_all(job: Run, parts: Parts, learnt: Learnt) -> Learnt:
     if encoded.features is not None and features is not None:
         _start_as_probe(adaptation, plan, train, torch.cat([encoded.features, features]))
     whole = replace(encoded, train=train, validation=())
-    if learnt.trainer.progress.best_step == 0:
+    if only_probe:
         plan = replace(plan, n_epochs=0)
     torch.manual_seed(job.context.job.spec.seed)  # a resumed run did not draw what the first one drew
     wrapped, trainer = _train(job, adaptation, plan, whole, stage="refit")
@@ -125,7 +128,7 @@ def _prepare(job: Run, parts: Parts) -> tuple[Adaptation, Plan]:
     return adaptation, plan
 
 
-def _probe(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[Encoded, dict[str, float] | None]:
+def _probe(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[Encoded, dict[str, Any] | None]:
     """Fit a linear probe on the frozen body, make it the head's start, and score it on the held-out rows.
 
     Where the head is more than one linear layer there is no probe: then only the activations are gathered.
@@ -147,7 +150,7 @@ def _probe(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[
         scores = adaptation.metrics(adaptation.head(measured), [item.target for item in heldout])
     first = adaptation.headline[0]
     job.context.event(f"The frozen body with a linear probe: {first} {scores[first]:.4f} on held-out rows")
-    return encoded, {name: scores[name] for name in adaptation.headline}
+    return encoded, scores
 
 
 def _start_as_probe(adaptation: Adaptation, plan: Plan, train: Sequence[Item], features: Tensor) -> None:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor, nn
 from torch.nn import functional
 
 from adapters.datasets import Example
+from adapters.training.features import forward
+from adapters.training.orientation import turning_teaches
 from adapters.training.picture_body import INPUT, example_pictures, load_body
 from adapters.training.picture_views import View
+from adapters.training.precision import rough
 from adapters.training.recipe import Batch, Defaults, Item, Servable
 from adapters.training.scores import classification_scores
 from zoo.catalogue.entry import ModelEntry
@@ -45,7 +51,7 @@ class UnitClassifier(nn.Module):
 
 
 class PictureAdaptation:
-    """See ``recipe.Adaptation``. Views are parts of a picture, mirrored and in other light."""
+    """See ``recipe.Adaptation``. Views: parts of a picture, mirrored, in other light, turned where that teaches."""
 
     headline = ("accuracy", "macro_f1")
     probes = True
@@ -74,11 +80,17 @@ class PictureAdaptation:
         self.head = nn.Linear(self._frozen.width, len(labels))
         self.network = UnitClassifier(self.body, self.head).eval()
         self._architecture = base.architecture
+        self._turning: bool | None = None
 
     def steps(self) -> Sequence[nn.Module]:
         return self._frozen.steps()
 
     def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
+        if views > 1 and self._turning is None:
+            self._turning = turning_teaches(
+                lambda places, turns: self._turned([examples[place] for place in places], turns),
+                [self._places[example.values["label"]] for example in examples],
+            )
         return [
             Item(length=COST, target=self._places[example.values["label"]], load=self._loader(example, view))
             for example in examples
@@ -92,10 +104,25 @@ class PictureAdaptation:
             picture = open_picture(example.read("image"))
             if number:
                 draw = random.Random(zlib.crc32(example.content.encode()) + number)
-                picture = View.drawn(draw, turning=False).of(picture)
-            return {INPUT: torch.from_numpy(prepare(picture, self._frozen.preprocessing).pixels)}
+                picture = View.drawn(draw, turning=bool(self._turning)).of(picture)
+            return {INPUT: self._prepared(picture)}
 
         return load
+
+    def _prepared(self, picture: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(prepare(picture, self._frozen.preprocessing).pixels)
+
+    @torch.no_grad()
+    def _turned(self, examples: Sequence[Example], turns: int) -> Tensor:
+        """Features of pictures that lie on their side, (examples, width)."""
+
+        def read(example: Example) -> Batch:
+            picture = np.rot90(open_picture(example.read("image")), turns)
+            return {INPUT: self._prepared(np.ascontiguousarray(picture))}
+
+        items = [Item(length=COST, target=None, load=partial(read, example)) for example in examples]
+        with rough(self.defaults):
+            return forward(items, lambda chosen: self.features(self.collate(chosen)))
 
     def collate(self, items: Sequence[Item], *, entered: bool = False) -> Batch:
         if entered:

@@ -104,7 +104,7 @@ class Task(ABC):
         raise NotImplementedError
 
     @abstractmethod
-    def postprocess(self, row: Array, encoded: Any, parameters: Any) -> object:
+    def postprocess(self, row: Any, encoded: Any, parameters: Any) -> object:
         """One row of the model's answer as JSON-ready data; ``encoded`` is what ``preprocess`` made of its item."""
 
     def respond(self, results: list[object], many: bool) -> object:

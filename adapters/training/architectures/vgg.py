@@ -25,13 +25,26 @@ HIDDEN = 4096
 GRID = 7  # what the first fully connected layer sees: 224 pixels after five halvings
 
 
+class WholeMap(nn.Conv2d):
+    """A convolution, computed as the linear layer that it is where the map is no larger than the kernel.
+
+    ONNX Runtime 1.32 holds five copies of a convolution's weights while it loads them, and those of ``fc1`` are 411 MB.
+    """
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(batch, channels, height, width) to (batch, units, height - kernel + 1, width - kernel + 1)."""
+        if hidden.shape[2:] != self.kernel_size:
+            return super().forward(hidden)
+        return functional.linear(hidden.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+
+
 class FullyConnected(nn.Module):
     """The two hidden layers of 4,096 units, as convolutions over a map of at least 7×7; without dropout."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.fc1 = nn.Conv2d(channels, HIDDEN, GRID)
-        self.fc2 = nn.Conv2d(HIDDEN, HIDDEN, 1)
+        self.fc1 = WholeMap(channels, HIDDEN, GRID)
+        self.fc2 = WholeMap(HIDDEN, HIDDEN, 1)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(batch, channels, height, width) to (batch, 4096, height - 6, width - 6)."""

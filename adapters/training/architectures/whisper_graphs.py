@@ -86,7 +86,7 @@ class WhisperDecoder(nn.Module):
             query, key, value = _projected(layer.self_attn, layer.self_attn_layer_norm(hidden))
             key = torch.cat([held[f"past_key_{place}"].flatten(0, 1), key], dim=2)
             value = torch.cat([held[f"past_value_{place}"].flatten(0, 1), value], dim=2)
-            cache += [key.unflatten(0, (batch, group)), value.unflatten(0, (batch, group))]
+            cache += [grown.reshape(batch, group, *grown.shape[1:]) for grown in (key, value)]
             mixed, _ = _attend(query, key.transpose(2, 3), value, mask)
             hidden = hidden + layer.self_attn.out_proj(_joined(mixed))
 
@@ -94,9 +94,10 @@ class WhisperDecoder(nn.Module):
             query = _query(layer.encoder_attn, layer.encoder_attn_layer_norm(hidden).reshape(batch, group * new, -1))
             mixed, attention = _attend(query, held[f"cross_key_{place}"], held[f"cross_value_{place}"], bias)
             hidden = hidden + layer.encoder_attn.out_proj(_joined(mixed)).reshape(batch * group, new, -1)
-            aligned += [attention[:, head].unflatten(1, (group, new)) for at_, head in self._alignment if at_ == place]
+            heads = [head for at_, head in self._alignment if at_ == place]
+            aligned += [attention[:, head].reshape(batch, group, new, -1) for head in heads]
             hidden = hidden + _feed_forward(layer, hidden)
-        logits = self.projection(decoder.layer_norm(hidden[:, at])).unflatten(0, (batch, group))
+        logits = self.projection(decoder.layer_norm(hidden[:, at])).reshape(batch, group, at.shape[0], -1)
         return logits, torch.stack(aligned, dim=2), *cache
 
 
@@ -119,7 +120,7 @@ def _query(attention: Any, hidden: Tensor) -> Tensor:
 
 
 def _split(hidden: Tensor, attention: Any) -> Tensor:
-    return hidden.unflatten(-1, (attention.num_heads, attention.head_dim)).transpose(1, 2)
+    return hidden.reshape(*hidden.shape[:2], attention.num_heads, attention.head_dim).transpose(1, 2)
 
 
 def _joined(mixed: Tensor) -> Tensor:

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
 
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobPreempted, JobSpec
-from adapters.training import adapt, importing
+from adapters.training import adapt, importing, learning
+from adapters.training.features import Probe, fit_probe
 from tests.adapters.datasets.zips import pack
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo
@@ -22,6 +25,7 @@ from tests.tiny_pictures import write_picture_checkpoint
 from zoo.engine.predictor import Predictor
 
 FAST = Hyperparameters(n_epochs=2, batch_size=8, learning_rate=0.003)
+LONG = Hyperparameters(n_epochs=8, batch_size=8, learning_rate=0.03)
 COLOURS = {"blue": (40, 60, 200), "green": (50, 190, 60), "red": (200, 50, 40)}
 
 
@@ -95,14 +99,35 @@ def test_layers_of_pictures_can_be_chosen_by_name(tmp_path: Path) -> None:
     assert "conv2" in config and "conv1" not in config
 
 
+@pytest.fixture
+def misled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe learns labels of other pictures, so that there is something left to learn for LoRA."""
+
+    def fit(features: Tensor, targets: Tensor, classes: int, *, views: int) -> Probe:
+        return fit_probe(features, (targets + 1) % classes, classes, views=views)
+
+    monkeypatch.setattr(learning, "fit_probe", fit)
+
+
+@pytest.mark.usefixtures("misled")
 def test_few_pictures_are_all_learnt_from_when_the_figures_are_known(tmp_path: Path) -> None:
-    zoo, result, context = adapted(tmp_path, "resnet")
+    zoo, result, context = adapted(tmp_path, "resnet", hyperparameters=LONG)
     assert result["hyperparameters"]["refit"] is True
     assert "Trained once more on all 60 rows of the training file" in context.messages
     assert context.stages.index("refit") > context.stages.index("train")
     assert result["metrics"]["heldout"]["rows"] == 9
+    assert result["metrics"]["heldout"]["accuracy"] > result["metrics"]["probe"]["accuracy"]
     card = (zoo.store.folder("colours", 1) / "README.md").read_text()
     assert "the same training was done once more" in card
+
+
+def test_where_lora_is_no_better_than_the_probe_the_probe_learns_from_all_rows(tmp_path: Path) -> None:
+    zoo, result, context = adapted(tmp_path, "resnet")
+    assert result["metrics"]["heldout"] == {"rows": 9} | result["metrics"]["probe"]
+    assert "refit" not in context.stages
+    assert "Trained once more on all 60 rows of the training file" in context.messages
+    adapter = load_file(str(zoo.store.folder("colours", 1) / "adapter" / "adapter_model.safetensors"))
+    assert not any(weight.any() for name, weight in adapter.items() if "lora_B" in name)
 
 
 def test_a_validation_file_is_never_learnt_from(tmp_path: Path) -> None:
@@ -112,11 +137,12 @@ def test_a_validation_file_is_never_learnt_from(tmp_path: Path) -> None:
     assert "Trained once more on all 60 rows of the training file" in context.messages
 
 
+@pytest.mark.usefixtures("misled")
 def test_a_job_cut_off_in_the_second_training_ends_with_the_same_bits(tmp_path: Path) -> None:
-    whole, _, _ = adapted(tmp_path / "whole", "resnet")
+    whole, _, _ = adapted(tmp_path / "whole", "resnet", hyperparameters=LONG)
     with pytest.raises(JobPreempted):
-        adapted(tmp_path / "cut", "resnet", stop_at=13, stop_in="refit")
-    resumed, _, context = adapted(tmp_path / "cut", "resnet")
+        adapted(tmp_path / "cut", "resnet", stop_at=13, stop_in="refit", hyperparameters=LONG)
+    resumed, _, context = adapted(tmp_path / "cut", "resnet", hyperparameters=LONG)
     assert sum(message.startswith("Resumed from step") for message in context.messages) == 2
     files = [zoo.store.folder("colours", 1) / "adapter" / "adapter_model.safetensors" for zoo in (whole, resumed)]
     assert files[0].read_bytes() == files[1].read_bytes()

@@ -14,7 +14,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from adapters.training.gate import prove_shapes
+from adapters.training.gate import answers_of, prove_shapes
 from adapters.training.recipe import Batch, Servable, Size, load_recipe
 from tests.adapters.training.test_gate import edit, scale_weight
 from tests.conftest import TinyZoo
@@ -82,7 +82,7 @@ def test_a_model_of_one_size_is_tried_with_one_two_and_five_rows(tmp_path: Path)
         tried.append(tuple(x.shape))
         return x * 3
 
-    parity = prove_shapes(written(tmp_path, [3.0]), servable(watched), threads=1)
+    parity = prove_shapes(written(tmp_path, [3.0]), answers_of(servable(watched)), threads=1)
     assert tried == [(1, WIDTH), (2, WIDTH), (5, WIDTH)]
     assert (parity.rows, parity.max_abs_difference, parity.argmax_agreement) == (8, 0.0, 1.0)
 
@@ -95,7 +95,7 @@ def test_every_size_is_tried(tmp_path: Path) -> None:
         return x * 3
 
     sizes = tuple((side,) for side in (17, 1, 5, 64, 33, 48))
-    assert prove_shapes(written(tmp_path, [3.0]), servable(watched, sizes=sizes), threads=1).rows == 16
+    assert prove_shapes(written(tmp_path, [3.0]), answers_of(servable(watched, sizes=sizes)), threads=1).rows == 16
     assert tried == {17, 1, 5, 64, 33, 48}
 
 
@@ -103,7 +103,7 @@ def test_every_size_is_tried(tmp_path: Path) -> None:
 def test_a_dimension_that_was_silently_fixed_is_refused(tmp_path: Path, fixed: dict[str, int]) -> None:
     sizes = ((17,), (5,), (9,))
     with pytest.raises(ParityFailed, match="Nothing was published"):
-        prove_shapes(written(tmp_path, [3.0], **fixed), servable(lambda x: x * 3, sizes=sizes), threads=1)
+        prove_shapes(written(tmp_path, [3.0], **fixed), answers_of(servable(lambda x: x * 3, sizes=sizes)), threads=1)
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 2])
@@ -111,23 +111,23 @@ def test_each_of_several_outputs_is_compared(tmp_path: Path, wrong: int) -> None
     def three(x: Tensor) -> Answer:
         return x * 1, x * 2, x * 3
 
-    assert prove_shapes(written(tmp_path, [1.0, 2.0, 3.0]), servable(three, outputs=3), threads=1).rows == 8
+    assert prove_shapes(written(tmp_path, [1.0, 2.0, 3.0]), answers_of(servable(three, outputs=3)), threads=1).rows == 8
     factors = [1.0, 2.0, 3.0]
     factors[wrong] += 0.01
     with pytest.raises(ParityFailed, match="largest difference 0.02"):
-        prove_shapes(written(tmp_path, factors), servable(three, outputs=3), threads=1)
+        prove_shapes(written(tmp_path, factors), answers_of(servable(three, outputs=3)), threads=1)
 
 
 def test_outputs_in_another_order_are_refused(tmp_path: Path) -> None:
     folder = written(tmp_path, [2.0, 1.0])
     with pytest.raises(ParityFailed, match="largest difference 2"):
-        prove_shapes(folder, servable(lambda x: (x * 1, x * 2), outputs=2), threads=1)
+        prove_shapes(folder, answers_of(servable(lambda x: (x * 1, x * 2), outputs=2)), threads=1)
 
 
 @pytest.mark.parametrize("function", [lambda x: (x, x), lambda x: x[:, :2], lambda x: x[:, :1]])
 def test_another_number_of_outputs_or_another_shape_is_refused(tmp_path: Path, function: Any) -> None:
     with pytest.raises(ParityFailed):
-        prove_shapes(written(tmp_path, [1.0]), servable(function), threads=1)
+        prove_shapes(written(tmp_path, [1.0]), answers_of(servable(function)), threads=1)
 
 
 @pytest.mark.parametrize("column", range(WIDTH))
@@ -139,12 +139,12 @@ def test_values_that_are_no_numbers_are_refused_wherever_they_stand(
     factors = np.ones((2, WIDTH))
     factors[output, column] = value
     with pytest.raises(ParityFailed, match="no numbers"):
-        prove_shapes(written(tmp_path, factors), servable(lambda x: (x, x), outputs=2), threads=1)
+        prove_shapes(written(tmp_path, factors), answers_of(servable(lambda x: (x, x), outputs=2)), threads=1)
 
 
 def test_values_that_torch_too_cannot_give_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ParityFailed, match="no numbers"):
-        prove_shapes(written(tmp_path, [float("nan")]), servable(lambda x: x * float("nan")), threads=1)
+        prove_shapes(written(tmp_path, [float("nan")]), answers_of(servable(lambda x: x * float("nan"))), threads=1)
 
 
 @pytest.mark.parametrize("largest", [0.1, 5.0, 200.0])
@@ -159,27 +159,35 @@ def test_another_largest_value_passes_where_torch_rates_it_as_high_but_for_the_t
     behind[1] += 0.4 * tolerance
     folder = written(tmp_path, [behind.numpy()])
     if passes:
-        parity = prove_shapes(folder, servable(lambda values: values * ahead), threads=1)
+        parity = prove_shapes(folder, answers_of(servable(lambda values: values * ahead)), threads=1)
         assert parity.argmax_agreement == 1.0 and parity.max_abs_difference > 0
     else:
         with pytest.raises(ParityFailed, match=r"equal answers on 0\.00%"):
-            prove_shapes(folder, servable(lambda values: values * ahead), threads=1)
+            prove_shapes(folder, answers_of(servable(lambda values: values * ahead)), threads=1)
 
 
 @pytest.mark.parametrize(("largest", "tolerance"), [(1.0, 1e-4), (10.0, 1e-4), (83.0, 8.3e-4)])
 def test_outputs_beyond_ten_alone_may_differ_by_more(tmp_path: Path, largest: float, tolerance: float) -> None:
     factor = largest / 2
-    parity = prove_shapes(written(tmp_path, [factor]), servable(lambda x: x * factor), threads=1)
+    parity = prove_shapes(written(tmp_path, [factor]), answers_of(servable(lambda x: x * factor)), threads=1)
     assert parity.tolerance == pytest.approx(tolerance)
     further = factor + 0.75 * tolerance  # the largest value is two factors
     with pytest.raises(ParityFailed, match="largest difference"):
-        prove_shapes(written(tmp_path, [further]), servable(lambda x: x * factor), threads=1)
+        prove_shapes(written(tmp_path, [further]), answers_of(servable(lambda x: x * factor)), threads=1)
 
 
 def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(ParityFailed, match="cannot be served"):
-        prove_shapes(tmp_path, servable(lambda x: x), threads=1)
+        prove_shapes(tmp_path, answers_of(servable(lambda x: x)), threads=1)
+
+
+def test_sizes_that_torch_cannot_run_are_refused() -> None:
+    def fails(x: Tensor) -> Tensor:
+        raise RuntimeError("no such size")
+
+    with pytest.raises(ParityFailed, match="cannot be run"):
+        answers_of(servable(fails))
 
 
 def test_an_import_whose_graph_answers_otherwise_is_refused(tiny_zoo: TinyZoo, tmp_path: Path) -> None:
@@ -188,4 +196,4 @@ def test_an_import_whose_graph_answers_otherwise_is_refused(tiny_zoo: TinyZoo, t
     edit(folder, scale_weight("LayerNorm.weight", 1.01))
     servable = load_recipe("feature-extraction").load(tiny_zoo.checkpoints / "mini")
     with pytest.raises(ParityFailed, match="largest difference"):
-        prove_shapes(folder, servable, threads=1)
+        prove_shapes(folder, answers_of(servable), threads=1)

@@ -14,7 +14,7 @@ from torch import nn
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training import importing, lora
-from adapters.training.gate import prove_shapes
+from adapters.training.gate import answers_of, prove_shapes
 from adapters.training.graft import Change, add_pooled_head, changed
 from adapters.training.hyperparameters import resolve
 from adapters.training.recipes import text_classification
@@ -57,7 +57,7 @@ def test_the_grafted_graph_answers_as_the_merged_network(tmp_path: Path, pooling
     onnx.checker.check_model(graph)
     onnx.save(graph, tmp_path / "model.onnx")
     adaptation.network.body = merged
-    parity = prove_shapes(tmp_path, adaptation.servable(), threads=1)
+    parity = prove_shapes(tmp_path, answers_of(adaptation.servable()), threads=1)
     assert parity.max_abs_difference <= 1e-4
     untouched = onnx.load(store.folder("mine", 1) / "model.onnx")
     assert [value.name for value in untouched.graph.output] == ["token_vectors"]

@@ -29,7 +29,7 @@ from adapters.training.dense_detector import (
     write_detector,
 )
 from adapters.training.export import export
-from adapters.training.gate import Expected, prove, prove_shapes
+from adapters.training.gate import Expected, answers_of, prove, prove_shapes
 from adapters.training.hyperparameters import resolve
 from adapters.training.picture_body import PictureBody, load_body
 from adapters.training.recipe import Servable
@@ -144,7 +144,7 @@ def test_what_was_learnt_passes_the_gate_and_is_served(
     trained: DetectionAdaptation, exported: Path, examples: list[Example]
 ) -> None:
     servable, expected = trained.servable(), expected_of(trained, examples)
-    prove_shapes(exported, servable, threads=1)
+    prove_shapes(exported, answers_of(servable), threads=1)
     assert prove(exported, described(servable), expected, threads=1).argmax_agreement == 1.0
     served: Any = Predictor(described(servable), exported, threads=1).predict(expected.requests[0]).body
     assert sorted(one["label"] for one in served) == sorted(box.label for box in examples[0].boxes)
@@ -228,7 +228,7 @@ def test_a_detector_written_in_half_precision_is_read_and_served(starter: Path, 
     assert servable.architecture == "fcos-effnet-lite0"
     assert servable.limits == {"height": 64, "width": 64}
     export(servable, tmp_path / MODEL_FILE)
-    prove_shapes(tmp_path, servable, threads=1)
+    prove_shapes(tmp_path, answers_of(servable), threads=1)
     content, _ = drawn(1)
     body: Any = Predictor(described(servable), tmp_path, threads=1).predict(content, {"threshold": 0.0}).body
     assert {one["label"] for one in body} <= {"ace", "king"}

@@ -20,7 +20,7 @@ from transformers import AutoImageProcessor, AutoModel, ResNetConfig, ResNetForI
 from adapters.jobs import JobKind, JobSpec
 from adapters.training import importing
 from adapters.training.export import export
-from adapters.training.gate import prove_shapes
+from adapters.training.gate import answers_of, prove_shapes
 from adapters.training.picture_body import load_body
 from adapters.training.recipe import load_recipe
 from tests.adapters.training.quiet_context import context_for
@@ -52,7 +52,7 @@ def serve(home: Path, task: str) -> Served:
     """Import ``home / checkpoint`` for the task, and load it as the server would."""
     servable = load_recipe(task).load(home / "checkpoint")
     export(servable, home / MODEL_FILE)
-    prove_shapes(home, servable, threads=1)
+    prove_shapes(home, answers_of(servable), threads=1)
     entry = ModelEntry(
         name="mine",
         version=1,

@@ -14,7 +14,7 @@ from adapters.training.architectures.efficientnet_lite import MAPS, EfficientNet
 from adapters.training.architectures.unet import Segmenter, UNetDecoder
 from adapters.training.checkpoint import read_json
 from adapters.training.export import export
-from adapters.training.gate import prove_shapes
+from adapters.training.gate import answers_of, prove_shapes
 from adapters.training.layouts.segmenter import is_own_segmenter, lite_body, read_own_segmenter, write_own_segmenter
 from adapters.training.recipes import image_segmentation
 from tests.tiny_pictures import stir
@@ -67,7 +67,7 @@ def test_the_own_layout_is_served_at_its_fixed_size_and_passes_the_gate(
     assert servable.limits == {"height": 64, "width": 96}
     assert Preprocessing.of(servable.options["preprocessing"]) == HOW
     export(servable, tmp_path / MODEL_FILE)
-    parity = prove_shapes(tmp_path, servable, threads=1)
+    parity = prove_shapes(tmp_path, answers_of(servable), threads=1)
     assert parity.rows == 8  # one, two and five pictures
     assert parity.argmax_agreement == 1.0
 

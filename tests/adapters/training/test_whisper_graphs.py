@@ -59,7 +59,7 @@ def test_logits_are_those_of_transformers_however_the_tokens_come(
 ) -> None:
     clips, tokens = features(2), torch.tensor([[1, 4, 9, 2, 30, 8, 7], [1, 6, 3, 3, 11, 40, 5]])
     expected = model(clips, decoder_input_ids=tokens).logits
-    found = decode(model, clips, list(tokens[:, None].split(cuts, dim=2)))
+    found = decode(model, clips, list(torch.split(tokens[:, None], cuts, dim=2)))
     torch.testing.assert_close(found[:, 0], expected, atol=1e-4, rtol=1e-4)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from transformers import AutoImageProcessor, pipeline
 
 from adapters.training.export import export
-from adapters.training.gate import prove_shapes
+from adapters.training.gate import answers_of, prove_shapes
 from adapters.training.recipes.object_detection import load
 from tests.tiny_detectors import LABELS, Kind, picture, write_detector
 from zoo.catalogue.entry import ModelEntry
@@ -54,7 +54,7 @@ def made_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kind], Made]:
             checkpoint = write_detector(folder / kind, kind)
             servable = load(checkpoint)
             export(servable, folder / MODEL_FILE)
-            prove_shapes(folder, servable, threads=1)
+            prove_shapes(folder, answers_of(servable), threads=1)
             processor = AutoImageProcessor.from_pretrained(checkpoint, backend="pil")
             reference = pipeline("object-detection", model=str(checkpoint), image_processor=processor, device="cpu")
             described = entry(servable.options, servable.labels)

@@ -49,7 +49,7 @@ def greedy(
     Above a ``temperature`` of zero tokens are drawn. Of equally likely tokens the first is taken. Changes ``logits``.
     """
     draw = np.random.default_rng(seed)
-    rows = np.arange(len(logits))
+    rows: Ids = np.arange(len(logits))
     written: list[list[int]] = [[] for _ in rows]
     scores = np.zeros(len(logits))
     ended = np.zeros(len(logits), dtype=bool)

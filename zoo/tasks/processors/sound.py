@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,15 +131,17 @@ def _resampled(parts: Iterator[NDArray[np.float32]], given: int, wanted: int) ->
 
 def _cut(parts: Iterator[NDArray[np.float32]], length: float) -> Iterator[NDArray[np.float32]]:
     """Blocks of exactly ``length`` samples, but for the last one; one where there is none."""
+    size = max(1, round(length)) if math.isfinite(length) else sys.maxsize
     kept: list[NDArray[np.float32]] = []
     count, first = 0, True
     for part in parts:
         kept.append(part)
         count += len(part)
-        while count >= length:
-            size = round(length)
-            joined = np.concatenate(kept)
-            yield joined[:size]
-            kept, count, first = [joined[size:]], count - size, False
+        if count < size:
+            continue
+        joined, whole = np.concatenate(kept), count // size * size
+        for start in range(0, whole, size):
+            yield joined[start : start + size]
+        kept, count, first = [joined[whole:]], count - whole, False
     if count or first:
         yield np.concatenate(kept)

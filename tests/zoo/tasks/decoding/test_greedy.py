@@ -47,7 +47,7 @@ def search(script: Script, most: int = 10, temperature: float = 0.0, seed: int =
 
 
 def test_every_row_says_its_own_line_and_stops_at_its_own_end() -> None:
-    lines = ([3, 1, 4, 1, 5], [2], [7, 7, 2, 6], [])
+    lines: tuple[list[int], ...] = ([3, 1, 4, 1, 5], [2], [7, 7, 2, 6], [])
     assert search(Script(*lines)) == [tuple(line) for line in lines]
 
 
