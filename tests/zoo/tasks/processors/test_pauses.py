@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo.tasks.processors.pauses import pieces
+from zoo.tasks.processors.pauses import pieces, stretches
 
 RATE = 16_000
 
@@ -42,3 +42,12 @@ def test_nothing_is_lost_doubled_or_too_long(seconds: float) -> None:
 def test_silence_is_cut_as_late_as_can_be() -> None:
     (_, cut), _ = pieces(np.zeros(RATE * 40, np.float32), RATE, 30.0)
     assert 29.5 < cut / RATE <= 30
+
+
+@pytest.mark.parametrize("part", [1_000, 40_000, 480_000, 10_000_000])
+def test_a_recording_that_comes_in_parts_is_cut_at_the_same_places(part: int) -> None:
+    samples = speech(95.3, 22.0, 45.0)
+    parts = [samples[start : start + part] for start in range(0, len(samples), part)]
+    found = list(stretches(parts, RATE, 30.0))
+    assert [(start, start + len(piece)) for start, piece in found] == list(pieces(samples, RATE, 30.0))
+    assert np.array_equal(np.concatenate([piece for _, piece in found]), samples)
