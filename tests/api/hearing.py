@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +28,11 @@ WINDOW = 0.6  # seconds of the tiny Whisper's window
 
 @dataclass(frozen=True)
 class Hearing:
-    """A running service that has ``ears``, a recogniser of speech that was never trained, and the classifier ``bins``,
-    which tells deep sounds from shrill ones."""
+    """A running service.
+
+    It has ``ears``, a recogniser of English that was never trained; ``tongues``, the same for English and German; and
+    the classifier ``bins``, which tells deep sounds from shrill ones.
+    """
 
     url: str
     home: Path
@@ -48,6 +52,7 @@ def hearing(settings: Settings, checkpoint: Path) -> Iterator[Hearing]:
     source = {"kind": "folder", "path": str(checkpoint)}
     spec = JobSpec(kind=JobKind.IMPORT, model="ears", source=source, task="automatic-speech-recognition")
     importing.run(context_for(settings.home, spec, job="import-ears"), settings)
+    _publish_linguist(settings)
     _publish_classifier(settings)
     app = build(settings)
     with serving(app, settings) as (_, port):
@@ -57,6 +62,19 @@ def hearing(settings: Settings, checkpoint: Path) -> Iterator[Hearing]:
 def noise(seconds: float = 0.5, *, kind: str = "WAV", rate: int = 16_000) -> bytes:
     """A file of noise, the same each time."""
     return sound_of(np.random.default_rng(1).normal(0, 0.1, int(rate * seconds)).astype(np.float32), kind, rate=rate)
+
+
+def _publish_linguist(settings: Settings) -> None:
+    store = Store(settings.home)
+    entry, folder = store.entry("ears", 1), store.folder("ears", 1)
+    tokens = entry.options["whisper"] | {"multilingual": True, "languages": {"en": 258, "de": 263}}
+    with store.staging() as staged:
+        for file in entry.files:
+            (staged / file.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / file.path, staged / file.path)
+        store.publish(
+            staged, entry.model_copy(update={"name": "tongues", "options": {"whisper": tokens}, "lineage": {}})
+        )
 
 
 def _publish_classifier(settings: Settings) -> None:

@@ -207,6 +207,21 @@ def test_a_model_of_one_language_does_not_translate(caller: httpx.Client) -> Non
     assert fault(send(caller, path="/v1/audio/translations")) == (400, "invalid_request", "model")
 
 
+def test_a_model_of_several_languages_translates_into_english(caller: httpx.Client) -> None:
+    form = {"model": "tongues", "response_format": "verbose_json", "language": "German"}
+    said = send(caller, **form).json()
+    translated = send(caller, path="/v1/audio/translations", **form).json()
+    assert (said["task"], said["language"]) == ("transcribe", "german")
+    assert (translated["task"], translated["language"]) == ("translate", "english")
+    assert said["segments"][0]["avg_logprob"] != translated["segments"][0]["avg_logprob"]
+
+
+def test_the_language_is_detected_unless_it_is_said(caller: httpx.Client) -> None:
+    found = send(caller, model="tongues", response_format="verbose_json").json()["language"]
+    assert found in ("english", "german")
+    assert send(caller, model="tongues", response_format="verbose_json", language=found).json()["language"] == found
+
+
 def test_a_recording_counts_as_one_item(caller: httpx.Client) -> None:
     def counted() -> float:
         lines = caller.get("/metrics").text.splitlines()
