@@ -22,12 +22,12 @@ def transcription_object(transcript: Transcript) -> dict[str, Any]:
     return {"text": transcript.text, "usage": usage_object(transcript)}
 
 
-def verbose_object(transcript: Transcript, asked: TranscriptionRequest, task: str) -> dict[str, Any]:
+def verbose_object(transcript: Transcript, asked: TranscriptionRequest, *, translated: bool) -> dict[str, Any]:
     """``verbose_json``: with segments unless only words were asked for, and with words if they were."""
     wanted = asked.timestamp_granularities or ("segment",)
     answer: dict[str, Any] = {
-        "task": task,
-        "language": "english" if task == "translate" else name_of(transcript.language),
+        "task": "translate" if translated else "transcribe",
+        "language": "english" if translated else name_of(transcript.language),
         "duration": round(transcript.seconds, 2),
         "text": transcript.text,
     }

@@ -52,9 +52,9 @@ def _fields_of(form: Form) -> TranscriptionRequest:
         raise BadRequest(fault.message, code=fault.code, param=fault.param) from None
 
 
-def options_of(asked: TranscriptionRequest, task: str) -> Mapping[str, Any]:
+def options_of(asked: TranscriptionRequest, *, translated: bool) -> Mapping[str, Any]:
     """Options of the task; times are looked for only where the answer has them, since text alone comes sooner."""
-    options: dict[str, Any] = {"task": task, "temperature": asked.temperature}
+    options: dict[str, Any] = {"task": "translate" if translated else "transcribe", "temperature": asked.temperature}
     if asked.language is not None:
         options["language"] = code_of(asked.language)
     if asked.prompt is not None:

@@ -35,7 +35,7 @@ _EVENTS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
     responses=answers(_EXAMPLE, "As response_format says, or server-sent events with stream=true."),
 )
 async def create_transcription(request: Request, services: ServicesDep) -> Response:
-    return await _answer(request, services, "transcribe")
+    return await _answer(request, services, translated=False)
 
 
 @router.post(
@@ -46,17 +46,17 @@ async def create_transcription(request: Request, services: ServicesDep) -> Respo
     responses=answers(_EXAMPLE, "As response_format says, or server-sent events with stream=true."),
 )
 async def create_translation(request: Request, services: ServicesDep) -> Response:
-    return await _answer(request, services, "translate")
+    return await _answer(request, services, translated=True)
 
 
-async def _answer(request: Request, services: Services, task: str) -> Response:
+async def _answer(request: Request, services: Services, *, translated: bool) -> Response:
     sound = cast(BinaryIO, await in_thread(temporary, services.settings.home / "staging"))
     try:
         asked = await transcription_request.read(request, sound, max_bytes=services.settings.max_upload_bytes)
     except BaseException:
         sound.close()
         raise
-    heard = services.loader.listen(asked.model, sound, options_of(asked, task), eager=asked.stream)
+    heard = services.loader.listen(asked.model, sound, options_of(asked, translated=translated), eager=asked.stream)
     try:
         if asked.stream:
             first = await unless_left(request, _first(heard))
@@ -66,7 +66,7 @@ async def _answer(request: Request, services: Services, task: str) -> Response:
     except ZooError as error:
         raise in_form(error) from None
     count(whole, services)
-    return _response(whole, asked, task)
+    return _response(whole, asked, translated=translated)
 
 
 async def _first(heard: AsyncIterator[Prediction]) -> Prediction:
@@ -94,7 +94,7 @@ async def _counted(
     count(_joined(found), services)
 
 
-def _response(whole: Prediction, asked: TranscriptionRequest, task: str) -> Response:
+def _response(whole: Prediction, asked: TranscriptionRequest, *, translated: bool) -> Response:
     transcript, headers = cast(Transcript, whole.body), headers_of(whole)
     if asked.response_format == "text":
         return PlainTextResponse(transcript.text, headers=headers)
@@ -104,5 +104,5 @@ def _response(whole: Prediction, asked: TranscriptionRequest, task: str) -> Resp
         return PlainTextResponse(subtitles.vtt(transcript.segments), headers=headers, media_type="text/vtt")
     answer: dict[str, Any] = transcription_object(transcript)
     if asked.response_format == "verbose_json":
-        answer = verbose_object(transcript, asked, task)
+        answer = verbose_object(transcript, asked, translated=translated)
     return JSONResponse(answer, headers=headers)

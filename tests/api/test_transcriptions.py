@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.api.hearing import Hearing, noise
+from tests.api.test_predict import wait_until
 
 PATH = "/v1/audio/transcriptions"
 LONG = noise(3.0)  # of five windows or more
@@ -141,9 +142,9 @@ def test_an_unknown_format_is_answered_with_those_there_are(caller: httpx.Client
 
 @pytest.mark.parametrize("name", ["timestamp_granularities[]", "timestamp_granularities"])
 def test_granularities_come_under_either_name_and_repeated(caller: httpx.Client, name: str) -> None:
-    one = send(caller, response_format="verbose_json", **{name: "segment"})
-    assert one.status_code == 200
-    both = send(caller, response_format="verbose_json", **{name: ["segment", "word"]})
+    one: dict[str, Any] = {"response_format": "verbose_json", name: "segment"}
+    assert send(caller, **one).status_code == 200
+    both = send(caller, **one | {name: ["segment", "word"]})
     assert fault(both)[2] == "timestamp_granularities[]"
     assert "segments" in both.json()["error"]["message"]
 
@@ -208,7 +209,7 @@ def test_a_model_of_one_language_does_not_translate(caller: httpx.Client) -> Non
 
 
 def test_a_model_of_several_languages_translates_into_english(caller: httpx.Client) -> None:
-    form = {"model": "tongues", "response_format": "verbose_json", "language": "German"}
+    form: dict[str, Any] = {"model": "tongues", "response_format": "verbose_json", "language": "German"}
     said = send(caller, **form).json()
     translated = send(caller, path="/v1/audio/translations", **form).json()
     assert (said["task"], said["language"]) == ("transcribe", "german")
@@ -231,6 +232,14 @@ def test_a_recording_counts_as_one_item(caller: httpx.Client) -> None:
     send(caller, LONG)
     events(send(caller, LONG, stream="true"))
     assert counted() == before + 2
+
+
+def test_a_caller_that_leaves_a_stream_holds_nothing_back(ears: Hearing, caller: httpx.Client) -> None:
+    sound = {"file": ("talk.wav", noise(30.0))}
+    with caller.stream("POST", PATH, data={"model": "ears", "stream": "true"}, files=sound) as answer:
+        next(answer.iter_lines())
+    wait_until(lambda: ears.loader.waiting() == 0)
+    assert send(caller).status_code == 200
 
 
 def test_no_temporary_file_is_left(ears: Hearing, caller: httpx.Client) -> None:
