@@ -158,7 +158,8 @@ def test_a_language_may_be_named_in_words(caller: httpx.Client) -> None:
 
 
 def test_a_prompt_changes_what_is_heard(caller: httpx.Client) -> None:
-    assert send(caller, prompt="Mr Quilter").json()["text"] != send(caller).json()["text"]
+    prompted, bare = (send(caller, response_format="verbose_json", prompt=text).json() for text in ("Mr Quilter", ""))
+    assert prompted["segments"][0]["avg_logprob"] != bare["segments"][0]["avg_logprob"]
 
 
 @pytest.mark.parametrize(
