@@ -23,6 +23,7 @@ from zoo.tasks.processors.whisper_window import FRAMES, Window, window
 from zoo.tasks.task import Parameters, Runs, Task
 
 MOST_SECONDS = 4 * 3600.0
+SOON = 10.0  # seconds of the first stretch where words are wanted soon; the encoder takes a third of a window's time
 AT_ONCE = 8  # windows of a recording that are decoded together
 
 
@@ -107,7 +108,7 @@ class AutomaticSpeechRecognition(Task):
     ) -> Iterator[Transcript]:
         asked, rate = self._asked(parameters), self._mel.rate
         parts = sound_blocks(sound, rate=rate, seconds=self._longest, most_seconds=MOST_SECONDS)
-        coming = stretches(parts, rate, self._longest)
+        coming = stretches(parts, rate, self._longest, first=min(SOON, self._longest) if eager else None)
         at_once = 1 if eager else AT_ONCE
         while some := list(islice(coming, at_once)):
             windows = [window(samples, self._mel, places=self._tokens.places) for _, samples in some]

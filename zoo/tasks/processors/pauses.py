@@ -19,18 +19,21 @@ def pieces(samples: NDArray[np.float32], rate: int, seconds: float) -> Iterator[
 
 
 def stretches(
-    parts: Iterable[NDArray[np.float32]], rate: int, seconds: float
+    parts: Iterable[NDArray[np.float32]], rate: int, seconds: float, *, first: float | None = None
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Where each piece starts, and its samples, of a recording that comes in parts; little more than one is held."""
-    most, hop = int(seconds * rate), int(STEP * rate)
-    least = int(LEAST * most)
+    """Where each piece starts, and its samples, of a recording that comes in parts; little more than one is held.
+
+    ``first``: at most so many seconds of the first piece.
+    """
+    most, hop = int((seconds if first is None else first) * rate), int(STEP * rate)
     start, kept = 0, np.empty(0, np.float32)
     for part in parts:
         kept = np.concatenate([kept, part]) if len(kept) else part
         while len(kept) > most:
+            least = int(LEAST * most)
             cut = least + _quietest(kept[least:most], hop)
             yield start, kept[:cut]
-            start, kept = start + cut, kept[cut:]
+            start, kept, most = start + cut, kept[cut:], int(seconds * rate)
     yield start, kept
 
 

@@ -51,3 +51,9 @@ def test_a_recording_that_comes_in_parts_is_cut_at_the_same_places(part: int) ->
     found = list(stretches(parts, RATE, 30.0))
     assert [(start, start + len(piece)) for start, piece in found] == list(pieces(samples, RATE, 30.0))
     assert np.array_equal(np.concatenate([piece for _, piece in found]), samples)
+
+
+def test_the_first_piece_may_be_shorter() -> None:
+    starts = [start / RATE for start, _ in stretches([speech(70.0, 8.0, 30.0)], RATE, 30.0, first=10.0)]
+    assert 8.1 < starts[1] < 8.4
+    assert 30.1 < starts[2] < 30.4
