@@ -105,8 +105,9 @@ class AutomaticSpeechRecognition(Task):
         found: list[Segment] = []
         ends = [*encoded.starts[1:], encoded.seconds]
         for spoken, start, end in zip(row, encoded.starts, ends, strict=True):
-            if not spoken.silent:
-                found += segments(spoken, self._tokens, self._decode, start=start, end=end)
+            heard = [] if spoken.silent else segments(spoken, self._tokens, self._decode, start=start, end=end)
+            if any(letter.isalnum() for part in heard for letter in part.text):  # to a tone it writes dots
+                found += heard
         return Transcript("".join(part.text for part in found).strip(), tuple(found))
 
     def _decode(self, tokens: Sequence[int]) -> str:
