@@ -126,8 +126,9 @@ class AutomaticSpeechRecognition(Task):
         """Text and segments of windows that follow one another up to ``seconds``."""
         found: list[Segment] = []
         for spoken, start, end in zip(row, starts, [*starts[1:], seconds], strict=True):
-            if not spoken.silent:
-                found += segments(spoken, self._tokens, self._decode, start=start, end=end)
+            heard = [] if spoken.silent else segments(spoken, self._tokens, self._decode, start=start, end=end)
+            if any(letter.isalnum() for part in heard for letter in part.text):  # to a tone it writes dots
+                found += heard
         language = next((spoken.language for spoken in row if spoken.language), None)
         if not self._tokens.multilingual:
             language = "en"

@@ -52,7 +52,8 @@ def encoder_graph(whisper: WhisperCheckpoint, *, options: dict[str, object], fil
         inputs=("features", "sources", "places", "weights"),
         outputs=tuple(f"cross_{name}" for name in cache_names(config.decoder_layers)),
         example=example,
-        sizes=((places // 4, places // 3), (places // 2, places // 2), (places, places)),
+        # The gate asks for the fourth with one row: attention over a whole window takes 9 MB a head, several times.
+        sizes=((places // 4, places // 3), (places // 2, places // 2), (places // 6, places // 5), (places, places)),
         axes={0: "batch", 1: "positions"},
         axes_of={"features": {0: "batch", 2: "frames"}},
         bounds={"positions": places, "frames": 2 * places},

@@ -107,7 +107,7 @@ def test_a_checkpoint_of_another_task_is_refused_with_what_can_be_imported(tmp_p
     config = json.loads((folder / "config.json").read_text()) | {"architectures": ["BertForMaskedLM"]}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "modules.json").unlink()
-    with pytest.raises(Unsupported, match="it imports feature-extraction, .*text-classification"):
+    with pytest.raises(Unsupported, match="it imports audio-classification, .*text-classification"):
         importing.run(asked(tmp_path, folder), settings_in(tmp_path))
 
 

@@ -12,6 +12,7 @@ from zoo.tasks.decoding.cached_decoder import CachedDecoder, Floats, Ids
 Rule = Callable[[Ids, Floats], None]
 """Forbids tokens: what each row has written so far (rows, written) and logits (rows, vocabulary), changed in place."""
 
+PHRASE = 12  # tokens: the longest that counts as repeating itself
 # A row that is done goes on being computed until this share of the batch is: dropping it copies the others' memory.
 DROP = 0.5
 
@@ -35,10 +36,24 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Limits:
-    """Where a search stops: at the token ``end``, or after ``most`` tokens of a row."""
+    """Where a search stops: at the token ``end``, or after ``most`` tokens of a row.
+
+    Unless it is zero, also where the last ``loop`` tokens are one phrase again and again: it would go on like that.
+    """
 
     end: int
     most: Sequence[int]
+    loop: int = 0
+
+    def reached(self, row: int, tokens: Sequence[int]) -> bool:
+        """Whether a row ends with what it has written."""
+        return tokens[-1] == self.end or len(tokens) >= self.most[row] or self._loops(tokens)
+
+    def _loops(self, tokens: Sequence[int]) -> bool:
+        last = tokens[-self.loop :]
+        if not self.loop or len(tokens) < self.loop or len(set(last)) > PHRASE:
+            return False
+        return any(last[period:] == last[:-period] for period in range(1, min(PHRASE, self.loop // 2) + 1))
 
 
 def greedy(
@@ -65,7 +80,7 @@ def greedy(
             scores[row] += chance
             ended[row] = token == limits.end
             written[row].append(int(token))
-            done[row] = ended[row] or len(written[row]) >= limits.most[row]
+            done[row] = limits.reached(row, written[row])
         if done.all():
             break
         active = ~done[rows]

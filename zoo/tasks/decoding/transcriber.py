@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,14 @@ HOTTEST = 1.0
 REPEATS = 2.4
 UNLIKELY = -1.0
 SILENT = 0.6
+# What whisper-tiny-en writes to silence and noise is one word ("you") with a chance of no speech from .5 to .96; of
+# asr_kathleen's clips none has more than .07.
+BRIEF = 2  # tokens of text
+HOPELESS = -1.5  # below lies the likeliest of all tries on 29 s of noise: there is nothing to be understood
+# Speech has at most 5.4 tokens a second in asr_kathleen, languages that are written in bytes several times as many.
+LEAST_TOKENS = 24
+TOKENS_PER_PLACE = 0.5  # 25 a second
+LOOP = 48  # tokens of one phrase again and again: the text would be refused as repeating itself
 
 
 @dataclass(frozen=True)
@@ -49,42 +57,43 @@ class Transcriber:
             given = stacked([windows[place] for place in places])
             cross = {f"cross_{name}": values for name, values in zip(self._tokens.names, run(given), strict=True)}
             fixed = {"weights": given["weights"], **cross}
-            for place, spoken in zip(places, self._spoken(fixed, asked[places[0]], run), strict=True):
+            most = np.array([LEAST_TOKENS + int(TOKENS_PER_PLACE * windows[place].heard) for place in places])
+            for place, spoken in zip(places, self._spoken(fixed, most, asked[places[0]], run), strict=True):
                 found[place] = spoken
         return [found[place] for place in range(len(windows))]
 
-    def _spoken(self, fixed: dict[str, Array], asked: Asked, run: Runs) -> list[Spoken]:
-        """Hotter and hotter, for those rows whose text repeats itself or is unlikely."""
+    def _spoken(self, fixed: dict[str, Array], most: Ids, asked: Asked, run: Runs) -> list[Spoken]:
+        """Hotter and hotter, for those rows whose text repeats itself or is unlikely; ``most`` tokens of each row."""
         count = len(fixed["weights"])
         languages = [asked.language] * count
         if self._tokens.multilingual and asked.language is None:
             languages = self._detected(fixed, run)
-        found: dict[int, Spoken] = {}
+        tries: list[list[Spoken]] = [[] for _ in range(count)]
         for language in dict.fromkeys(languages):
             rows = np.array([row for row in range(count) if languages[row] == language], dtype=np.int64)
             temperature = asked.temperature
             while len(rows):
                 some = fixed if len(rows) == count else {name: values[rows] for name, values in fixed.items()}
-                for row, spoken in zip(rows, self._try(some, asked, language, temperature, run), strict=True):
-                    found[int(row)] = spoken
+                found = self._try(some, most[rows], replace(asked, language=language, temperature=temperature), run)
+                for row, spoken in zip(rows, found, strict=True):
+                    tries[row].append(spoken)
                 temperature = round(temperature + HOTTER, 2)
                 last = temperature > HOTTEST
-                rows = np.array([row for row in rows if not last and _wrong(found[int(row)])], dtype=np.int64)
-        return [found[row] for row in range(count)]
+                rows = np.array([row for row in rows if not last and _wrong(tries[row][-1])], dtype=np.int64)
+        return [_best(tried) for tried in tries]
 
-    def _try(
-        self, fixed: dict[str, Array], asked: Asked, language: str | None, temperature: float, run: Runs
-    ) -> list[Spoken]:
+    def _try(self, fixed: dict[str, Array], most: Ids, asked: Asked, run: Runs) -> list[Spoken]:
         ids, count = self._tokens, len(fixed["weights"])
-        prompt, began = self._prompt(asked, language)
+        prompt, began = self._prompt(asked)
         decoder = self._decoder(fixed, run)
         tokens = np.tile(np.array(prompt, dtype=np.int64), (count, 1, 1))
         logits = decoder.step(tokens, at=(began, -1))[:, 0]
         silence = np.exp(log_softmax(logits[:, 0]))[:, ids.no_speech] if ids.no_speech else np.zeros(count)
-        limits = Limits(ids.end, [ids.most_tokens - len(prompt)] * count)
-        hypotheses = greedy(decoder, logits[:, 1], limits, self._rules(asked), temperature)
+        limits = Limits(ids.end, np.minimum(most, ids.most_tokens - len(prompt)).tolist(), loop=LOOP)
+        seed = round(10 * asked.temperature)  # another draw for each try
+        hypotheses = greedy(decoder, logits[:, 1], limits, self._rules(asked), asked.temperature, seed)
         return [
-            _judged(hypothesis, float(silent), temperature, language, ids)
+            _judged(hypothesis, float(silent), asked, ids)
             for hypothesis, silent in zip(hypotheses, silence, strict=True)
         ]
 
@@ -92,15 +101,18 @@ class Transcriber:
         ids = self._tokens
         return CachedDecoder(run["decoder"], fixed, ids.names, (ids.heads, ids.width))
 
-    def _prompt(self, asked: Asked, language: str | None) -> tuple[list[int], int]:
+    def _prompt(self, asked: Asked) -> tuple[list[int], int]:
         """The tokens before the text, and the place of the one that starts the transcript."""
         ids = self._tokens
         before: list[int] = []
         if asked.prompt and ids.previous is not None:  # at most half of the places, its end counts most
             before = [ids.previous, *asked.prompt[-(ids.most_tokens // 2 - 1) :]]
         wanted = [ids.start]
-        if ids.multilingual and language is not None:
-            wanted += [ids.languages[language], (ids.translate if asked.task == "translate" else ids.transcribe) or 0]
+        if ids.multilingual and asked.language is not None:
+            wanted += [
+                ids.languages[asked.language],
+                (ids.translate if asked.task == "translate" else ids.transcribe) or 0,
+            ]
         if not asked.times:
             wanted.append(ids.no_times)
         return [*before, *wanted], len(before)
@@ -136,13 +148,20 @@ def _batches(windows: Sequence[Window], asked: Sequence[Asked]) -> Iterator[list
         yield batch
 
 
-def _judged(
-    hypothesis: Hypothesis, silence: float, temperature: float, language: str | None, ids: WhisperTokens
-) -> Spoken:
-    text = np.array([token for token in hypothesis.tokens if token < ids.end], dtype="<u2").tobytes()
+def _judged(hypothesis: Hypothesis, silence: float, asked: Asked, ids: WhisperTokens) -> Spoken:
+    words = [token for token in hypothesis.tokens if token < ids.end]
+    text = np.array(words, dtype="<u2").tobytes()
     compression = len(text) / len(zlib.compress(text)) if text else 0.0
-    silent = silence > SILENT and hypothesis.mean < UNLIKELY
-    return Spoken(hypothesis.tokens, hypothesis.mean, compression, silence, temperature, silent, language)
+    silent = silence > SILENT and (hypothesis.mean < UNLIKELY or len(words) <= BRIEF)
+    return Spoken(hypothesis.tokens, hypothesis.mean, compression, silence, asked.temperature, silent, asked.language)
+
+
+def _best(tries: Sequence[Spoken]) -> Spoken:
+    """The last try, with which one was content; if with none, the likeliest of those that do not repeat themselves."""
+    if not _wrong(tries[-1]):
+        return tries[-1]
+    best = max([spoken for spoken in tries if spoken.compression <= REPEATS] or tries, key=lambda spoken: spoken.mean)
+    return replace(best, silent=best.mean < HOPELESS)
 
 
 def _wrong(spoken: Spoken) -> bool:

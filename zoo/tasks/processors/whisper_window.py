@@ -25,12 +25,16 @@ FRAMES = 2  # a position
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Features (bins, frames) with frames even, and sources, places and weights (positions,) of the encoder's graph."""
+    """Features (bins, frames) with frames even, and sources, places and weights (positions,) of the encoder's graph.
+
+    ``heard``: how many positions the clip itself has.
+    """
 
     features: NDArray[np.float32]
     sources: NDArray[np.int64]
     places: NDArray[np.int64]
     weights: NDArray[np.float32]
+    heard: int
 
     @property
     def cost(self) -> int:
@@ -51,6 +55,7 @@ def window(samples: NDArray[np.float32], mel: LogMel, *, places: int = PLACES, w
         sources=np.concatenate([np.arange(kept), np.full(len(rest), silent)]).astype(np.int64),
         places=np.concatenate([np.arange(kept), rest + counts // 2]).astype(np.int64),
         weights=np.concatenate([np.zeros(kept), np.log(counts)]).astype(np.float32),
+        heard=min(places, heard),
     )
 
 

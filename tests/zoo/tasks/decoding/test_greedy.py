@@ -86,3 +86,13 @@ def test_a_temperature_draws_and_the_seed_decides() -> None:
     drawn = {search(Script(*lines.tolist()), temperature=8.0, seed=seed)[0] for seed in range(5)}
     assert len(drawn) > 1
     assert search(Script([3]), temperature=8.0, seed=1) == search(Script([3]), temperature=8.0, seed=1)
+
+
+@pytest.mark.parametrize("phrase", [[3], [1, 2], [1, 1, 2, 5]])
+def test_a_row_that_says_one_phrase_again_and_again_is_stopped_where_that_is_asked_for(phrase: list[int]) -> None:
+    script = Script([6, *phrase * 30], [4, 2, 4])
+    decoder = CachedDecoder(script, {"line": np.arange(2)}, ["key_0"], (1, 1))
+    logits = decoder.step(np.zeros((2, 1, 1), np.int64))[:, 0, 0]
+    caught, other = greedy(decoder, logits, Limits(END, [100, 100], loop=12), free)
+    assert caught.tokens == (6, *phrase * 30)[:13] and not caught.ended
+    assert other.tokens == (4, 2, 4) and other.ended
