@@ -16,7 +16,10 @@ from zoo.tasks.decoding.whisper_tokens import WhisperTokens
 from zoo.tasks.processors.whisper_window import Window, stacked
 from zoo.tasks.task import Array, Runs
 
-BATCH = 8 * 1500  # positions in one run of the encoder, filling counted
+BATCH = 8 * 1500  # positions that are decoded together, filling counted
+# Positions squared in one run of the encoder: attention holds them for every head, 54 MB of a whole window in
+# whisper-tiny-en. Several windows at once are no faster there.
+ATTENTION = 1500**2
 # Radford et al. (2022), section 4.5.
 HOTTER = 0.2
 HOTTEST = 1.0
@@ -55,12 +58,22 @@ class Transcriber:
         found: dict[int, Spoken] = {}
         for places in _batches(windows, asked):
             given = stacked([windows[place] for place in places])
-            cross = {f"cross_{name}": values for name, values in zip(self._tokens.names, run(given), strict=True)}
-            fixed = {"weights": given["weights"], **cross}
+            fixed = {"weights": given["weights"], **self._heard(given, run)}
             most = np.array([LEAST_TOKENS + int(TOKENS_PER_PLACE * windows[place].heard) for place in places])
             for place, spoken in zip(places, self._spoken(fixed, most, asked[places[0]], run), strict=True):
                 found[place] = spoken
         return [found[place] for place in range(len(windows))]
+
+    def _heard(self, given: dict[str, Array], run: Runs) -> dict[str, Array]:
+        """Keys and values of all windows, which the encoder hears a few at a time."""
+        count, positions = given["weights"].shape
+        some = max(1, ATTENTION // positions**2)
+        parts = [
+            run({name: values[start : start + some] for name, values in given.items()})
+            for start in range(0, count, some)
+        ]
+        # Taken from the parts one by one, so that no more than one of them is held twice.
+        return {f"cross_{name}": np.concatenate([part.pop(0) for part in parts]) for name in self._tokens.names}
 
     def _spoken(self, fixed: dict[str, Array], most: Ids, asked: Asked, run: Runs) -> list[Spoken]:
         """Hotter and hotter, for those rows whose text repeats itself or is unlikely; ``most`` tokens of each row."""
