@@ -26,7 +26,8 @@ MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 SIZE = 32
 BORDER = 4  # pixels that a crop may be moved by
 AVERAGE = 0.99  # decay of the running mean of the weights, which is what is kept
-WARM_UP = 0.2  # share of the run in which the rate climbs
+WARM_UP = 0.2  # share of a cycle in which the rate climbs
+HOLE = 12  # pixels of the square that is left out of each picture from the second cycle on
 
 
 @dataclass(frozen=True)
@@ -51,27 +52,42 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Run:
-    """Every number of a run."""
+    """Every number of a run. A cycle is so many epochs up to a rate and down to nothing.
 
-    epochs: int
+    One cycle of 16 epochs gave the VGG .896 on the test part, .94 on the last pictures that it was trained on.
+    """
+
+    cycles: tuple[tuple[int, float], ...] = ((16, 0.4), (12, 0.2))
     batch_size: int = 250
-    learning_rate: float = 0.4
     weight_decay: float = 5e-4
     smoothing: float = 0.1
     seed: int = 0
+
+    @property
+    def epochs(self) -> int:
+        """Of all cycles."""
+        return sum(epochs for epochs, _ in self.cycles)
+
+    def cycle(self, epoch: int) -> tuple[int, int, int, float]:
+        """Number of an epoch's cycle, the epochs before it, its own, and its rate."""
+        before = 0
+        for number, (epochs, rate) in enumerate(self.cycles):
+            if epoch < before + epochs:
+                return number, before, epochs, rate
+            before += epochs
+        raise IndexError(epoch)
 
 
 def main(recipe: Recipe) -> None:
     """Train, measure on the test part, and write the starter's folder."""
     parser = argparse.ArgumentParser(description=f"Train the starter {recipe.name}.")
     parser.add_argument("data", type=Path, help="a folder with cifar10/train.tar.xz and cifar10/test.tar.xz")
-    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--threads", type=int, default=0, help="0: all")
     parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
     asked = parser.parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)
-    run = Run(epochs=asked.epochs)
+    run = Run()
     torch.manual_seed(run.seed)
     data = read(asked.data / "cifar10" / "train.tar.xz")
     network = recipe.network(len(data.names))
@@ -107,7 +123,7 @@ def read(archive: Path) -> Pictures:
 
 
 def train(network: nn.Module, data: Pictures, run: Run, state: Path, say: Callable[[str], None] = print) -> nn.Module:
-    """SGD with one cycle of the rate; returns the mean of the weights over the last updates.
+    """SGD with a rate that goes up and down in cycles; returns the mean of the weights over the last updates.
 
     ``state`` is written after each epoch: a run that is cut off and started again goes on behind the last whole epoch.
     """
@@ -115,7 +131,7 @@ def train(network: nn.Module, data: Pictures, run: Run, state: Path, say: Callab
     groups = [[w for w in network.parameters() if w.ndim > 1], [w for w in network.parameters() if w.ndim <= 1]]
     optimiser = torch.optim.SGD(
         [{"params": groups[0], "weight_decay": run.weight_decay}, {"params": groups[1], "weight_decay": 0.0}],
-        lr=run.learning_rate,
+        lr=run.cycles[0][1],
         momentum=0.9,
         nesterov=True,
     )
@@ -127,8 +143,9 @@ def train(network: nn.Module, data: Pictures, run: Run, state: Path, say: Callab
         generator = torch.Generator().manual_seed(run.seed * 1009 + epoch)
         network.train()
         started, seen, right = time.monotonic(), 0, 0
-        for step, (pixels, classes) in enumerate(_batches(data, run.batch_size, generator, epoch)):
-            rate = run.learning_rate * _one_cycle((epoch * batches + step) / (run.epochs * batches))
+        number, before, epochs, highest = run.cycle(epoch)
+        for step, (pixels, classes) in enumerate(_batches(data, run.batch_size, generator, epoch, holes=number > 0)):
+            rate = highest * _one_cycle(((epoch - before) * batches + step) / (epochs * batches))
             for group in optimiser.param_groups:
                 group["lr"] = rate
             with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -192,7 +209,9 @@ def config(architecture: str, arguments: dict[str, Any], names: tuple[str, ...])
     )
 
 
-def _batches(data: Pictures, size: int, generator: torch.Generator, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(
+    data: Pictures, size: int, generator: torch.Generator, epoch: int, *, holes: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Shuffled, each picture moved by up to ``BORDER`` pixels; mirrored in every other epoch, drawn for the first.
 
     (Alternating flip: Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024, as is the start of the stem.)
@@ -207,6 +226,9 @@ def _batches(data: Pictures, size: int, generator: torch.Generator, epoch: int) 
         for row, (down, right) in enumerate(moves):
             batch[row] = pixels[row, :, down : down + SIZE, right : right + SIZE]
         batch[mirrored] = batch[mirrored].flip(3)
+        if holes:
+            for row, (down, right) in enumerate(torch.randint(0, SIZE - HOLE, (size, 2), generator=generator).tolist()):
+                batch[row, :, down : down + HOLE, right : right + HOLE] = 0
         yield batch.to(memory_format=torch.channels_last), data.classes[places]
 
 
@@ -252,8 +274,9 @@ Ten kinds of things in pictures of 32 pixels; {count:,} weights, float16.
 - Data: CIFAR-10 (Krizhevsky, 2009), 50,000 pictures for training, as JPEG of low quality. Its licence is unclear: it is
   public research data. The pictures are not part of this.
 - Recipe: `python -m adapters.pretraining.{recipe.name.replace("-", "_")} DATA`, from random weights, seed {run.seed}:
-  {run.epochs} epochs of SGD with one cycle of the rate (peak {run.learning_rate}), batches of {run.batch_size},
-  mirrored and moved by up to {BORDER} pixels, label smoothing {run.smoothing}, running mean of the weights.
+  SGD in cycles of {" and ".join(f"{epochs} epochs (rate up to {rate})" for epochs, rate in run.cycles)}, batches of
+  {run.batch_size}, mirrored and moved by up to {BORDER} pixels, a square of {HOLE} left out from the second cycle on,
+  label smoothing {run.smoothing}, running mean of the weights.
 - Training took {seconds / 60:.0f} minutes on one core (bfloat16).
 - Accuracy on the 10,000 pictures of the test part: {score:.4f}, as float16, without test-time augmentation.
 - Weaknesses: it has seen 32 pixels and ten classes. Larger photographs are shrunk to that; what is none of the ten

@@ -66,9 +66,9 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     with store.staging() as staged:
         expected, metrics = evaluate(job, adaptation, parts, learnt.heldout)
         if plan.refit:
-            only_probe = learnt.probe is not None and metrics[first] < learnt.probe[first]
+            only_probe = learnt.probe is not None and metrics[first] <= learnt.probe[first]
             if learnt.probe is not None and only_probe:
-                context.event(f"LoRA did worse on held-out rows ({first} {metrics[first]:.4f}): without it, then")
+                context.event(f"LoRA did no better on held-out rows ({first} {metrics[first]:.4f}): without it, then")
                 metrics = learnt.probe
             learnt = learn_all(job, parts, learnt, only_probe=only_probe)
             tokens += learnt.trainer.progress.tokens

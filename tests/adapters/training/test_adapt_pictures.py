@@ -18,11 +18,13 @@ from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobPreempted, JobSpec
 from adapters.training import adapt, importing, learning
 from adapters.training.features import Probe, fit_probe
+from adapters.training.picture_classification import without_margin
 from tests.adapters.datasets.zips import pack
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo
 from tests.tiny_pictures import write_picture_checkpoint
 from zoo.engine.predictor import Predictor
+from zoo.tasks.processors.preprocessing import Crop, Exact, Preprocessing, Shortest
 
 FAST = Hyperparameters(n_epochs=2, batch_size=8, learning_rate=0.003)
 LONG = Hyperparameters(n_epochs=8, batch_size=8, learning_rate=0.03)
@@ -146,3 +148,10 @@ def test_a_job_cut_off_in_the_second_training_ends_with_the_same_bits(tmp_path: 
     assert sum(message.startswith("Resumed from step") for message in context.messages) == 2
     files = [zoo.store.folder("colours", 1) / "adapter" / "adapter_model.safetensors" for zoo in (whole, resumed)]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_an_adapted_model_sees_the_whole_shorter_side() -> None:
+    square = Preprocessing(resize=Shortest(256), crop=Crop(224, 224))
+    assert without_margin(square) == Preprocessing(resize=Shortest(224), crop=Crop(224, 224))
+    for other in (Preprocessing(resize=Exact(224, 224)), Preprocessing(resize=Shortest(256), crop=Crop(224, 160))):
+        assert without_margin(other) == other
