@@ -21,7 +21,7 @@ from api.limits import BodyLimit, Gate
 from api.metrics import Metrics
 from api.readiness import Readiness
 from api.request_log import RequestLog
-from api.routes import embeddings, files, fine_tuning, health, jobs, models, page, predict
+from api.routes import audio, embeddings, files, fine_tuning, health, jobs, models, page, predict
 from api.services import Services
 from zoo.catalogue.registry import Registry, load_catalogue
 from zoo.catalogue.store import Store
@@ -29,7 +29,7 @@ from zoo.engine.loader import Loader
 from zoo.settings import Settings
 
 FORM_OVERHEAD = 64 * 1024  # boundaries, part headers and text fields around an uploaded file
-_ROUTERS = (health, models, predict, embeddings, files, fine_tuning, jobs, page)
+_ROUTERS = (health, models, predict, embeddings, audio, files, fine_tuning, jobs, page)
 
 
 def build(settings: Settings) -> FastAPI:
@@ -97,7 +97,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _middleware(services: Services) -> list[Middleware]:
     """Outermost first: id and log, errors to responses, what is let in, how large it may be."""
     settings = services.settings
-    larger = {"/v1/files": settings.max_upload_bytes + FORM_OVERHEAD}
+    paths = ("/v1/files", "/v1/audio/transcriptions", "/v1/audio/translations")
+    larger = dict.fromkeys(paths, settings.max_upload_bytes + FORM_OVERHEAD)
     return [
         Middleware(RequestLog, metrics=services.metrics),
         Middleware(ErrorBoundary),

@@ -32,7 +32,7 @@ COMMANDS = {
     "models": Listed("models", MODELS, "List the models that are here or can be had."),
     "show": Listed("models", MODELS, "Show all that is known about a model: labels, metrics, parity, lineage, files."),
     "pull": Listed("pull", MODELS, "Bring a pre-trained model into the zoo."),
-    "predict": Listed("predict", MODELS, "Ask a model about one or more texts or pictures."),
+    "predict": Listed("predict", MODELS, "Ask a model about one or more texts, pictures or sounds."),
     "alias": Listed("models", MODELS, "Let an alias of a model mean a version, such as `live`."),
     "delete": Listed("models", MODELS, "Remove a version of a model, or all of them."),
     "export": Listed("export", MODELS, "Copy a version's files out of the zoo, every hash checked."),

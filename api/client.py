@@ -21,6 +21,7 @@ from zoo.settings import Settings
 
 Json = dict[str, Any]
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+UNHURRIED = httpx.Timeout(None, connect=5.0)
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -108,13 +109,24 @@ class Client:
         answer = self._send("POST", f"/v1/models/{_segment(reference)}/predict", json=body)
         return answer if isinstance(answer, list) else [answer]
 
-    def predict_picture(self, reference: str, content: bytes, parameters: Mapping[str, Any] | None = None) -> Any:
-        """The answer to one picture: sent as it is, or with options as base64 in JSON."""
+    def predict_file(self, reference: str, content: bytes, parameters: Mapping[str, Any] | None = None) -> Any:
+        """The answer to one picture or sound: sent as it is, or with options as base64 in JSON."""
         path = f"/v1/models/{_segment(reference)}/predict"
         if not parameters:
             return self._send("POST", path, content=content, headers={"content-type": "application/octet-stream"})
         body = {"inputs": base64.b64encode(content).decode("ascii"), "parameters": dict(parameters)}
         return self._send("POST", path, json=body)
+
+    def subtitles(self, reference: str, path: Path, form: str, options: Mapping[str, Any] | None = None) -> str:
+        """What is said in a recording, as ``srt`` or ``vtt``; as long as it takes."""
+        fields = {name: str(value) for name, value in (options or {}).items()}
+        fields |= {"model": reference, "response_format": form}
+        with path.open("rb") as stream, _reachable(self.url):
+            files = {"file": (path.name, stream, "application/octet-stream")}
+            response = self._http.post("/v1/audio/transcriptions", data=fields, files=files, timeout=UNHURRIED)
+        if not response.is_success:
+            raise _error_of(response)
+        return response.text
 
     def upload(self, path: Path, *, purpose: str = "fine-tune") -> Json:
         """Stream a file to the service; returns the file object."""

@@ -30,6 +30,7 @@ class Form:
     """A parsed form; ``content`` is the open temporary file, at its beginning, or None if no file was sent."""
 
     fields: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
     filename: str = ""
     content: IO[bytes] | None = None
 
@@ -37,14 +38,29 @@ class Form:
 @contextmanager
 def spool(folder: Path) -> Iterator[IO[bytes]]:
     """A temporary file on the file system of ``folder``, without a name, so that nothing can be left behind."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with temporary(folder) as file:
         yield file
 
 
-async def parse_form(content_type: str, chunks: AsyncIterator[bytes], target: IO[bytes], *, max_bytes: int) -> Form:
-    """Read a form whose part ``file`` goes to ``target``; ``BadRequest`` (``bad_multipart``) or ``TooLarge``."""
-    reader = _Reader(_boundary(content_type), target, max_bytes)
+def temporary(folder: Path) -> IO[bytes]:
+    """The same for a file that outlives the block it is made in: the caller closes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryFile(dir=folder)
+
+
+async def parse_form(
+    content_type: str,
+    chunks: AsyncIterator[bytes],
+    target: IO[bytes],
+    *,
+    max_bytes: int,
+    lists: frozenset[str] = frozenset(),
+) -> Form:
+    """Read a form whose part ``file`` goes to ``target``; ``BadRequest`` (``bad_multipart``) or ``TooLarge``.
+
+    Fields named in ``lists`` may be repeated, others may not.
+    """
+    reader = _Reader(_boundary(content_type), target, max_bytes, lists)
     async for chunk in chunks:
         if chunk:
             await anyio.to_thread.run_sync(reader.feed, chunk)
@@ -54,7 +70,7 @@ async def parse_form(content_type: str, chunks: AsyncIterator[bytes], target: IO
 def _boundary(content_type: str) -> bytes:
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
-        raise Unsupported("Send the file as multipart/form-data, with the fields purpose and file.")
+        raise Unsupported("Send the file as multipart/form-data, as its part named file.")
     boundary = options.get(b"boundary", b"")
     if not 1 <= len(boundary) <= MAX_BOUNDARY:
         raise _bad(f"the boundary has to be 1 to {MAX_BOUNDARY} characters")
@@ -68,7 +84,8 @@ def _bad(reason: str) -> BadRequest:
 class _Reader:
     """Follows the parser's callbacks, part by part."""
 
-    def __init__(self, boundary: bytes, target: IO[bytes], max_bytes: int) -> None:
+    def __init__(self, boundary: bytes, target: IO[bytes], max_bytes: int, lists: frozenset[str]) -> None:
+        self._lists = lists
         self._form = Form()
         self._target = target
         self._max_bytes = max_bytes
@@ -165,7 +182,10 @@ class _Reader:
             raise _bad("a text field is not UTF-8") from None
         if "\0" in text:
             raise InvalidInput("Text may not hold a NUL character.", code="invalid_text")
-        self._form.fields[self._name] = text
+        if self._name in self._lists:
+            self._form.lists.setdefault(self._name, []).append(text)
+        else:
+            self._form.fields[self._name] = text
 
     def _on_end(self) -> None:
         self._complete = True

@@ -47,9 +47,17 @@ def takes_item(model: type[BaseModel]) -> dict[str, Any]:
     form = {"type": "object", "required": ["file"], "properties": {"file": binary}, "additionalProperties": True}
     extra = takes(model)
     content: dict[str, Any] = extra["requestBody"]["content"]
-    content |= {kind: {"schema": binary} for kind in ("image/*", "application/octet-stream")}
+    content |= {kind: {"schema": binary} for kind in ("image/*", "audio/*", "application/octet-stream")}
     content["multipart/form-data"] = {"schema": form}
     return extra
+
+
+def takes_form(model: type[BaseModel]) -> dict[str, Any]:
+    """``openapi_extra`` of a route that takes a form: these fields, and a file."""
+    schema = model.model_json_schema()
+    schema["properties"]["file"] = {"type": "string", "format": "binary"}
+    schema["required"] = [*schema.get("required", ()), "file"]
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
 def answers(example: Any, description: str, status: int = 200) -> dict[int | str, dict[str, Any]]:

@@ -53,6 +53,21 @@ class EmbeddingsRequest(Body):
     user: str | None = Field(None, description="Accepted and ignored.")
 
 
+class TranscriptionRequest(Body):
+    """The fields of a form beside ``file``, the sound."""
+
+    model: str
+    language: str | None = Field(None, max_length=40, description="Spoken language, such as en; detected unless set.")
+    prompt: str | None = Field(None, description="What was said before, or names to expect.")
+    response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
+    temperature: float = Field(0.0, ge=0.0, le=1.0, description="0 takes the likeliest words; more draws them.")
+    timestamp_granularities: tuple[Literal["segment", "word"], ...] = Field(
+        (), description="With verbose_json: what to give the times of. Repeat the field for both; [] may follow it."
+    )
+    stream: bool = Field(False, description="Answer as server-sent events while the sound is heard.")
+    chunking_strategy: Literal["auto"] | None = Field(None, description="Long sound is always cut in pauses.")
+
+
 class ImportRequest(Body):
     """A model to bring into the zoo: a name of the catalogue, or a new name with its source and task."""
 

@@ -28,8 +28,8 @@ class Settings(BaseSettings):
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
     log_format: str = Field("json", pattern="^(json|text)$", description="Logs as one JSON object a line, or as text.")
 
-    max_body_bytes: int = Field(16 * MIB, ge=1024, description="Largest body of a request: JSON or a picture.")
-    max_upload_bytes: int = Field(200 * MIB, ge=1024, description="Largest uploaded data file.")
+    max_body_bytes: int = Field(16 * MIB, ge=1024, description="Largest body of a request: JSON, a picture or a sound.")
+    max_upload_bytes: int = Field(200 * MIB, ge=1024, description="Largest uploaded data file or recording.")
     max_rows: int = Field(1_000_000, ge=1, description="Most rows of an uploaded data file.")
     max_row_bytes: int = Field(64 * 1024, ge=256, description="Largest row of an uploaded data file.")
     max_labels: int = Field(1000, ge=2, description="Most different labels of a data set.")

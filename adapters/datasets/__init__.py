@@ -8,11 +8,13 @@ from adapters.datasets.examples import read_examples
 from adapters.datasets.files import FileStore
 from adapters.datasets.inspection import fatal_report, inspect_file
 from adapters.datasets.limits import Limits
-from adapters.datasets.pictures import IGNORED_VALUE, Survey, inspect_pictures, open_mask
+from adapters.datasets.media.survey import Survey
+from adapters.datasets.pictures import IGNORED_VALUE, open_mask
 from adapters.datasets.problems import DatasetFault, Problem
 from adapters.datasets.records import FileRecord, Page
 from adapters.datasets.report import Report
 from adapters.datasets.split import Split, split
+from adapters.datasets.zips import inspect_zip
 
 __all__ = [
     "IGNORED_VALUE",
@@ -30,7 +32,7 @@ __all__ = [
     "Survey",
     "fatal_report",
     "inspect_file",
-    "inspect_pictures",
+    "inspect_zip",
     "open_mask",
     "read_examples",
     "split",

@@ -40,13 +40,7 @@ def find_columns(
         if column not in names:
             message = f"The file has no such column as was chosen. It has: {listed(names)}."
             raise InvalidInput(message, code="unknown_column", param="columns")
-    found = dict(chosen)
-    for matches in (_exact, _by_word):
-        for role in schema.roles:
-            if role.name not in found:
-                match = matches(role, schema, [name for name in names if name not in found.values()])
-                if match is not None:
-                    found[role.name] = match
+    found = named_columns(schema, names, chosen)
     _by_looks(schema, names, sample, found)
     for role in schema.roles:
         if role.name not in found:
@@ -58,6 +52,18 @@ def find_columns(
                 line=sample[0].line if sample else 1,
             )
     return {role.name: found[role.name] for role in schema.roles}
+
+
+def named_columns(schema: Schema, names: Sequence[str], chosen: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Role -> column for the roles that a column is called like, beside those that are ``chosen``."""
+    found = dict(chosen or {})
+    for matches in (_exact, _by_word):
+        for role in schema.roles:
+            if role.name not in found:
+                match = matches(role, schema, [name for name in names if name not in found.values()])
+                if match is not None:
+                    found[role.name] = match
+    return found
 
 
 def check_choice(schema: Schema, chosen: Mapping[str, str]) -> None:

@@ -23,9 +23,10 @@ class Box:
 class Example:
     """``row`` and ``line`` start at 1. ``values``: role -> text, such as ``text`` and ``label``.
 
-    ``files``: role -> a file in the uploaded zip, ``image`` and, for segmentation, ``mask``, whose pixels are class
-    numbers (``pictures.masks.open_mask`` reads it). ``fingerprint`` is the picture's, ``rarest`` the class by which an
-    example with several is counted.
+    ``files``: role -> a file in the uploaded zip, ``audio``, or ``image`` and, for segmentation, ``mask``, whose pixels
+    are class numbers (``pictures.masks.open_mask`` reads it). ``fingerprint`` is the file's, ``together``
+    what examples share that no split takes apart though their files differ, ``rarest`` the class by which an example
+    with several is counted.
     """
 
     row: int
@@ -34,6 +35,7 @@ class Example:
     files: dict[str, ArchiveFile] = field(default_factory=dict)
     boxes: tuple[Box, ...] = ()
     fingerprint: str = ""
+    together: str = ""
     rarest: str = ""
 
     def read(self, role: str) -> bytes:
@@ -42,8 +44,15 @@ class Example:
 
     @property
     def content(self) -> str:
-        """Equal for equal inputs: the text without regard to case, spaces and punctuation, or the picture's pixels."""
-        return self.fingerprint or fold("\n".join(text for role, text in self.values.items() if role != "label"))
+        """Equal for inputs that a split keeps on one side.
+
+        The text without regard to case, spaces and punctuation, or the file's content.
+        """
+        return (
+            self.together
+            or self.fingerprint
+            or fold("\n".join(text for role, text in self.values.items() if role != "label"))
+        )
 
     @property
     def stratum(self) -> str:

@@ -9,11 +9,12 @@ from adapters.datasets.example import Example
 from adapters.datasets.fingerprints import Fingerprints
 from adapters.datasets.formats import open_rows
 from adapters.datasets.limits import Limits
-from adapters.datasets.pictures import Survey, read_pictures
+from adapters.datasets.media.survey import Survey
 from adapters.datasets.problems import Problem
 from adapters.datasets.report import Report
 from adapters.datasets.schema import Schema, schema_for
 from adapters.datasets.values import read_values
+from adapters.datasets.zips import read_zip
 
 # the file has passed the service's own limits when it was inspected; these only bound the memory
 _INSPECTED = Limits(rows=2**31, row_bytes=2**26, labels=2**31)
@@ -22,12 +23,12 @@ _INSPECTED = Limits(rows=2**31, row_bytes=2**26, labels=2**31)
 def read_examples(path: Path, report: Report, survey: Survey | None = None) -> Iterator[Example]:
     """The rows that the report calls usable, in file order; exactly ``report.usable_rows`` of them.
 
-    ``survey`` spares decoding the pictures of a zip again. Raises ``DatasetFault`` (an ``InvalidDataset``) at the
+    ``survey`` spares decoding the files of a zip again. Raises ``DatasetFault`` (an ``InvalidDataset``) at the
     first step if the report is fatal.
     """
     report.raise_if_fatal()
     if report.layout is not None:
-        yield from read_pictures(path, report, survey)
+        yield from read_zip(path, report, survey)
         return
     schema = schema_for(report.task)
     left_out = _conflicting(path, report, schema) if report.conflicting_rows else b""

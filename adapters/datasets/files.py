@@ -14,17 +14,7 @@ from adapters.datasets.examples import read_examples
 from adapters.datasets.formats import sniff_file
 from adapters.datasets.inspection import inspect_file
 from adapters.datasets.limits import Limits
-from adapters.datasets.pictures import (
-    SHEET_FILE,
-    SURVEY_FILE,
-    Asked,
-    Inspected,
-    Progress,
-    Survey,
-    TooMuch,
-    inspect_pictures,
-    keep,
-)
+from adapters.datasets.media.survey import Progress, Survey, TooMuch
 from adapters.datasets.records import (
     FINE_TUNE,
     RESULT_PURPOSES,
@@ -38,6 +28,7 @@ from adapters.datasets.records import (
 )
 from adapters.datasets.report import Report
 from adapters.datasets.shelf import Shelf
+from adapters.datasets.zips import SHEET_FILE, SURVEY_FILE, Asked, Inspected, inspect_zip, keep, read_survey
 from zoo.errors import InvalidInput, NotFound, TooLarge, Unavailable
 from zoo.settings import Settings
 
@@ -175,7 +166,7 @@ class FileStore:
     def revalidate(self, file_id: str, *, task: str | None = None, columns: Mapping[str, str] | None = None) -> Report:
         """The report under another task or other columns (role -> column); nothing that is stored changes.
 
-        ``task`` None: the one that the data are for. Pictures are not decoded again. Raises ``NotFound``,
+        ``task`` None: the one that the data are for. Files of a zip are not decoded again. Raises ``NotFound``,
         ``Unavailable`` (file_not_ready) and ``InvalidInput`` (unknown_task, unknown_column).
         """
         record, stored = self.get(file_id), self._stored_report(file_id)
@@ -199,7 +190,7 @@ class FileStore:
     ) -> Report:
         """As ``revalidate``, and store the report and the status that follows from it; a zip that waits is read now.
 
-        ``progress(done, total)`` is called for each picture to decode; what it raises ends the inspection.
+        ``progress(done, total)`` is called for each file to decode; what it raises ends the inspection.
         """
         record = self.get(file_id)
         if record.format == "zip":
@@ -256,7 +247,7 @@ class FileStore:
 
     def _inspect_staged_zip(self, folder: Path, draft: FileRecord) -> FileRecord:
         try:
-            found = inspect_pictures(folder / _DATA, Asked(file=draft.id), limits=self._limits, bounded=True)
+            found = inspect_zip(folder / _DATA, Asked(file=draft.id), limits=self._limits, bounded=True)
         except TooMuch as error:
             error.survey.write(folder / SURVEY_FILE)
             return draft.model_copy(update={"status": "uploaded", "needs_worker": True})
@@ -269,10 +260,10 @@ class FileStore:
     ) -> Inspected:
         path, known = self._shelf.folder(record.id) / _DATA, self._survey(record.id)
         asked = Asked(task, columns or {}, record.id)
-        return inspect_pictures(path, asked, limits=self._limits, survey=known, progress=progress)
+        return inspect_zip(path, asked, limits=self._limits, survey=known, progress=progress)
 
     def _survey(self, file_id: str) -> Survey:
-        return Survey.read(self._shelf.folder(file_id) / SURVEY_FILE)
+        return read_survey(self._shelf.folder(file_id))
 
     def _of_original(self, report: Report, file_id: str) -> Report:
         original = self.get(file_id).format

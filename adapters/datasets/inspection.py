@@ -9,11 +9,11 @@ from pathlib import Path
 from adapters.datasets.columns import check_choice, find_columns, looks_like_header
 from adapters.datasets.formats import Row, Source, open_rows, sniff_file
 from adapters.datasets.limits import Limits
-from adapters.datasets.pictures import Asked, inspect_pictures
 from adapters.datasets.problems import DatasetFault, Problem, Problems, fault
 from adapters.datasets.report import Duplicates, Report
 from adapters.datasets.schema import Schema, mismatch, schema_for
 from adapters.datasets.tally import Tally
+from adapters.datasets.zips import Asked, inspect_zip
 
 TABLE_TASK = "text-classification"  # what a table is for unless a task is named
 SAMPLE_ROWS = 500  # held in memory to find the columns
@@ -22,14 +22,14 @@ SAMPLE_ROWS = 500  # held in memory to find the columns
 def inspect_file(
     path: Path, *, limits: Limits, task: str | None = None, columns: Mapping[str, str] | None = None, file: str = ""
 ) -> Report:
-    """The report on a CSV or JSONL file or a zip of pictures; what makes it untrainable is in ``fatal``, not raised.
+    """The report on a CSV or JSONL file or a zip; what makes it untrainable is in ``fatal``, not raised.
 
     ``task`` None: what the file is for by its content. ``columns`` (role -> column) wins over detection. Raises
     ``InvalidInput`` for an unknown task, role or column, ``Unsupported`` for a file of another kind, and what
-    ``inspect_pictures`` raises for a zip.
+    ``inspect_zip`` raises for a zip.
     """
     if sniff_file(path) == "zip":
-        return inspect_pictures(path, Asked(task, columns or {}, file), limits=limits).report
+        return inspect_zip(path, Asked(task, columns or {}, file), limits=limits).report
     schema = schema_for(task or TABLE_TASK)
     if not schema.layouts:
         check_choice(schema, columns or {})

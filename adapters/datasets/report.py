@@ -19,13 +19,14 @@ class ClassCount(_Part):
     """Usable rows of one label; ``share`` is of all usable rows.
 
     For detection ``count`` and ``share`` are those of boxes, ``pictures`` how many show the class; for segmentation
-    ``count`` is pictures that show it and ``share`` its part of all pixels that count.
+    ``count`` is pictures that show it and ``share`` its part of all pixels that count. Of audio also ``seconds``.
     """
 
     label: str
     count: int
     share: float
     pictures: int | None = None
+    seconds: float | None = None
 
 
 class Balance(_Part):
@@ -88,6 +89,34 @@ class Pictures(_Part):
     formats: dict[str, int]
 
 
+class Clips(_Part):
+    """Usable audio: clips, bytes of their files, how long they are, how many have each rate (Hz), channels, format."""
+
+    count: int
+    bytes: int
+    hours: float
+    milliseconds: Spread
+    rates: dict[str, int]
+    channels: dict[str, int]
+    formats: dict[str, int]
+
+
+class Transcripts(_Part):
+    """Words of all transcripts, without regard to case and punctuation; how many different ones, and those seen once.
+
+    ``alphabet`` is the different ``characters`` as they are written, the first two hundred, without spaces. Speeds are
+    those of whole clips with their pauses; ``letters`` are letters and digits.
+    """
+
+    words: int
+    vocabulary: int
+    once: int
+    characters: int
+    alphabet: str
+    words_per_minute: Spread
+    letters_per_minute: Spread
+
+
 class Boxes(_Part):
     """Boxes of all usable pictures: how many, how many a picture, and their sizes in pixels."""
 
@@ -98,7 +127,7 @@ class Boxes(_Part):
 
 
 class Duplicates(_Part):
-    """Texts equal but for case, spaces and punctuation, or pictures of equal pixels.
+    """Texts equal but for case, spaces and punctuation, pictures of equal pixels, or clips of equal samples.
 
     ``rows`` are those beyond the first of each of the ``groups``.
     """
@@ -108,7 +137,10 @@ class Duplicates(_Part):
 
 
 class Conflict(_Part):
-    """One text or picture under several labels: the first lines or files that hold it, and the labels there."""
+    """One text, picture or clip under several labels: the first lines or files that hold it, and the labels there.
+
+    Transcripts that differ are not repeated here.
+    """
 
     lines: tuple[int, ...] = ()
     labels: tuple[str, ...]
@@ -120,7 +152,7 @@ class Report(_Part):
 
     file: str = ""
     format: str = ""
-    layout: str | None = Field(None, description="Of a zip: folders, metadata, coco, objects or masks.")
+    layout: str | None = Field(None, description="Of a zip: folders, metadata, transcripts, coco, objects or masks.")
     encoding: str = ""
     delimiter: str | None = None
     task: str
@@ -130,12 +162,14 @@ class Report(_Part):
     usable_rows: int = 0
     classes: tuple[ClassCount, ...] = ()
     labels: tuple[str, ...] = Field(
-        (), description="Classes of pictures, in order; of masks by value, '' if not learnt."
+        (), description="Classes of pictures or audio, in order; of masks by value, '' if not learnt."
     )
     balance: Balance | None = None
     lengths: Lengths | None = None
     pictures: Pictures | None = None
     boxes: Boxes | None = None
+    clips: Clips | None = None
+    transcripts: Transcripts | None = None
     duplicates: Duplicates = Duplicates()
     conflicting_rows: int = 0
     conflicts: tuple[Conflict, ...] = Field((), description="The first hundred.")

@@ -21,20 +21,22 @@ class Role:
     names: tuple[str, ...]
 
 
-Annotation = Literal["label", "boxes", "mask"]
+Annotation = Literal["label", "boxes", "mask", "transcript"]
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The roles of a task's columns, all of them needed, and for pictures the layouts of a zip that it learns from.
+    """The roles of a task's columns, all of them needed, and the layouts of a zip that it learns from, if it does.
 
-    ``annotation`` is what each picture of those layouts carries; ``needs`` says in words what to send.
+    ``medium`` is the role of the files in such a zip, ``image`` or ``audio``; ``annotation`` what each of them carries;
+    ``needs`` says in words what to send.
     """
 
     task: str
     roles: tuple[Role, ...]
     needs: str
     layouts: tuple[str, ...] = ()
+    medium: Literal["image", "audio"] | None = None
     annotation: Annotation | None = None
 
     @property
@@ -60,14 +62,14 @@ def schema_for(task: str) -> Schema:
     return _load(known[task])
 
 
-def schema_of_layout(layout: str) -> Schema:
-    """The schema of the task that learns from a layout of a zip, such as ``folders``."""
-    return next(schema for module in _known().values() if layout in (schema := _load(module)).layouts)
+def schema_of_layout(layout: str, medium: str) -> Schema:
+    """The schema of the task that learns from a layout of a zip, such as ``folders``, of files of a medium."""
+    return next(schema for schema in media_schemas(medium) if layout in schema.layouts)
 
 
-def picture_schemas() -> tuple[Schema, ...]:
-    """Those of all tasks that learn from zips, in the order of their names."""
-    return tuple(schema for _, module in sorted(_known().items()) if (schema := _load(module)).layouts)
+def media_schemas(medium: str) -> tuple[Schema, ...]:
+    """Those of all tasks that learn from zips of a medium, in the order of their names."""
+    return tuple(schema for _, module in sorted(_known().items()) if (schema := _load(module)).medium == medium)
 
 
 def mismatch(schema: Schema, holds: str) -> DatasetFault:

@@ -11,7 +11,7 @@ MOST_CLASSES = 100
 _LOADED = {
     "text": "load them with `PeftModel.from_pretrained` on the base encoder",
     "image": "named as in the network that `adapters.training.picture_body.load_body` makes of the base",
-    "audio": "on the base",
+    "audio": "named as in `adapters.training.architectures.clip_encoder.ClipEncoder` around the base's encoder",
 }
 
 _REFIT = """
@@ -58,6 +58,7 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
         "",
         "## Limits",
         *([f"Texts are cut at {entry.limits['max_tokens']} tokens."] if "max_tokens" in entry.limits else []),
+        *([f"Of a sound the first {entry.limits['seconds']} s are heard."] if "seconds" in entry.limits else []),
         "The figures hold for data like the held-out rows; data of another kind are answered too, often with a high "
         "score.",
         "",

@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
 
+from adapters.training.layouts.ctranslate2 import is_ctranslate2
 from zoo.catalogue.entry import is_relative_file
 from zoo.errors import InvalidInput, Unsupported
 from zoo.tasks.task import task_names
@@ -49,19 +50,28 @@ def refuse_remote_code(checkpoint: Path) -> None:
 # How transformers ends the names of its classes, and the task of each; the first that fits counts.
 _HEADS = {
     "ForSequenceClassification": "text-classification",
+    "ForAudioClassification": "audio-classification",
     "ForImageClassification": "image-classification",
     "ForImageClassificationWithTeacher": "image-classification",
     "ForObjectDetection": "object-detection",
     "ForSemanticSegmentation": "image-segmentation",
+    "WhisperForConditionalGeneration": "automatic-speech-recognition",
 }
+
+# Their sequences are samples: transformers names their classifiers as those of texts.
+_WAVEFORMS = ("wav2vec2", "hubert")
 
 
 def infer_task(checkpoint: Path) -> str:
     """The task that the checkpoint's head was made for; raises ``Unsupported`` for those that cannot be imported."""
+    if is_ctranslate2(checkpoint):  # of such folders only Whisper's are read
+        return "automatic-speech-recognition"
     config = read_json(checkpoint / "config.json")
     if "architecture" in config and "model_type" not in config:  # timm's layout, and our own, which names its task
         return str(config.get("task", "image-classification"))
     kind, names = architectures(checkpoint)
+    if kind in _WAVEFORMS and any(name.endswith("ForSequenceClassification") for name in names):
+        return "audio-classification"
     for ending, task in _HEADS.items():
         if any(name.endswith(ending) for name in names):
             return task

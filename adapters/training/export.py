@@ -22,14 +22,16 @@ ROWS = 3  # of the example that the exporter traces; the gate tries others
 def export(servable: Servable, target: Path) -> None:
     """Write ``target``: a graph whose free axes are those that ``servable`` names, with the weights inside."""
     batch = servable.example(ROWS, servable.sizes[0])
-    axes = {axis: torch.export.Dim(name, max=servable.bounds.get(name)) for axis, name in servable.axes.items()}
+    axes = [servable.axes_of.get(name, servable.axes) for name in servable.inputs]
+    names = {name for named in axes for name in named.values()}
+    sizes = {name: torch.export.Dim(name, max=servable.bounds.get(name)) for name in names}
     with _quiet():
         program = torch.onnx.export(
             _Positional(servable.module, servable.inputs),
             tuple(batch[name] for name in servable.inputs),
             dynamo=True,
             opset_version=OPSET,
-            dynamic_shapes={"inputs": tuple(axes for _ in servable.inputs)},
+            dynamic_shapes={"inputs": tuple({axis: sizes[name] for axis, name in one.items()} for one in axes)},
             input_names=list(servable.inputs),
             output_names=list(servable.outputs),
             verbose=False,

@@ -43,6 +43,13 @@ class Parity:
         """JSON-ready, for the manifest."""
         return asdict(self)
 
+    def __or__(self, other: Parity) -> Parity:
+        """That of two graphs of one version."""
+        rows = self.rows + other.rows
+        same = (self.rows * self.argmax_agreement + other.rows * other.argmax_agreement) / rows
+        worst, tolerance = max(self.max_abs_difference, other.max_abs_difference), max(self.tolerance, other.tolerance)
+        return Parity(rows, worst, argmax_agreement=same, tolerance=tolerance)
+
     def require(self) -> Parity:
         """Itself if it passes; raises ``ParityFailed`` with the numbers if not."""
         if self.max_abs_difference <= self.tolerance and self.argmax_agreement == 1.0:
@@ -133,11 +140,11 @@ def answers_of(servable: Servable) -> list[Answer]:
     return found
 
 
-def prove_shapes(folder: Path, trained: Sequence[Answer], *, threads: int) -> Parity:
-    """Compare the folder's graph with what torch answered; raises ``ParityFailed`` unless all of it agrees."""
+def prove_shapes(folder: Path, trained: Sequence[Answer], *, threads: int, file: str = MODEL_FILE) -> Parity:
+    """Compare one graph of the folder with what torch answered; raises ``ParityFailed`` unless all of it agrees."""
     worst, rows, same, most = 0.0, 0, 0, 0.0
     with _refusing():
-        session = Session(folder / MODEL_FILE, threads=threads)
+        session = Session(folder / file, threads=threads)
         for answer in trained:
             served = session.run(answer.inputs)
             if len(served) != len(answer.outputs):

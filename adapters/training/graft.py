@@ -22,8 +22,11 @@ Change = tuple[Tensor, Tensor]
 def changed(source: Path, changes: Sequence[Change]) -> onnx.ModelProto | None:
     """The graph of ``source`` with every change made, or None where a weight is not found in it exactly once.
 
+    None too where there is no such graph: a recogniser is served as two, and is adapted to other tasks.
     Weights are found by their values, as they are or transposed: the exporter renames and folds, but does not round.
     """
+    if not source.is_file():
+        return None
     model = onnx.load(source)
     known: dict[bytes, list[TensorProto]] = {}
     for tensor in model.graph.initializer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import shutil
 import time
 from pathlib import Path
@@ -20,7 +22,6 @@ from zoo.catalogue.entry import CatalogueEntry, ModelEntry, Source
 from zoo.catalogue.registry import LIVE, load_catalogue
 from zoo.catalogue.sources import fetch
 from zoo.catalogue.store import Store
-from zoo.engine.predictor import MODEL_FILE
 from zoo.engine.threads import granted_threads
 from zoo.errors import InvalidInput, ModelNotFound
 from zoo.settings import Settings
@@ -54,14 +55,17 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         checkpoints.refuse_remote_code(checkpoint)
         task = task or checkpoints.infer_task(checkpoint)
         servable = load_recipe(task).load(checkpoint)
-        trained = answers_of(servable)
+        trained = {file: answers_of(graph) for file, graph in servable.graphs().items()}
         _stage(context, "export")
-        export(servable, staged / MODEL_FILE)
-        discard(servable.module)  # before ONNX Runtime loads the same weights
+        for file, graph in servable.graphs().items():
+            export(graph, staged / file)
+        for graph in servable.graphs().values():
+            discard(graph.module)  # before ONNX Runtime loads the same weights
         for name, path in servable.files.items():
             shutil.copyfile(path, staged / name)
         _stage(context, "compare")
-        parity = prove_shapes(staged, trained, threads=threads)
+        proofs = [prove_shapes(staged, answers, threads=threads, file=file) for file, answers in trained.items()]
+        parity = functools.reduce(operator.or_, proofs)
         context.event(f"ONNX Runtime and torch differ by at most {parity.max_abs_difference:.2e} on {parity.rows} rows")
         _stage(context, "publish")
         draft = _draft(context, offer, servable, task).model_copy(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from zoo.catalogue.entry import ModelEntry
+from zoo.engine.predictor import MODEL_FILE
 from zoo.errors import Unsupported
 from zoo.tasks.task import is_task
 
@@ -32,8 +33,9 @@ class Servable:
 
     ``module(**inputs)`` answers with a tensor, or a tuple of them in the order of ``outputs``; rows are the first axis
     of each. ``example(rows, size)`` makes inputs: ``sizes[0]`` is traced, the comparison tries all of them. ``axes``
-    names the axes of every input that may vary, ``bounds`` the largest value of a name. ``files`` are served beside
-    the graph: name in the version -> where it lies.
+    names the axes of every input that may vary, ``axes_of`` those of one input instead, ``bounds`` the largest value of
+    a name. ``files`` are served beside the graph: name in the version -> where it lies. ``further`` graphs of the same
+    version, by name, are described by the fields up to ``bounds``.
     """
 
     module: nn.Module
@@ -48,6 +50,12 @@ class Servable:
     limits: dict[str, int] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
+    axes_of: dict[str, dict[int, str]] = field(default_factory=dict)
+    further: dict[str, Servable] = field(default_factory=dict)
+
+    def graphs(self) -> dict[str, Servable]:
+        """File in the version -> what it holds; the main graph first."""
+        return {MODEL_FILE: self, **{f"{name}.onnx": graph for name, graph in self.further.items()}}
 
 
 @dataclass(frozen=True, eq=False)

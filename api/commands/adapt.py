@@ -36,7 +36,7 @@ def adapt(
     file: Annotated[
         str,
         typer.Argument(
-            help="A CSV, JSONL or Parquet file; pictures: a zip or their folder; or the id of an upload.",
+            help="A CSV, JSONL or Parquet file; pictures or audio: a zip or their folder; or the id of an upload.",
             show_default=False,
         ),
     ],

@@ -18,8 +18,8 @@ SHOWN_ROWS = 50
 
 
 def question(model: Json) -> str:
-    """What to ask a model as a command line has it: a text, or the file of a picture."""
-    return "picture.jpg" if model.get("modality") == "image" else '"some text"'
+    """What to ask a model as a command line has it: a text, or the file of a picture or a sound."""
+    return {"image": "picture.jpg", "audio": "talk.mp3"}.get(str(model.get("modality")), '"some text"')
 
 
 def refused(answer: object) -> bool:
@@ -28,7 +28,8 @@ def refused(answer: object) -> bool:
 
 
 def answer_view(asked: str, answer: Any) -> list[RenderableType]:
-    """One input and its answer: labels with bars, boxes, masks, a vector by its norm, anything else as JSON."""
+    """One input and its answer: labels with bars, boxes, masks, a vector by its norm, speech as text, anything
+    else as JSON."""
     shortened = asked if len(asked) <= SHOWN_CHARACTERS else asked[: SHOWN_CHARACTERS - 1] + "…"
     head = Text(printable(shortened).replace("\n", " "), style="bold")
     if refused(answer):
@@ -41,7 +42,20 @@ def answer_view(asked: str, answer: Any) -> list[RenderableType]:
         norm = math.sqrt(sum(float(number) ** 2 for number in answer))
         first = " ".join(f"{number:+.4f}" for number in answer[:SHOWN_NUMBERS])
         return [head, f"  {len(answer)} numbers, norm {norm:.4f}, first: {first} …"]
+    if isinstance(answer, dict) and isinstance(answer.get("text"), str):
+        return [head, *_speech(answer)]
     return [head, "  " + printable(json.dumps(answer, ensure_ascii=False))]
+
+
+def _speech(answer: dict[str, Any]) -> list[RenderableType]:
+    """The text, or a line for each piece of it with its times in seconds."""
+    chunks = answer.get("chunks")
+    if not chunks:
+        return [Text("  " + (printable(answer["text"]) or "nothing was said"))]
+    return [
+        Text(f"  {chunk['timestamp'][0]:8.2f} {chunk['timestamp'][1]:8.2f}  {printable(chunk['text']).strip()}")
+        for chunk in chunks
+    ]
 
 
 def _scores(answer: list[dict[str, Any]]) -> RenderableType:

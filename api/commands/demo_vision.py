@@ -43,7 +43,7 @@ def tell(run: DemoRun, home: Path) -> None:
     run.adapt(BODY, "signs", NAME, file_id)
     _answers(run, held_back, home / SHEET)
     content = held_back[0][1].read_bytes()
-    run.time_requests("one picture", lambda: run.client.predict_picture(run.measured.reference, content))
+    run.time_requests("one picture", lambda: run.client.predict_file(run.measured.reference, content))
 
 
 def go_on(home: Path) -> list[Text]:
@@ -76,7 +76,7 @@ def _photographs(run: DemoRun) -> None:
         run.story.print("\nNo photographs here to look at (they come with scikit-learn); going on with drawings")
         return
     with run.stage("photographs", f"Asking {BODY} what is on {len(files)} photographs, of 1,000 things that it knows"):
-        answers = [run.client.predict_picture(BODY, path.read_bytes(), {"top_k": 3}) for path in files]
+        answers = [run.client.predict_file(BODY, path.read_bytes(), {"top_k": 3}) for path in files]
     for path, answer in zip(files, answers, strict=True):
         for line in answer_view(f"  {path.name}", answer):
             run.story.print(line)
@@ -106,9 +106,7 @@ def _answers(run: DemoRun, held_back: list[tuple[str, Path]], sheet: Path) -> No
 
     with run.stage("predict", f"Asking {run.measured.reference} about {len(held_back)} signs that it has never seen"):
         contents = [path.read_bytes() for _, path in held_back]
-        best = [
-            _first(run.client.predict_picture(run.measured.reference, content, {"top_k": 1})) for content in contents
-        ]
+        best = [_first(run.client.predict_file(run.measured.reference, content, {"top_k": 1})) for content in contents]
     cells = []
     for (label, _), content, (said, score) in zip(held_back, contents, best, strict=True):
         lines = (f"{said} {score:.2f}", *([] if said == label else [f"is: {label}"]))

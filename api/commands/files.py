@@ -29,7 +29,10 @@ INSPECTION_SECONDS = 600.0  # a worker reads Parquet files
 def upload(
     session: Session,
     file: Annotated[
-        Path, typer.Argument(help="A CSV, JSONL or Parquet file; pictures: a zip or their folder.", show_default=False)
+        Path,
+        typer.Argument(
+            help="A CSV, JSONL or Parquet file; pictures or audio: a zip or their folder.", show_default=False
+        ),
     ],
 ) -> None:
     """Upload a data file and say what is in it and what is wrong with it."""
@@ -60,7 +63,7 @@ def upload_checked(session: Session, client: Client, path: Path) -> Json:
             return upload_checked(session, client, packed)
     if not path.is_file():
         raise InvalidInput(
-            f"there is no file {path}; give a CSV, JSONL or Parquet file, or pictures: a zip or a folder"
+            f"there is no file {path}; give a CSV, JSONL or Parquet file, or pictures or audio: a zip or a folder"
         )
     try:
         with session.terminal.err.status("uploading and checking"):
@@ -106,6 +109,7 @@ def report_view(report: Json) -> list[RenderableType]:
                     f"median {lengths['median']}, 95 % ≤ {lengths['p95']}, most {lengths['max']}" if lengths else "",
                 ),
                 *_pictures(report),
+                *_clips(report),
                 ("duplicates", f"{duplicates['rows']} rows repeat an earlier one" if duplicates.get("rows") else ""),
                 ("conflicts", f"{report['conflicting_rows']} rows" if report.get("conflicting_rows") else ""),
             ]
@@ -127,6 +131,33 @@ def _pictures(report: Json) -> list[tuple[str, object]]:
         shown.append(("boxes", f"{boxes.get('count')}, median {each.get('median')} a picture, most {each.get('max')}"))
         shown.append(("pixels of a box", _sides(boxes)))
     return shown
+
+
+def _clips(report: Json) -> list[tuple[str, object]]:
+    """How much audio there is and of which kinds, how many words are said in it and how fast."""
+    clips, said = report.get("clips") or {}, report.get("transcripts") or {}
+    shown: list[tuple[str, object]] = []
+    if clips:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in (clips.get("formats") or {}).items())
+        shown.append(("clips", f"{clips.get('count')} of {size(clips.get('bytes') or 0)}: {kinds}"))
+        lasts = clips.get("milliseconds") or {}
+        least, usual, most = (f"{(lasts.get(name) or 0) / 1000:.2f} s" for name in ("min", "median", "max"))
+        shown.append(("length", f"{clips.get('hours'):.2f} hours; median {usual}, least {least}, most {most}"))
+        shown.append(("sample rates", _counts(clips.get("rates"), "Hz")))
+        shown.append(("channels", _counts(clips.get("channels"), "in a clip")))
+    if said:
+        shown.append(("vocabulary", "{vocabulary:,} of {words:,} words, {once:,} of them once".format(**said)))
+        speed = said.get("words_per_minute") or {}
+        shown.append(("words a minute", "median {median}, least {min}, most {max}".format(**speed)))
+    return shown
+
+
+def _counts(counts: dict[str, int] | None, unit: str) -> str:
+    """One value for all, or how many have each."""
+    counts = counts or {}
+    if len(counts) == 1:
+        return f"{next(iter(counts))} {unit}"
+    return ", ".join(f"{value} {unit}: {count}" for value, count in counts.items())
 
 
 def _sides(measured: Json) -> str:
@@ -158,7 +189,7 @@ def _classes(report: Json) -> list[RenderableType]:
     classes = report.get("classes") or []
     if not classes:
         return []
-    counted = "boxes" if report.get("boxes") else "pictures" if report.get("pictures") else "rows"
+    counted = next((kind for kind in ("boxes", "pictures", "clips") if report.get(kind)), "rows")
     listed = table("label", counted, "share", "", numbers=(counted, "share"))
     largest = max(one["share"] for one in classes) or 1
     for one in classes[:SHOWN_CLASSES]:

@@ -1,4 +1,4 @@
-"""A folder of pictures as the zip that the service reads: packed as it is, without what systems leave lying about."""
+"""A folder of pictures or audio as the zip that the service reads: as it is, without what systems leave lying about."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ MOST_FILES = 100_000  # the most that the service reads of one zip
 def zipped(folder: Path) -> Iterator[Path]:
     """The files below ``folder`` in a zip for the length of the block, its name that of the folder.
 
-    Nothing is compressed: pictures are already. Links are not followed. ``InvalidInput`` if there is nothing to pack
-    or a file cannot be read.
+    Nothing is compressed: pictures and most audio are already. Links are not followed. ``InvalidInput`` if there is
+    nothing to pack or a file cannot be read.
     """
     found = files_of(folder)
     if not found:
-        raise InvalidInput(f"there is no file in the folder {folder}; give the one that holds the pictures")
+        raise InvalidInput(
+            f"there is no file in the folder {folder}; give the one that holds the pictures or the audio"
+        )
     with tempfile.TemporaryDirectory() as place:
-        packed = Path(place) / f"{folder.absolute().resolve().name or 'pictures'}.zip"
+        packed = Path(place) / f"{folder.absolute().resolve().name or 'files'}.zip"
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
             for file in found:
                 _add(archive, file, file.relative_to(folder).as_posix())
@@ -51,7 +53,7 @@ def _is_junk(name: str) -> bool:
 
 def _add(archive: zipfile.ZipFile, file: Path, name: str) -> None:
     try:
-        # The date is left out: the same pictures make the same zip.
+        # The date is left out: the same files make the same zip.
         with file.open("rb") as stream, archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as entry:
             while piece := stream.read(1 << 20):
                 entry.write(piece)

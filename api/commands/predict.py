@@ -1,9 +1,10 @@
-"""`zoo predict`: ask a model about texts or pictures and show what it answers, on the pictures too if wanted."""
+"""`zoo predict`: ask a model about texts, pictures or sounds and show what it answers, as it is wanted."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from api.client import Client, Json, ServiceError
 from api.commands.answers import answer_view, refused
 from api.commands.exit_codes import ExitCode
 from api.commands.session import Session, command
+from api.commands.terminal import printable
 from zoo.errors import InvalidInput
 
 app = typer.Typer()
@@ -24,7 +26,7 @@ def predict(
     model: Annotated[str, typer.Argument(help="name, name@version or name@alias", show_default=False)],
     items: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT or PICTURE]...", help="Texts, or for a model of pictures their files."),
+        typer.Argument(metavar="[TEXT or FILE]...", help="Texts, or for a model of pictures or sounds their files."),
     ] = None,
     *,
     file: Annotated[Path | None, typer.Option(help="Ask about every line of this UTF-8 file too.")] = None,
@@ -36,26 +38,32 @@ def predict(
         Path | None,
         typer.Option(metavar="OUT.png", help="Draw boxes, masks and labels; several pictures: OUT-1.png, OUT-2.png, …"),
     ] = None,
+    srt: Annotated[bool, typer.Option("--srt", help="What is said in a recording, as subtitles (SubRip).")] = False,
+    vtt: Annotated[bool, typer.Option("--vtt", help="The same as WebVTT.")] = False,
     parameters: Annotated[
         str | None, typer.Option(metavar="JSON", help="Parameters of the task, as an object.")
     ] = None,
 ) -> None:
-    """Ask a model about one or more texts or pictures."""
+    """Ask a model about one or more texts, pictures or sounds."""
     asked = [*(items or []), *(_lines(file) if file is not None else [])]
     if not asked:
         raise InvalidInput(
-            'nothing to ask about; give a text, as in `zoo predict NAME "some text"`, a picture\'s file, or --file'
+            'nothing to ask about; give a text, as in `zoo predict NAME "some text"`, the file of a picture or sound,'
+            " or --file"
         )
     chosen = _object(parameters)
     chosen |= {name: value for name, value in (("top_k", top_k), ("threshold", threshold)) if value is not None}
     _check_drawing(draw)
     with session.client() as client:
         known = client.model(model)
-        if known.get("modality") == "image":
-            contents = [_picture(Path(name).expanduser()) for name in asked]
-            answers = _looked_at(client, model, list(zip(asked, contents, strict=True)), chosen)
-        elif draw is not None:
+        if draw is not None and known.get("modality") != "image":
             raise InvalidInput(f"--draw is for pictures; {model} answers {known.get('task') or 'nothing that has any'}")
+        if srt or vtt:
+            session.terminal.result(*_subtitled(client, known, model, asked, chosen, "vtt" if vtt else "srt"))
+            return
+        if known.get("modality") in NOUNS:
+            contents = [_content(name, known) for name in asked]
+            answers = _looked_at(client, model, list(zip(asked, contents, strict=True)), chosen)
         else:
             contents, answers = [], client.predict(model, asked, chosen)
     written = _drawn(draw, contents, answers, known) if draw is not None else []
@@ -67,38 +75,64 @@ def predict(
         raise typer.Exit(ExitCode.BAD_DATA)
 
 
+def _subtitled(
+    client: Client, known: Json, model: str, asked: Sequence[str], options: Mapping[str, Any], form: str
+) -> tuple[str, str]:
+    """Subtitles of the one recording that is named, and the same for people."""
+    if known.get("modality") != "audio":
+        raise InvalidInput(f"--{form} is for recordings; {model} answers {known.get('task') or 'nothing that has any'}")
+    if len(asked) != 1:
+        raise InvalidInput(f"--{form} is for one recording at a time")
+    with _readable(asked[0], known) as path:
+        text = client.subtitles(model, path, form, options)
+    return text, printable(text).rstrip("\n")
+
+
 def _looked_at(
-    client: Client, model: str, pictures: Sequence[tuple[str, bytes]], parameters: Mapping[str, Any]
+    client: Client, model: str, files: Sequence[tuple[str, bytes]], parameters: Mapping[str, Any]
 ) -> list[Any]:
-    """One answer for each picture, each a request of its own; a refused one is named and harms no other."""
+    """One answer for each picture or sound, each a request of its own; a refused one is named and harms no other."""
     answers: list[Any] = []
-    for name, content in pictures:
+    for name, content in files:
         try:
-            answers.append(client.predict_picture(model, content, parameters))
+            answers.append(client.predict_file(model, content, parameters))
         except ServiceError as error:
-            if error.code not in PICTURE_FAULTS:
+            if error.code not in FILE_FAULTS:
                 raise
-            if len(pictures) == 1:
+            if len(files) == 1:
                 fault = f"{name}: {error.message}"
                 raise ServiceError(fault, status=error.status, code=error.code) from error
             answers.append({"error": error.message, "code": error.code})
     return answers
 
 
-PICTURE_FAULTS = ("unsupported_image", "image_too_large", "invalid_image", "body_too_large")
+NOUNS = {"image": ("picture", "JPEG, PNG, WebP, …", "jpg"), "audio": ("sound", "WAV, FLAC, MP3, OGG", "wav")}
+FILE_FAULTS = frozenset({
+    *("unsupported_image", "image_too_large", "invalid_image", "body_too_large"),
+    *("unsupported_media_type", "audio_too_long", "invalid_audio"),
+})  # fmt: skip
 
 
-def _picture(path: Path) -> bytes:
-    try:
+def _content(name: str, model: Json) -> bytes:
+    with _readable(name, model) as path:
         return path.read_bytes()
+
+
+@contextmanager
+def _readable(name: str, model: Json) -> Iterator[Path]:
+    """The path of a file that is read in the block; what is wrong with it becomes ``InvalidInput``."""
+    noun, kinds, ending = NOUNS[str(model["modality"])]
+    path = Path(name).expanduser()
+    try:
+        yield path
     except FileNotFoundError:
-        raise InvalidInput(f"there is no picture {path}; give the path of a JPEG, PNG, WebP, … file") from None
+        raise InvalidInput(f"there is no {noun} {path}; give the path of a {kinds} file") from None
     except IsADirectoryError:
-        raise InvalidInput(f"{path} is a folder; give its pictures, as in {path}/*.jpg") from None
+        raise InvalidInput(f"{path} is a folder; give its {noun}s, as in {path}/*.{ending}") from None
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror or 'its name is no path'}") from error
     except ValueError:
-        raise InvalidInput("this model looks at pictures; give the path of one") from None
+        raise InvalidInput(f"this model is for {noun}s; give the path of one") from None
 
 
 def _check_drawing(draw: Path | None) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from adapters.queue import EmbeddedRedis, JobQueue
+from tests.api.hearing import Hearing, hearing
 from tests.api.live import Live, running
 from zoo.settings import Settings
 
@@ -41,6 +42,14 @@ def client(live: Live) -> Iterator[httpx.Client]:
     """A plain client of the shared server."""
     with live.client() as shared:
         yield shared
+
+
+@pytest.fixture(scope="session")
+def ears(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearing]:
+    """A shared service that hears."""
+    home = tmp_path_factory.mktemp("hearing")
+    with hearing(settings_in(home, threads=1), tmp_path_factory.mktemp("whisper")) as service:
+        yield service
 
 
 def settings_in(home: Path, **changes: object) -> Settings:

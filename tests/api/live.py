@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from fastapi import FastAPI
 
 from adapters.datasets import FileStore
 from adapters.queue import JobQueue
@@ -72,15 +73,21 @@ def running(settings: Settings, queue: JobQueue | None) -> Iterator[Live]:
     loader = CountingLoader(registry, store)
     files = FileStore(settings.home, settings)
     app = create_app(settings, queue=queue, loader=loader, registry=registry, store=store, files=files)
+    with serving(app, settings) as (server, port):
+        yield Live(f"http://127.0.0.1:{port}", port, settings.home, loader, store, files, queue, server)
+
+
+@contextmanager
+def serving(app: FastAPI, settings: Settings) -> Iterator[tuple[DrainingServer, int]]:
+    """Serve an application for the length of the block; also its port."""
     listener = listen("127.0.0.1", 0)
-    port = listener.getsockname()[1]
     server = DrainingServer(configuration(app, settings), app.state.services)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started and thread.is_alive():
         time.sleep(0.01)
     try:
-        yield Live(f"http://127.0.0.1:{port}", port, settings.home, loader, store, files, queue, server)
+        yield server, listener.getsockname()[1]
     finally:
         server.should_exit = True
         thread.join(10)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, BinaryIO
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import Registry
@@ -70,6 +71,35 @@ class Loader:
         """Vectors for texts (``body``: float32 arrays in the order sent); raises like ``predict``."""
         entry = self._registry.resolve(reference)
         return await self._admit(lambda: self._loaded(entry).embed(texts))
+
+    async def listen(
+        self, reference: str, sound: BinaryIO, parameters: Mapping[str, Any], *, eager: bool = False
+    ) -> AsyncIterator[Prediction]:
+        """What is said in a recording, as ``Predictor.listen`` hands it out. Raises like ``predict``.
+
+        Between two stretches others have their turn. ``sound`` is closed as soon as nothing reads it any more.
+        """
+        step: Future[Prediction | None] | None = None
+        try:
+            entry = self._registry.resolve(reference)
+            with self._admitted():
+                heard = self._heard(entry, sound, parameters, eager)
+                while True:
+                    step = self._pool.submit(next, heard, None)
+                    prediction = await asyncio.wrap_future(step)
+                    if prediction is None:
+                        return
+                    yield prediction
+        finally:
+            if step is None:
+                sound.close()
+            else:  # a caller that leaves does not end the step that runs
+                step.add_done_callback(lambda _: sound.close())
+
+    def _heard(
+        self, entry: ModelEntry, sound: BinaryIO, parameters: Mapping[str, Any], eager: bool
+    ) -> Iterator[Prediction]:
+        yield from self._loaded(entry).listen(sound, parameters, eager=eager)
 
     def load(self, reference: str) -> Predictor:
         """The predictor of a version, loaded if need be; ``ModelNotFound``, ``ArtifactCorrupt``, ``Unsupported``."""
@@ -138,13 +168,20 @@ class Loader:
             for reference in loaded[: -self._settings.max_loaded_models]:
                 del self._slots[reference]
 
-    async def _admit(self, work: Callable[[], Prediction]) -> Prediction:
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
         if self._waiting >= self._settings.max_waiting_requests + WORKERS:
             backlog = self._waiting / WORKERS * self._run_seconds
             raise Unavailable(
                 "The server is full; try again shortly.", code="overloaded", retry_after=max(1.0, backlog)
             )
         self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    async def _admit(self, work: Callable[[], Prediction]) -> Prediction:
         admitted = time.perf_counter()
 
         def timed() -> Prediction:
@@ -154,8 +191,6 @@ class Loader:
             self._run_seconds += 0.1 * (time.perf_counter() - started - self._run_seconds)
             return replace(prediction, queue_ms=queued * 1000)
 
-        try:
+        with self._admitted():
             # A client that leaves cancels the await; work that has not started is dropped by the pool.
             return await asyncio.get_running_loop().run_in_executor(self._pool, timed)
-        finally:
-            self._waiting -= 1

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zoo.catalogue.entry import ModelEntry
-from zoo.engine.session import Session
+from zoo.engine.session import Sessions
 from zoo.errors import InvalidInput, ZooError
 from zoo.tasks.task import Array, Encoded, load_task
 
@@ -57,7 +57,7 @@ class Predictor:
         self.entry = entry
         self._max_items = max_items
         self._task = load_task(entry, folder)
-        self._session = Session(folder / MODEL_FILE, threads=threads)
+        self._sessions = Sessions(folder, main=MODEL_FILE, threads=threads)
 
     def predict(self, inputs: object, parameters: Mapping[str, Any] | None = None) -> Prediction:
         """Answer one item or a list of them; in a list, a bad item is answered with its error and harms no other.
@@ -104,6 +104,24 @@ class Predictor:
         vectors = [rows.answers[place] for place in range(len(texts))]
         return self._prediction(vectors, rows, started)
 
+    def listen(
+        self, sound: object, parameters: Mapping[str, Any] | None = None, *, eager: bool = False
+    ) -> Iterator[Prediction]:
+        """What is said in a recording, stretch by stretch as it is heard: each ``body`` is a ``Transcript``.
+
+        ``sound``: bytes or an open file. ``eager`` hands the first stretch out soon; without it all take less time.
+        """
+        if not self._task.listens:
+            message = f"{self.entry.name} answers {self.entry.task}; ask a model of automatic-speech-recognition."
+            raise InvalidInput(message, code="wrong_task", param="model")
+        options = self._task.parameters(parameters or {})
+        heard = self._task.listen(sound, options, self._sessions, eager=eager)
+        started = time.perf_counter()
+        for transcript in heard:
+            spent = (time.perf_counter() - started) * 1000
+            yield Prediction(entry=self.entry, body=transcript, items=1, run_ms=spent)
+            started = time.perf_counter()
+
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
         self._answer([self._task.sample], self._task.parameters({}), lambda row, _: row)
@@ -140,7 +158,7 @@ class Predictor:
     def _run(self, window: Mapping[int, Encoded], rows: _Rows, finish: Finish) -> None:
         for places in _batches(window, self._task.batch_cost):
             batch = [window[place] for place in places]
-            for place, row in zip(places, self._task.run(batch, self._session.run), strict=True):
+            for place, row in zip(places, self._task.run(batch, self._sessions), strict=True):
                 rows.answers[place] = finish(row, window[place])
 
     def _prediction(self, body: object, rows: _Rows, started: float) -> Prediction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from zoo.errors import ArtifactCorrupt
 
 Array = NDArray[np.generic]
+Run = Callable[..., list[Array]]
 
 
 class Session:
@@ -43,3 +44,25 @@ class Session:
         """The graph's outputs (all, or those named) for one batch; inputs that the graph lacks are left out."""
         wanted = {name: feeds[name] for name in self.inputs}
         return list(self._session.run(list(outputs) if outputs else None, wanted))
+
+
+class Sessions:
+    """The graphs of a version: ``main`` is run by calling this, others by their names. Safe as ``Session`` is.
+
+    ``folder`` holds ``model.onnx`` and perhaps others; raises ``ArtifactCorrupt`` when one of them cannot be run.
+    """
+
+    def __init__(self, folder: Path, *, main: str, threads: int) -> None:
+        self._main = Session(folder / main, threads=threads)
+        others = sorted(path for path in folder.glob("*.onnx") if path.name != main)
+        self._others = {path.stem: Session(path, threads=threads) for path in others}
+
+    def __call__(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
+        """As ``Session.run``, of the main graph."""
+        return self._main.run(feeds, outputs)
+
+    def __getitem__(self, graph: str) -> Run:
+        """``Session.run`` of another graph; raises ``ArtifactCorrupt`` if the version lacks it."""
+        if graph not in self._others:
+            raise ArtifactCorrupt(f"The version has no {graph}.onnx: pull or adapt the model again.")
+        return self._others[graph].run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -16,7 +16,16 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput, Unsupported
 
 Array = NDArray[np.generic]
-Run = Callable[[Mapping[str, Array]], list[Array]]
+Run = Callable[..., list[Array]]
+"""Named input arrays, and perhaps the names of the outputs that are wanted, to those outputs."""
+
+
+class Runs(Protocol):
+    """The graphs of a version: called it runs the main one, others are had by their names."""
+
+    def __call__(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]: ...
+
+    def __getitem__(self, graph: str) -> Run: ...
 
 
 class Parameters(BaseModel):
@@ -45,6 +54,7 @@ class Task(ABC):
     name: ClassVar[str]
     modality: ClassVar[str]
     embeds: ClassVar[bool] = False  # whether /v1/embeddings may be asked of it: a text is answered with one vector
+    listens: ClassVar[bool] = False  # whether /v1/audio may be asked of it: it then has ``listen``
     # Padding decides on a CPU: rows sorted by length and at most this cost (padding counted) in one run were the
     # fastest (237 texts/s against 47 in arrival order, MiniLM, lengths 4-256).
     batch_cost: ClassVar[int] = 512
@@ -79,11 +89,22 @@ class Task(ABC):
         """One item to arrays; raises ``InvalidInput`` or ``TooLarge``."""
 
     @abstractmethod
-    def run(self, batch: Sequence[Any], run: Run) -> list[Array]:
-        """One array for each encoded item; ``run`` maps named input arrays to the graph's outputs."""
+    def run(self, batch: Sequence[Any], run: Runs) -> list[Any]:
+        """One array for each encoded item; ``run`` maps named input arrays to the graph's outputs.
+
+        A task that searches (speech, translation) answers with what it found instead of an array.
+        """
+
+    def listen(self, sound: object, parameters: Any, run: Runs, *, eager: bool) -> Iterator[Any]:
+        """What is said in a recording, stretch by stretch: a ``Transcript`` of each, in order, at least one.
+
+        ``sound``: bytes or an open file, read as it is needed. ``eager`` answers the first stretch alone, so that
+        there is something to show soon; without it many are answered together. Only where ``listens``.
+        """
+        raise NotImplementedError
 
     @abstractmethod
-    def postprocess(self, row: Array, encoded: Any, parameters: Any) -> object:
+    def postprocess(self, row: Any, encoded: Any, parameters: Any) -> object:
         """One row of the model's answer as JSON-ready data; ``encoded`` is what ``preprocess`` made of its item."""
 
     def respond(self, results: list[object], many: bool) -> object:

@@ -109,7 +109,7 @@ class Archive:
         if total > caps.total_bytes:
             raise _too_large(f"the zip unpacks to {total // MIB:,} MiB; at most {caps.total_bytes // MIB:,} are read")
         if total > caps.free and total > caps.ratio * packed:
-            raise _too_large(f"the zip unpacks to more than {caps.ratio} times its size, as no pictures do")
+            raise _too_large(f"the zip unpacks to more than {caps.ratio} times its size, as no data set does")
 
 
 def _sorted(entries: Iterable[Entry]) -> tuple[dict[str, Entry], set[str], int]:
@@ -149,7 +149,7 @@ def _check_kind(entries: Iterable[Entry]) -> None:
         tops = {name.split("/", 1)[0] for name in names}
         what = next((said for top, said in _OFFICE.items() if top in tops), "an Office document")
     if what:
-        message = f"The file is {what}. Send CSV, JSONL, Parquet, or a zip of pictures."
+        message = f"The file is {what}. Send CSV, JSONL, Parquet, or a zip of pictures or audio."
         raise Unsupported(message, param="file")
 
 
@@ -158,5 +158,5 @@ def _damaged() -> InvalidInput:
 
 
 def _too_large(reason: str) -> TooLarge:
-    message = f"The archive is too large: {reason}. Send fewer or smaller pictures."
+    message = f"The archive is too large: {reason}. Send fewer or smaller files."
     return TooLarge(message, code="archive_too_large", param="file")

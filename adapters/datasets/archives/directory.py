@@ -57,7 +57,7 @@ def too_many(count: int, most: int) -> TooLarge:
 
 def refuse(reason: str) -> NoReturn:
     """Raise ``InvalidInput`` (invalid_archive)."""
-    message = f"The zip cannot be read: {reason}. Pack the pictures again and upload the new file."
+    message = f"The zip cannot be read: {reason}. Pack the files again and upload the new file."
     raise InvalidInput(message, code="invalid_archive", param="file")
 
 

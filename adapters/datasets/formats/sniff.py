@@ -9,7 +9,7 @@ from zoo.errors import Unsupported
 
 Format = Literal["csv", "jsonl", "parquet", "zip"]
 HEAD_BYTES = 8192
-_ACCEPTED = "Send CSV, JSONL (one JSON object per line), Parquet, or a zip of pictures."
+_ACCEPTED = "Send CSV, JSONL (one JSON object per line), Parquet, or a zip of pictures or audio."
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f\x0b\x1b\x1a")
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from adapters.datasets.archives import shown
 from adapters.datasets.example import Box, Example
-from adapters.datasets.pictures.judge import Case
-from adapters.datasets.pictures.layout import Candidate, RawBox
-from adapters.datasets.pictures.survey import Fact
+from adapters.datasets.media.judge import Case, Clash
+from adapters.datasets.media.layout import Candidate, RawBox
+from adapters.datasets.pictures.fact import PictureFact, picture_fact
 from adapters.datasets.problems import fault
 from adapters.datasets.report import Balance, Boxes, ClassCount, Spread
 
@@ -28,11 +28,12 @@ class BoxJudge:
         self._labels: tuple[str, ...] = ()
         self._figures: Boxes | None = None
 
-    def admit(self, candidate: Candidate, fact: Fact) -> Example | None:
+    def admit(self, candidate: Candidate) -> Example | None:
         """A box that is wrong makes the picture useless: what it shows would be learnt as background.
 
         Only boxes without area are left out alone.
         """
+        fact = picture_fact(self._case.survey, candidate.file)
         if candidate.size is not None and candidate.size != (fact.width, fact.height):
             said = "{} x {} pixels by the list, {} x {} in truth".format(*candidate.size, fact.width, fact.height)
             if candidate.size == (fact.height, fact.width):
@@ -49,16 +50,16 @@ class BoxJudge:
                 return None
             box = _clipped(raw, fact)
             if box is None:
-                message = f"{shown(candidate.image)}: {raw.place}: a box without area; it is left out."
+                message = f"{shown(candidate.file)}: {raw.place}: a box without area; it is left out."
                 fix = "Give it a width and a height, or delete it."
-                self._case.search.note("warning", "box_without_area", message, fix, file=candidate.image)
+                self._case.search.note("warning", "box_without_area", message, fix, file=candidate.file)
             else:
                 boxes.append(box)
-        return replace(self._case.example(candidate, fact), boxes=tuple(boxes))
+        return replace(self._case.example(candidate), boxes=tuple(boxes))
 
-    def clash(self, same: Sequence[Example]) -> tuple[str, ...]:
+    def clash(self, same: Sequence[Example]) -> Clash | None:
         """Boxes may be drawn twice in slightly different places: nothing is refused for that."""
-        return ()
+        return None
 
     def settle(self, examples: list[Example]) -> list[Example]:
         """The examples with the rarest class of each as its stratum."""
@@ -116,10 +117,10 @@ class BoxJudge:
         return min({box.label for box in example.boxes}, key=lambda label: (self._pictures[label], label), default="")
 
     def _reject(self, candidate: Candidate, code: str, said: str, fix: str) -> None:
-        message = f"{shown(candidate.image)}: {said}; the picture is left out."
-        self._case.search.note("error", code, message, fix, file=candidate.image, row=candidate.row)
+        message = f"{shown(candidate.file)}: {said}; the picture is left out."
+        self._case.search.note("error", code, message, fix, file=candidate.file, row=candidate.row)
 
-    def _fault(self, raw: RawBox, fact: Fact) -> tuple[str, str, str] | None:
+    def _fault(self, raw: RawBox, fact: PictureFact) -> tuple[str, str, str] | None:
         if raw.values is None:
             return "invalid_box", "bbox is not four finite numbers", "Write x, y, width and height in pixels."
         if raw.label is None:
@@ -134,7 +135,7 @@ class BoxJudge:
         return None
 
 
-def _clipped(raw: RawBox, fact: Fact) -> Box | None:
+def _clipped(raw: RawBox, fact: PictureFact) -> Box | None:
     """The part inside the picture; None without area."""
     assert raw.values is not None and raw.label is not None
     x, y, width, height = raw.values

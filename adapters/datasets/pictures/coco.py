@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from adapters.datasets.archives import shown, suffix_of
-from adapters.datasets.pictures.layout import Candidate, Files, Layout, RawBox, Search
+from adapters.datasets.media.layout import Candidate, Files, Layout, RawBox, Search
 from adapters.datasets.pictures.masked import CLASSES_FILE
 from adapters.datasets.pictures.objects import class_name, four_numbers
 from adapters.datasets.problems import fault
@@ -31,7 +31,7 @@ def find(search: Search) -> Layout | None:
     documents = {name: document for name in names if (document := _read(search, name)) is not None}
     if not documents:
         return None
-    files, readers = Files(tree), []
+    files, readers = Files(search), []
     listed: set[str] = set()
     for name, document in documents.items():
         reader = _Document(search, files, name, listed)
@@ -136,7 +136,7 @@ class _Document:
             self._listed.add(name)
             size = _size(row)
             found = tuple(boxes.get(key, ()))
-            self.candidates.append(Candidate(row=place, line=place, image=name, boxes=found, size=size))
+            self.candidates.append(Candidate(row=place, line=place, file=name, boxes=found, size=size))
 
     def _unusable(self, code: str, said: str, fix: str, row: int) -> None:
         self.unusable += 1

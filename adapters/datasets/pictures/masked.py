@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from adapters.datasets.archives import shown
-from adapters.datasets.pictures.layout import Candidate, Layout, Search
+from adapters.datasets.media.layout import Candidate, Layout, Search
 from adapters.datasets.pictures.masks import IGNORED_VALUE
 from adapters.datasets.pictures.objects import class_name
 from adapters.datasets.problems import fault
@@ -23,7 +23,7 @@ def find(search: Search) -> Layout | None:
     tree = search.tree
     images: dict[str, str] = {}
     masks: dict[str, str] = {}
-    for name in tree.used(tree.pictures):
+    for name in tree.used(tree.media):
         parts = name.split("/")
         at = next((place for place, part in enumerate(parts[:-1]) if part.casefold() in _IMAGES | _MASKS), None)
         if at is None:
@@ -45,7 +45,7 @@ def find(search: Search) -> Layout | None:
         name="masks",
         holds="pictures and masks",
         candidates=tuple(
-            Candidate(row=row, line=row, image=images[key], mask=masks.get(key))
+            Candidate(row=row, line=row, file=images[key], mask=masks.get(key))
             for row, key in enumerate(sorted(images), start=1)
         ),
         labels=labels,

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from adapters.datasets.formats import Row
-from adapters.datasets.pictures.layout import RawBox
+from adapters.datasets.media.layout import RawBox
+from adapters.datasets.media.metadata import row_problem
 from adapters.datasets.problems import Problem
 
 OBJECTS = "objects"
@@ -31,12 +32,6 @@ def boxes_of(row: Row) -> tuple[RawBox, ...] | Problem:
         RawBox(class_name(label), four_numbers(values), f"box {place}")
         for place, (values, label) in enumerate(zip(boxes, classes, strict=True), start=1)
     )
-
-
-def row_problem(row: Row, code: str, said: str, fix: str) -> Problem:
-    """Why a row of a list is left out."""
-    message = f"Line {row.line}: {said}; the row is left out."
-    return Problem(level="error", code=code, message=message, fix=fix, line=row.line, row=row.number)
 
 
 def class_name(value: object) -> str | None:

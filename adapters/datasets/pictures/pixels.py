@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from adapters.datasets.archives import ArchiveFile, shown
 from adapters.datasets.example import Example
-from adapters.datasets.pictures.judge import Case
-from adapters.datasets.pictures.layout import Candidate
+from adapters.datasets.media.judge import Case, Clash
+from adapters.datasets.media.layout import Candidate
+from adapters.datasets.pictures.fact import mask_fact, picture_fact
 from adapters.datasets.pictures.masks import IGNORED_VALUE
-from adapters.datasets.pictures.survey import Fact
 from adapters.datasets.problems import fault
 from adapters.datasets.report import Balance, ClassCount
 
@@ -33,9 +33,9 @@ class MaskJudge:
         self._values: dict[int, tuple[int, ...]] = {}
         self._ignored = 0
 
-    def admit(self, candidate: Candidate, fact: Fact) -> Example | None:
+    def admit(self, candidate: Candidate) -> Example | None:
         """A mask has to be of the picture's size, with values that have names."""
-        problem = self._fault(candidate, fact)
+        problem = self._fault(candidate)
         if problem is not None:
             file, code, said, fix = problem
             message = f"{shown(file)}: {said}; the picture is left out."
@@ -43,19 +43,19 @@ class MaskJudge:
             return None
         assert candidate.mask is not None
         self._values[candidate.row] = self._known(candidate.mask)
-        example = self._case.example(candidate, fact)
+        example = self._case.example(candidate)
         return replace(example, files=example.files | {"mask": ArchiveFile(self._case.path, candidate.mask)})
 
-    def clash(self, same: Sequence[Example]) -> tuple[str, ...]:
+    def clash(self, same: Sequence[Example]) -> Clash | None:
         """Two people draw two masks: nothing is refused for that."""
-        return ()
+        return None
 
     def settle(self, examples: list[Example]) -> list[Example]:
         """The examples with the rarest class of each as its stratum."""
         first: dict[str, str] = {}
         learnt = {value: name for value, name in enumerate(self._names) if name is not None}
         for example in examples:
-            counts = dict(self._case.survey.mask(example.files["mask"].name).values)
+            counts = dict(mask_fact(self._case.survey, example.files["mask"].name).values)
             self._ignored += counts.get(IGNORED_VALUE, 0)
             for value in self._values[example.row]:
                 self._pixels[value] += counts[value]
@@ -96,16 +96,16 @@ class MaskJudge:
 
     def _known(self, mask: str) -> tuple[int, ...]:
         """The values of a mask that are to be learnt."""
-        values = self._case.survey.mask(mask).values
+        values = mask_fact(self._case.survey, mask).values
         return tuple(value for value, _ in values if value != IGNORED_VALUE and self._names[value] is not None)
 
-    def _fault(self, candidate: Candidate, fact: Fact) -> tuple[str, str, str, str] | None:
+    def _fault(self, candidate: Candidate) -> tuple[str, str, str, str] | None:
         """The file at fault, a code, what is wrong and how to mend it."""
-        name = candidate.mask
+        name, fact = candidate.mask, picture_fact(self._case.survey, candidate.file)
         if name is None:
             fix = "Add masks/… under the picture's name, as PNG."
-            return candidate.image, "mask_missing", "the picture has no mask", fix
-        mask = self._case.survey.mask(name)
+            return candidate.file, "mask_missing", "the picture has no mask", fix
+        mask = mask_fact(self._case.survey, name)
         if mask.fault is not None:
             code, said = mask.fault
             return name, code, said, _FIXES.get(code, "Save it again as PNG.")

@@ -13,6 +13,7 @@ SCHEMA = Schema(
     task="image-classification",
     needs="a zip of pictures with a folder for each class, or with metadata.csv that has file_name and label",
     layouts=("folders", "metadata"),
+    medium="image",
     annotation="label",
     roles=(
         _IMAGE,

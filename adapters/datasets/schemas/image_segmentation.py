@@ -8,6 +8,7 @@ SCHEMA = Schema(
     task="image-segmentation",
     needs="a zip with the folders images and masks (PNG, value = class number) and the names in classes.json",
     layouts=("masks",),
+    medium="image",
     annotation="mask",
     roles=(),
 )

@@ -8,6 +8,7 @@ SCHEMA = Schema(
     task="object-detection",
     needs="a zip of pictures with boxes in one COCO JSON, or in metadata.jsonl under objects",
     layouts=("coco", "objects"),
+    medium="image",
     annotation="boxes",
     roles=(Role(name="image", kind="file", names=("file_name", "filename", "file", "image", "image_path", "path")),),
 )

@@ -148,9 +148,8 @@ OTHERS: dict[str, tuple[dict[str, bytes | str], str]] = {
     "docx": ({"[Content_Types].xml": "", "word/document.xml": "", "word/media/1.png": picture(1)}, "Word"),
     "jar": ({"META-INF/MANIFEST.MF": "", "a/B.class": ""}, "Java"),
     "epub": ({"mimetype": "application/epub+zip", "META-INF/container.xml": "", "a/1.jpg": picture(1)}, "EPUB"),
-    "sounds": ({"a/1.wav": "RIFF", "b/2.wav": "RIFF"}, "sounds"),
     "table": ({"train.csv": "text,label\n"}, "tables"),
-    "nothing": ({"readme.md": ""}, "no pictures"),
+    "nothing": ({"readme.md": ""}, "neither pictures nor audio"),
 }
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from adapters.datasets import ArchiveFile, Example, FileRecord, FileStore
-from adapters.datasets.pictures import survey
+from adapters.datasets.media import survey
+from adapters.datasets.pictures import fact
 from adapters.datasets.pictures.sheet import draw_sheet
 from tests.adapters.datasets.zips import classes, detection, mask, pack, picture, saved, segmentation
 from zoo.errors import InvalidInput, NotFound, Unavailable
@@ -64,7 +65,7 @@ def test_pictures_are_decoded_once(store: FileStore, upload: Upload, monkeypatch
     def refuse(item: object) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(survey, "open_picture", refuse)
+    monkeypatch.setattr(fact, "open_picture", refuse)
     assert store.revalidate(record.id) == store.report(record.id)
     assert list(store.examples(record.id)) == first
 
@@ -100,9 +101,9 @@ def test_a_large_zip_waits_for_a_worker_who_goes_on_where_the_upload_ended(
 ) -> None:
     files = classes()
     if large == "pictures":
-        monkeypatch.setattr(survey, "INLINE_PICTURES", 4)
+        monkeypatch.setattr(survey, "INLINE_FILES", 4)
     elif large == "pixels":
-        monkeypatch.setattr(survey, "INLINE_PIXELS", 4 * 24 * 16)
+        monkeypatch.setattr(fact, "INLINE_PIXELS", 4 * 24 * 16)
     elif large == "slow":
         monkeypatch.setattr(survey, "INLINE_SECONDS", 0.0)
     else:
@@ -127,7 +128,7 @@ def test_a_large_zip_waits_for_a_worker_who_goes_on_where_the_upload_ended(
 def test_what_progress_raises_ends_the_inspection(
     store: FileStore, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survey, "INLINE_PICTURES", 1)
+    monkeypatch.setattr(survey, "INLINE_FILES", 1)
     record = upload(pack(classes()))
 
     def stop(done: int, total: int) -> None:

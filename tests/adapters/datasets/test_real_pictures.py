@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.datasets import Limits, inspect_file, inspect_pictures, split
+from adapters.datasets import Limits, inspect_file, inspect_zip, split
 from adapters.datasets.pictures.sheet import draw_sheet
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
@@ -31,7 +31,7 @@ SEGMENTATION = [("camvid", 367, 11), ("dsb2018", 554, 2)]
 @pytest.mark.parametrize(("name", "pictures", "classes"), CLASSIFICATION)
 def test_folders_of_real_photographs(name: str, pictures: int, classes: int) -> None:
     started = time.process_time()
-    found = inspect_pictures(DATA / name / "train.zip", limits=LIMITS)
+    found = inspect_zip(DATA / name / "train.zip", limits=LIMITS)
     report = found.report
     assert time.process_time() - started < 10
     assert (report.task, report.fatal) == ("image-classification", None)
@@ -56,7 +56,7 @@ def test_real_pictures_with_boxes(
 
 @pytest.mark.parametrize(("name", "pictures", "classes"), SEGMENTATION)
 def test_real_pictures_with_masks(name: str, pictures: int, classes: int) -> None:
-    found = inspect_pictures(DATA / name / "train.zip", limits=LIMITS)
+    found = inspect_zip(DATA / name / "train.zip", limits=LIMITS)
     report = found.report
     assert (report.task, report.fatal, report.problem_counts) == ("image-segmentation", None, {})
     assert (report.rows, report.usable_rows, len(report.classes)) == (pictures, pictures, classes)

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from adapters.datasets import FileRecord, FileStore
-from adapters.datasets.pictures import survey
+from adapters.datasets.media import survey
 from adapters.jobs import Job, JobKind, JobSpec, JobStopped
 from adapters.training import inspect
 from adapters.training.parquet import Bounds, convert
@@ -221,7 +221,7 @@ def test_running_out_of_address_space_is_a_problem_of_the_file(tmp_path: Path) -
 def test_the_pictures_of_a_large_zip_are_decoded_and_its_report_written(
     tmp_path: Path, settings: Settings, store: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survey, "INLINE_PICTURES", 2)
+    monkeypatch.setattr(survey, "INLINE_FILES", 2)
     record = upload(store, pack(classes()))
     assert record.needs_worker
     folder = tmp_path / "attempt"

@@ -122,6 +122,24 @@ def test_a_pickle_whose_hash_is_pinned_is_copied(tmp_path: Path) -> None:
     assert [file.path for file in fetched.files] == ["weights.pth"]
 
 
+CONVERTED = b"\x06\0\0\0\x0c\0WhisperSpec\0\x03\0\0\0"
+
+
+@pytest.mark.parametrize("vocabulary", ["vocabulary.txt", "vocabulary.json"])
+def test_a_folder_of_ctranslate2_is_copied(tmp_path: Path, vocabulary: str) -> None:
+    files = {"config.json": b"{}", "tokenizer.json": b"{}", vocabulary: b"[]", "model.bin": CONVERTED}
+    fetched = fetch(entry_of(write_folder(tmp_path / "source", files), files={}), tmp_path / "target")
+    assert [file.path for file in fetched.files] == sorted(files)
+
+
+@pytest.mark.parametrize("content", [b"\x80\x02}q", b"PK\x03\x04", b"", CONVERTED.replace(b"Spec", b"spec")])
+def test_a_pickle_under_the_name_of_ctranslate2s_weights_is_refused(tmp_path: Path, content: bytes) -> None:
+    files = {"config.json": b"{}", "vocabulary.txt": b"a", "model.bin": content}
+    with pytest.raises(InvalidInput, match=r"model\.bin") as caught:
+        fetch(entry_of(write_folder(tmp_path / "source", files), files={}), tmp_path / "target")
+    assert caught.value.code == "unsafe_weights"
+
+
 @pytest.mark.parametrize(
     "content", [b"\x80\x04pickle", b"PK\x03\x04 a zip archive", b"", WEIGHTS[:-3], WEIGHTS + b"more"]
 )

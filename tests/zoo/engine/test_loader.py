@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -271,3 +272,17 @@ def test_both_tasks_are_served_where_torch_and_transformers_cannot_be_imported(t
     with loader_on(tiny_zoo) as loader:
         body: Any = asyncio.run(loader.predict("mood", "parcel", {"top_k": 1})).body
     assert json.loads(done.stdout) == {"label": body[0][0]["label"], "shape": [2, 32]}
+
+
+def test_a_recording_is_closed_when_it_cannot_be_heard(tiny_zoo: TinyZoo) -> None:
+    async def ask(loader: Loader, reference: str, sound: BytesIO) -> None:
+        async for _ in loader.listen(reference, sound, {}):
+            pass
+
+    with loader_on(tiny_zoo) as loader:
+        for reference, error in (("mood", InvalidInput), ("nobody", ModelNotFound)):
+            sound = BytesIO(b"RIFF")
+            with pytest.raises(error):
+                asyncio.run(ask(loader, reference, sound))
+            assert sound.closed
+        assert loader.waiting() == 0

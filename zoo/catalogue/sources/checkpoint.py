@@ -18,6 +18,10 @@ MAX_TEXT_BYTES = 64 * 1024 * 1024
 _TEXTS = frozenset({".json", ".txt", ".model"})
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"})
 _SHARD = re.compile(r"model-[0-9]{5}-of-[0-9]{5}\.safetensors")
+# CTranslate2's weights have the name of older pickles; its vocabulary lies beside them. `check` looks into the file.
+BINARY = "model.bin"
+_VOCABULARIES = ("vocabulary.txt", "vocabulary.json", "shared_vocabulary.txt", "shared_vocabulary.json")
+_SPEC = re.compile(rb"[\x01-\x09]\0\0\0[\x02-\xff]\0[A-Za-z]{1,64}Spec\0", re.DOTALL)
 # Where sentence-transformers keeps what follows the body: 1_Pooling, 2_Dense, …
 _MODULE = re.compile(r"[0-9]{1,2}_[A-Za-z]{1,32}/[^/]+")
 
@@ -87,6 +91,8 @@ def check(folder: Path, pins: Mapping[str, str]) -> tuple[ModelFile, ...]:
             _refuse_remote_code(path)
         elif path.suffix == ".safetensors":
             _refuse_disguise(path)
+        elif path.name == BINARY:
+            _refuse_pickle(path)
     return files
 
 
@@ -95,8 +101,10 @@ def _weights(sizes: Mapping[str, int]) -> list[str]:
         return ["model.safetensors"]
     shards = [path for path in sizes if _SHARD.fullmatch(path)]
     others = [path for path in sizes if path.endswith(".safetensors") and "/" not in path]
-    if shards or len(others) <= 1:
+    if shards or len(others) == 1:
         return shards or others
+    if not others:
+        return [BINARY] if BINARY in sizes and any(name in sizes for name in _VOCABULARIES) else []
     raise InvalidInput(
         "it holds several .safetensors files but no model.safetensors: name the wanted one with its hash in the"
         " entry's files",
@@ -141,3 +149,10 @@ def _refuse_disguise(path: Path) -> None:
         read_header(path)
     except ValueError as error:
         raise InvalidInput(f"{path.name} is refused: {error}", code="unsafe_weights") from error
+
+
+def _refuse_pickle(path: Path) -> None:
+    with path.open("rb") as file:
+        if not _SPEC.match(file.read(128)):
+            message = f"{path.name} is not in CTranslate2's layout, and opening a pickle can run any program"
+            raise InvalidInput(message, code="unsafe_weights")

@@ -16,14 +16,16 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from zoo.errors import InvalidInput, TooLarge, ZooError
+from zoo.errors import TooLarge, ZooError
 from zoo.tasks.processors.container import Container, open_container, unreadable
+from zoo.tasks.processors.sent import Sent
 
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 25_000_000
 SAMPLE: bytes = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAGUlEQVR42mNkYGhQYWDARCwMKgxYweCUAACHmwKWKHHObgAAAABJRU5ErkJggg=="
 )
+_SENT = Sent("picture", "image", MAX_BYTES, too_large="image_too_large", invalid="invalid_image")
 
 # Named one by one, so that no other plug-in ever runs and Image.open warns of nothing.
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
@@ -55,7 +57,7 @@ def open_picture(item: object) -> NDArray[np.uint8]:
 
 def decode(item: object) -> Image.Image:
     """As ``open_picture``, but a Pillow image of mode RGB."""
-    container = open_container(_read(item))
+    container = open_container(_SENT.read(item))
     try:
         if container.size is not None:
             _check_size(container.size)
@@ -69,42 +71,6 @@ def decode(item: object) -> Image.Image:
         raise
     except Exception as error:  # struct.error, SyntaxError, EOFError, OverflowError, …: a plug-in may raise anything
         raise unreadable("it is damaged or cut off") from error
-
-
-def _read(item: object) -> bytes:
-    """The bytes of the file."""
-    if isinstance(item, str):
-        item = _from_base64(item)
-    if not isinstance(item, bytes):
-        message = "inputs has to be a picture: its bytes as the body, or base64 in a JSON string (or a list of them)."
-        raise InvalidInput(message, param="inputs")
-    if len(item) > MAX_BYTES:
-        message = f"The picture has {len(item)} bytes; at most {MAX_BYTES} are read. Save it smaller."
-        raise TooLarge(message, code="image_too_large", param="inputs")
-    if not item:
-        raise unreadable("it has no bytes")
-    return item
-
-
-def _from_base64(text: str) -> bytes:
-    if text[:8].lower().startswith(("http://", "https://")):
-        message = "inputs is a URL, and the service fetches nothing: send the picture itself, as bytes or base64."
-        raise InvalidInput(message, code="url_not_allowed", param="inputs")
-    if len(text) > MAX_BYTES * 4 // 3 + 1024:
-        message = f"The picture has {len(text)} characters of base64; at most {MAX_BYTES} bytes are read."
-        raise TooLarge(message, code="image_too_large", param="inputs")
-    if text[:5].lower() == "data:":
-        head, comma, text = text.partition(",")
-        if not re.fullmatch(r"data:image/[\w.+-]{1,40};base64,", head[:64] + comma, re.IGNORECASE):
-            message = "inputs is a data: URL of something else than a picture in base64: send data:image/…;base64,…"
-            raise InvalidInput(message, code="invalid_base64", param="inputs")
-    if "\n" in text:  # lines of 76, as the command base64 writes them
-        text = text.replace("\r", "").replace("\n", "")
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        message = "inputs is no base64 (standard alphabet, padded with =): send the picture's bytes or their base64."
-        raise InvalidInput(message, code="invalid_base64", param="inputs") from None
 
 
 def _check_size(size: tuple[int, int]) -> None:

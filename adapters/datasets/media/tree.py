@@ -6,11 +6,8 @@ from collections.abc import Iterable, Iterator
 from posixpath import commonprefix
 
 from adapters.datasets.archives import Archive, suffix_of
+from adapters.datasets.media.kind import Kind
 
-# Formats that are not read count as pictures too, so that each of them is named as unreadable.
-PICTURES = frozenset(
-    "jpg jpeg jpe jfif png webp bmp gif tif tiff heic heif avif jp2 ppm pgm pbm pnm tga ico psd svg eps".split()
-)
 LISTS = frozenset({"metadata.csv", "metadata.jsonl"})
 _TRAIN = frozenset({"train", "training"})
 _VALIDATION = frozenset({"val", "valid", "validation", "dev"})
@@ -18,18 +15,18 @@ _TEST = frozenset({"test", "testing"})
 
 
 class Tree:
-    """Files of an archive. ``pictures`` and ``others`` are full names in alphabetical order, ``root`` wraps them all.
+    """Files of an archive. ``media`` (those of the kind) and ``others`` are full names in alphabetical order.
 
-    Where all pictures lie below folders such as train, val and test, those are no classes: what is in ``test`` is
-    ``left_out``, the rest is one data set, which is divided anew with a seed.
+    ``root`` wraps them all. Where all media lie below folders such as train, val and test, those are no classes: what
+    is in ``test`` is ``left_out``, the rest is one data set, which is divided anew with a seed.
     """
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, kind: Kind) -> None:
         names = sorted(archive.entries)
         self.names = frozenset(names)
-        self.pictures = [name for name in names if suffix_of(name) in PICTURES]
-        self.others = [name for name in names if suffix_of(name) not in PICTURES]
-        self.root = _root(self.pictures, self.others)
+        self.media = [name for name in names if suffix_of(name) in kind.suffixes]
+        self.others = [name for name in names if suffix_of(name) not in kind.suffixes]
+        self.root = _root(self.media, self.others)
         self._parts = self._find_parts()
         self.left_out = frozenset(name for name in self.names if self._is_left_out(name))
         self._folders = archive.folders
@@ -52,7 +49,7 @@ class Tree:
                     yield parts[0]
 
     def _find_parts(self) -> frozenset[str]:
-        paths = [name.removeprefix(self.root).split("/") for name in self.pictures]
+        paths = [name.removeprefix(self.root).split("/") for name in self.media]
         firsts = frozenset(path[0].casefold() for path in paths)
         deep = any(len(path) > 2 for path in paths) or any(self._describes(name) for name in self.others)
         known = _TRAIN | _VALIDATION | _TEST
@@ -66,10 +63,10 @@ class Tree:
         return bool(self._parts & _TRAIN) and first in _TEST and "/" in name.removeprefix(self.root)
 
 
-def _root(pictures: list[str], others: list[str]) -> str:
-    """The folders, ending with a slash, that wrap all there is; the folder right around pictures is no wrapping."""
+def _root(media: list[str], others: list[str]) -> str:
+    """The folders, ending with a slash, that wrap all there is; the folder right around media is no wrapping."""
     lists = [name for name in others if suffix_of(name) in ("json", "jsonl", "csv")]
-    names = pictures + lists
+    names = media + lists
     root = commonprefix(names).rpartition("/")[0]
     root += "/" if root else ""
     if not lists and root and not any("/" in name[len(root) :] for name in names):

@@ -1,4 +1,4 @@
-"""What a layout finds in a zip: the pictures that it speaks of, and what it says of each."""
+"""What a layout finds in a zip: the files that it speaks of, and what it says of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import IO, NamedTuple
 
 from adapters.datasets.archives import Archive, folded, shown
 from adapters.datasets.limits import Limits
-from adapters.datasets.pictures.tree import Tree
+from adapters.datasets.media.kind import Kind
+from adapters.datasets.media.tree import Tree
 from adapters.datasets.problems import Level, Problem, Problems, fault
 from zoo.errors import InvalidInput
 
@@ -25,12 +26,15 @@ class RawBox(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is said of one picture. ``image`` and ``mask`` are names of entries; ``size`` is a (width, height) given."""
+    """What is said of one file: the entry ``file``. ``values``: role -> text, such as the label or the transcript.
+
+    Of a picture also ``mask``, an entry, ``boxes``, and ``size``, a (width, height) given.
+    """
 
     row: int
     line: int
-    image: str
-    label: str = ""
+    file: str
+    values: dict[str, str] = field(default_factory=dict)
     mask: str | None = None
     boxes: tuple[RawBox, ...] = ()
     size: tuple[int, int] | None = None
@@ -40,7 +44,7 @@ class Candidate:
 class Layout:
     """``labels``: the classes that are named, used or not; for masks by value, None where a value is not learnt.
 
-    ``lists`` are the files that were read for it, ``unusable`` rows of theirs that name no picture or class.
+    ``lists`` are the files that were read for it, ``unusable`` rows of theirs that name no file or class.
     """
 
     name: str
@@ -55,13 +59,18 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a layout is looked for in, and where it says what is wrong."""
+    """What a layout is looked for in, and where it says what is wrong.
+
+    ``task`` is the one asked for, ``chosen`` the columns (role -> column).
+    """
 
     archive: Archive
+    kind: Kind
     tree: Tree
     limits: Limits
     problems: Problems
     chosen: Mapping[str, str]
+    task: str | None = None
 
     def open(self, name: str) -> IO[bytes]:
         """A list that the zip holds, whole in memory; raises ``DatasetFault`` if it cannot be read."""
@@ -96,25 +105,31 @@ class Search:
 
 
 class Files:
-    """Finds the picture that a list means: beside the list, in ``images`` beside it, from the top, or by its name."""
+    """Finds the file that a list means: beside the list, in ``images`` beside it, from the top, or by its name."""
 
-    def __init__(self, tree: Tree) -> None:
-        self._names = set(tree.pictures)
-        self._tree = tree
+    def __init__(self, search: Search) -> None:
+        tree = search.tree
+        self._names = set(tree.media)
+        self._root = tree.root
+        self._beside = search.kind.beside
         self._by_name: dict[str, str | None] = {}
-        for name in tree.pictures:
+        for name in tree.media:
             last = name.rsplit("/", 1)[-1]
             for known in {last, last.rpartition(".")[0]}:
                 self._by_name[known] = None if known in self._by_name else name
 
     def find(self, said: str, *, beside: str) -> str | None:
-        """``beside`` is the name of the list; None for no such picture, or more than one that could be meant."""
+        """``beside`` is the name of the list; None for no such file, or more than one that could be meant."""
         said = folded(said.strip()).lstrip("/")
         folder = beside.rpartition("/")[0]
         folder += "/" if folder else ""
         above = folder.rstrip("/").rpartition("/")[0]
         above += "/" if above else ""
-        for start in (folder, f"{folder}images/", self._tree.root, f"{self._tree.root}images/", f"{above}images/"):
+        starts = [folder, *self._inside(folder), self._root, *self._inside(self._root), *self._inside(above)]
+        for start in starts:
             if start + said in self._names:
                 return start + said
         return self._by_name.get(said.rsplit("/", 1)[-1])
+
+    def _inside(self, folder: str) -> list[str]:
+        return [f"{folder}{name}/" for name in self._beside]

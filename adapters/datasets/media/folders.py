@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from adapters.datasets.pictures.layout import Candidate, Layout, Search
+from adapters.datasets.media.layout import Candidate, Layout, Search
 from adapters.datasets.values import LABEL_CHARACTERS
 
 
@@ -13,19 +13,19 @@ def find(search: Search) -> Layout | None:
     tree = search.tree
     candidates: list[Candidate] = []
     loose: list[str] = []
-    for row, name in enumerate(tree.used(tree.pictures), start=1):
+    for row, name in enumerate(tree.used(tree.media), start=1):
         path = tree.below(name)
         if len(path) == 1:
             loose.append(name)
             continue
-        candidates.append(Candidate(row=row, line=row, image=name, label=_label(path[0])))
+        candidates.append(Candidate(row=row, line=row, file=name, values={"label": _label(path[0])}))
     if not candidates:
         return None
-    said = "the picture lies in no folder of a class; it is left out"
+    said = f"the {search.kind.one} lies in no folder of a class; it is left out"
     search.note_files("error", "missing_label", loose, said, "Move it into the folder of its class.")
     return Layout(
         name="folders",
-        holds="pictures in folders by class",
+        holds=f"{search.kind.many} in folders by class",
         candidates=tuple(candidates),
         labels=tuple(dict.fromkeys(sorted(_label(folder) for folder in tree.class_folders()))),
         unusable=len(loose),

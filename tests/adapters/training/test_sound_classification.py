@@ -1,0 +1,140 @@
+"""Whisper's encoder on clips at their own length: padding, kept activations and the exported graph agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import WhisperForConditionalGeneration
+
+from adapters.datasets import Example
+from adapters.jobs import Hyperparameters
+from adapters.training.activations import Activations
+from adapters.training.export import export
+from adapters.training.gate import Expected, prove
+from adapters.training.recipe import load_recipe
+from adapters.training.sound_classification import SoundAdaptation
+from tests.tiny_sounds import write_sound_checkpoint
+from tests.zoo.tasks.processors.sound_files import sound_of, tone
+from zoo.catalogue.entry import ModelEntry
+from zoo.engine.predictor import MODEL_FILE
+from zoo.errors import Unsupported
+
+LABELS = ("high", "low")
+HERTZ = {"high": 2600.0, "low": 300.0}
+
+
+class Clip:
+    """Stands for a file of an uploaded zip."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def read(self) -> bytes:
+        return self.data
+
+
+def examples(lengths: list[float]) -> list[Example]:
+    made: list[Example] = []
+    for place, seconds in enumerate(lengths):
+        label = LABELS[place % 2]
+        file: Any = Clip(sound_of(tone(seconds, hertz=HERTZ[label] + 10 * place)))
+        made.append(Example(place + 1, place + 1, {"label": label}, {"audio": file}, fingerprint=str(place)))
+    return made
+
+
+def entry_of(**fields: Any) -> ModelEntry:
+    return ModelEntry(
+        name="ears",
+        version=1,
+        task="audio-classification",
+        modality="audio",
+        architecture="whisper",
+        licence="MIT",
+        created=0,
+        **fields,
+    )
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_sound_checkpoint(tmp_path_factory.mktemp("recogniser"), "whisper-asr")
+
+
+def adaptation_of(checkpoint: Path) -> SoundAdaptation:
+    torch.manual_seed(3)
+    made: Any = load_recipe("audio-classification").adapt(
+        checkpoint, entry_of(), [], labels=LABELS, asked=Hyperparameters()
+    )
+    assert isinstance(made, SoundAdaptation)
+    return made
+
+
+LENGTHS = [0.31, 1.0, 0.02, 2.27, 0.5]
+
+
+@torch.no_grad()
+def test_padding_in_a_batch_changes_no_answer(checkpoint: Path) -> None:
+    adaptation = adaptation_of(checkpoint)
+    items = adaptation.encode(examples(LENGTHS))
+    assert [item.length for item in items] == [16, 50, 1, 114, 25]
+    together = adaptation.network(**adaptation.collate(items))
+    for item, row in zip(items, together, strict=True):
+        torch.testing.assert_close(adaptation.network(**adaptation.collate([item]))[0], row, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_the_layers_are_those_of_the_recogniser(checkpoint: Path) -> None:
+    adaptation = adaptation_of(checkpoint)
+    sound = torch.randn(2, 3000, 80, generator=torch.Generator().manual_seed(5))
+    recogniser: Any = WhisperForConditionalGeneration.from_pretrained(checkpoint).eval()
+    expected = recogniser.model.encoder(sound.transpose(1, 2)).last_hidden_state
+    body: Any = adaptation.body
+    width = expected.shape[-1]
+    vector = body(sound, torch.ones(2, 3000, dtype=torch.long))
+    mean = torch.nn.functional.normalize(expected.mean(dim=1), dim=-1)
+    deviation = torch.nn.functional.normalize(expected.std(dim=1, unbiased=False), dim=-1)
+    torch.testing.assert_close(vector[:, :width], mean, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(vector[:, width : 2 * width], deviation, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 4])
+def test_from_kept_activations_it_answers_as_from_the_clips(checkpoint: Path, cut: int) -> None:
+    adaptation = adaptation_of(checkpoint)
+    items = adaptation.encode(examples(LENGTHS))
+    activations = Activations(adaptation, cut)
+    features = activations.gather(items)
+    with torch.no_grad():
+        whole = adaptation.network(**adaptation.collate(items))
+        kept = activations.outputs(items)
+        assert features is not None
+        torch.testing.assert_close(adaptation.head(features), whole, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(kept, whole, atol=1e-5, rtol=1e-5)
+
+
+def test_served_it_answers_as_trained(checkpoint: Path, tmp_path: Path) -> None:
+    adaptation = adaptation_of(checkpoint)
+    servable, rows = adaptation.servable(), examples(LENGTHS)
+    export(servable, tmp_path / MODEL_FILE)
+    entry = entry_of(labels=servable.labels, options=servable.options, limits=servable.limits)
+    with torch.no_grad():
+        trained = adaptation.network(**adaptation.collate(adaptation.encode(rows)))
+    requests = [adaptation.request(example) for example in rows]
+    expected = Expected(requests, trained, lambda at, body: adaptation.agrees(trained[at], body, rows[at]))
+    parity = prove(tmp_path, entry, expected, threads=1)
+    assert (parity.rows, parity.argmax_agreement) == (5, 1.0)
+    assert np.isfinite(parity.max_abs_difference)
+
+
+def test_a_classifier_of_clips_gives_its_encoder(tmp_path: Path) -> None:
+    adaptation = adaptation_of(write_sound_checkpoint(tmp_path, "whisper"))
+    assert adaptation.head.in_features == 3 * 32
+
+
+def test_other_networks_cannot_be_adapted_to_sounds_yet(tmp_path: Path) -> None:
+    with pytest.raises(Unsupported) as caught:
+        adaptation_of(write_sound_checkpoint(tmp_path, "hubert"))
+    assert caught.value.code == "not_adaptable"

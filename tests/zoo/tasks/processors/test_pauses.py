@@ -1,0 +1,59 @@
+"""Long recordings are cut in pauses, into pieces that follow one another without gap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zoo.tasks.processors.pauses import pieces, stretches
+
+RATE = 16_000
+
+
+def speech(seconds: float, *pauses: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Noise with half a second of near silence from each of ``pauses`` on."""
+    samples = np.random.default_rng(1).normal(0, 0.1, int(RATE * seconds)).astype(np.float32)
+    for pause in pauses:
+        samples[int(RATE * pause) : int(RATE * (pause + 0.5))] *= 0.001
+    return samples
+
+
+@pytest.mark.parametrize("seconds", [0.001, 5.0, 30.0])
+def test_what_fits_is_one_piece(seconds: float) -> None:
+    assert list(pieces(speech(seconds), RATE, 30.0)) == [(0, int(RATE * seconds))]
+
+
+def test_cuts_fall_into_the_pauses() -> None:
+    cuts = [start / RATE for start, _ in pieces(speech(70.0, 10.0, 22.0, 45.0), RATE, 30.0)]
+    assert len(cuts) == 3
+    assert 22.1 < cuts[1] < 22.4
+    assert 45.1 < cuts[2] < 45.4
+
+
+@pytest.mark.parametrize("seconds", [31.0, 95.3, 200.0])
+def test_nothing_is_lost_doubled_or_too_long(seconds: float) -> None:
+    found = list(pieces(speech(seconds), RATE, 30.0))
+    assert found[0][0] == 0
+    assert found[-1][1] == int(RATE * seconds)
+    assert all(before[1] == after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(0 < end - start <= 30 * RATE for start, end in found)
+
+
+def test_silence_is_cut_as_late_as_can_be() -> None:
+    (_, cut), _ = pieces(np.zeros(RATE * 40, np.float32), RATE, 30.0)
+    assert 29.5 < cut / RATE <= 30
+
+
+@pytest.mark.parametrize("part", [1_000, 40_000, 480_000, 10_000_000])
+def test_a_recording_that_comes_in_parts_is_cut_at_the_same_places(part: int) -> None:
+    samples = speech(95.3, 22.0, 45.0)
+    parts = [samples[start : start + part] for start in range(0, len(samples), part)]
+    found = list(stretches(parts, RATE, 30.0))
+    assert [(start, start + len(piece)) for start, piece in found] == list(pieces(samples, RATE, 30.0))
+    assert np.array_equal(np.concatenate([piece for _, piece in found]), samples)
+
+
+def test_the_first_piece_may_be_shorter() -> None:
+    starts = [start / RATE for start, _ in stretches([speech(70.0, 8.0, 30.0)], RATE, 30.0, first=10.0)]
+    assert 8.1 < starts[1] < 8.4
+    assert 30.1 < starts[2] < 30.4

@@ -1,0 +1,52 @@
+"""A decoder graph and what it remembers: some tokens in, the logits of the next ones out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.tasks.task import Array, Run
+
+Ids = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+class CachedDecoder:
+    """One batch being decoded; for one thread. All hypotheses of a batch are equally long.
+
+    The graph takes ``tokens`` (batch, hypotheses, new), ``at`` (wanted,), ``past_<name>`` (batch, hypotheses, heads,
+    past, width) for each of ``names``, and ``fixed``, whose first axis is the batch: what the encoder answered. Its
+    outputs are ``logits`` (batch, hypotheses, wanted, vocabulary) and ``new_<name>``. ``head`` is (heads, width).
+    """
+
+    def __init__(self, run: Run, fixed: Mapping[str, Array], names: Sequence[str], head: tuple[int, int]) -> None:
+        self._run = run
+        self._fixed = dict(fixed)
+        self._names = tuple(names)
+        self._head = head
+        self._past: list[Array] = []
+
+    def step(self, tokens: Ids, at: Sequence[int] = (-1,)) -> Floats:
+        """Logits (batch, hypotheses, len(at), vocabulary) at places of ``tokens`` (batch, hypotheses, new)."""
+        batch, group, new = tokens.shape
+        heads, width = self._head
+        past = self._past or [np.zeros((batch, group, heads, 0, width), np.float32)] * len(self._names)
+        places = np.array([place % new for place in at], dtype=np.int64)
+        feeds = {f"past_{name}": values for name, values in zip(self._names, past, strict=True)}
+        logits, *self._past = self._run(
+            {"tokens": tokens, "at": places, **feeds, **self._fixed},
+            ("logits", *(f"new_{name}" for name in self._names)),
+        )
+        return np.asarray(logits, dtype=np.float32)
+
+    def choose(self, hypotheses: Ids) -> None:
+        """Go on with those hypotheses (batch, wanted) of each row; one may be chosen several times."""
+        rows = np.arange(len(hypotheses))[:, None]
+        self._past = [values[rows, hypotheses] for values in self._past]
+
+    def keep(self, rows: Ids) -> None:
+        """Go on with those rows of the batch alone."""
+        self._past = [values[rows] for values in self._past]
+        self._fixed = {name: values[rows] for name, values in self._fixed.items()}

@@ -1,0 +1,181 @@
+"""Windows to tokens: batches through the encoder, search in the decoder, another try where the text looks wrong."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from zoo.tasks.decoding.cached_decoder import CachedDecoder, Ids
+from zoo.tasks.decoding.greedy import Hypothesis, Limits, greedy, log_softmax
+from zoo.tasks.decoding.transcript import Spoken
+from zoo.tasks.decoding.whisper_rules import WhisperRules
+from zoo.tasks.decoding.whisper_tokens import WhisperTokens
+from zoo.tasks.processors.whisper_window import Window, stacked
+from zoo.tasks.task import Array, Runs
+
+BATCH = 8 * 1500  # positions that are decoded together, filling counted
+# Positions squared in one run of the encoder: attention holds them for every head, 54 MB of a whole window in
+# whisper-tiny-en. Several windows at once are no faster there.
+ATTENTION = 1500**2
+# Radford et al. (2022), section 4.5.
+HOTTER = 0.2
+HOTTEST = 1.0
+REPEATS = 2.4
+UNLIKELY = -1.0
+SILENT = 0.6
+# What whisper-tiny-en writes to silence and noise is one word ("you") with a chance of no speech from .5 to .96; of
+# asr_kathleen's clips none has more than .07.
+BRIEF = 2  # tokens of text
+HOPELESS = -1.5  # below lies the likeliest of all tries on 29 s of noise: there is nothing to be understood
+# Speech has at most 5.4 tokens a second in asr_kathleen, languages that are written in bytes several times as many.
+LEAST_TOKENS = 24
+TOKENS_PER_PLACE = 0.5  # 25 a second
+LOOP = 48  # tokens of one phrase again and again: the text would be refused as repeating itself
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is wanted of a window; ``prompt`` are tokens of what came before. Without a language it is detected."""
+
+    language: str | None = None
+    task: str = "transcribe"
+    prompt: tuple[int, ...] = ()
+    times: bool = False
+    temperature: float = 0.0
+
+
+class Transcriber:
+    """Stateless; safe to use from several threads."""
+
+    def __init__(self, tokens: WhisperTokens) -> None:
+        self._tokens = tokens
+
+    def transcribe(self, windows: Sequence[Window], asked: Sequence[Asked], run: Runs) -> list[Spoken]:
+        """What was heard in each window, in their order; those with the same wishes are decoded together."""
+        found: dict[int, Spoken] = {}
+        for places in _batches(windows, asked):
+            given = stacked([windows[place] for place in places])
+            fixed = {"weights": given["weights"], **self._heard(given, run)}
+            most = np.array([LEAST_TOKENS + int(TOKENS_PER_PLACE * windows[place].heard) for place in places])
+            for place, spoken in zip(places, self._spoken(fixed, most, asked[places[0]], run), strict=True):
+                found[place] = spoken
+        return [found[place] for place in range(len(windows))]
+
+    def _heard(self, given: dict[str, Array], run: Runs) -> dict[str, Array]:
+        """Keys and values of all windows, which the encoder hears a few at a time."""
+        count, positions = given["weights"].shape
+        some = max(1, ATTENTION // positions**2)
+        parts = [
+            run({name: values[start : start + some] for name, values in given.items()})
+            for start in range(0, count, some)
+        ]
+        # Taken from the parts one by one, so that no more than one of them is held twice.
+        return {f"cross_{name}": np.concatenate([part.pop(0) for part in parts]) for name in self._tokens.names}
+
+    def _spoken(self, fixed: dict[str, Array], most: Ids, asked: Asked, run: Runs) -> list[Spoken]:
+        """Hotter and hotter, for those rows whose text repeats itself or is unlikely; ``most`` tokens of each row."""
+        count = len(fixed["weights"])
+        languages = [asked.language] * count
+        if self._tokens.multilingual and asked.language is None:
+            languages = self._detected(fixed, run)
+        tries: list[list[Spoken]] = [[] for _ in range(count)]
+        for language in dict.fromkeys(languages):
+            rows = np.array([row for row in range(count) if languages[row] == language], dtype=np.int64)
+            temperature = asked.temperature
+            while len(rows):
+                some = fixed if len(rows) == count else {name: values[rows] for name, values in fixed.items()}
+                found = self._try(some, most[rows], replace(asked, language=language, temperature=temperature), run)
+                for row, spoken in zip(rows, found, strict=True):
+                    tries[row].append(spoken)
+                temperature = round(temperature + HOTTER, 2)
+                last = temperature > HOTTEST
+                rows = np.array([row for row in rows if not last and _wrong(tries[row][-1])], dtype=np.int64)
+        return [_best(tried) for tried in tries]
+
+    def _try(self, fixed: dict[str, Array], most: Ids, asked: Asked, run: Runs) -> list[Spoken]:
+        ids, count = self._tokens, len(fixed["weights"])
+        prompt, began = self._prompt(asked)
+        decoder = self._decoder(fixed, run)
+        tokens = np.tile(np.array(prompt, dtype=np.int64), (count, 1, 1))
+        logits = decoder.step(tokens, at=(began, -1))[:, 0]
+        silence = np.exp(log_softmax(logits[:, 0]))[:, ids.no_speech] if ids.no_speech else np.zeros(count)
+        limits = Limits(ids.end, np.minimum(most, ids.most_tokens - len(prompt)).tolist(), loop=LOOP)
+        seed = round(10 * asked.temperature)  # another draw for each try
+        hypotheses = greedy(decoder, logits[:, 1], limits, self._rules(asked), asked.temperature, seed)
+        return [
+            _judged(hypothesis, float(silent), asked, ids)
+            for hypothesis, silent in zip(hypotheses, silence, strict=True)
+        ]
+
+    def _decoder(self, fixed: dict[str, Array], run: Runs) -> CachedDecoder:
+        ids = self._tokens
+        return CachedDecoder(run["decoder"], fixed, ids.names, (ids.heads, ids.width))
+
+    def _prompt(self, asked: Asked) -> tuple[list[int], int]:
+        """The tokens before the text, and the place of the one that starts the transcript."""
+        ids = self._tokens
+        before: list[int] = []
+        if asked.prompt and ids.previous is not None:  # at most half of the places, its end counts most
+            before = [ids.previous, *asked.prompt[-(ids.most_tokens // 2 - 1) :]]
+        wanted = [ids.start]
+        if ids.multilingual and asked.language is not None:
+            wanted += [
+                ids.languages[asked.language],
+                (ids.translate if asked.task == "translate" else ids.transcribe) or 0,
+            ]
+        if not asked.times:
+            wanted.append(ids.no_times)
+        return [*before, *wanted], len(before)
+
+    def _detected(self, fixed: dict[str, Array], run: Runs) -> list[str | None]:
+        """The likeliest language of each row."""
+        names = list(self._tokens.languages)
+        start = np.full((len(fixed["weights"]), 1, 1), self._tokens.start, dtype=np.int64)
+        logits = self._decoder(fixed, run).step(start)[:, 0, 0]
+        best = logits[:, list(self._tokens.languages.values())].argmax(axis=1)
+        return [names[int(place)] for place in best]
+
+    def _rules(self, asked: Asked) -> WhisperRules:
+        ids = self._tokens
+        never = ids.never if asked.times else np.concatenate([ids.never, self._times()])
+        first = np.array(ids.suppressed_first, dtype=np.int64)
+        return WhisperRules(never, first, ids.end, ids.no_times, ids.first_time, times=asked.times)
+
+    def _times(self) -> Ids:
+        return np.arange(self._tokens.first_time, self._tokens.first_time + self._tokens.places + 1)
+
+
+def _batches(windows: Sequence[Window], asked: Sequence[Asked]) -> Iterator[list[int]]:
+    """Places of windows with equal wishes and like lengths, at most ``BATCH`` positions with filling."""
+    order = sorted(range(len(windows)), key=lambda place: (repr(asked[place]), windows[place].cost))
+    batch: list[int] = []
+    for place in order:
+        if batch and (asked[place] != asked[batch[0]] or windows[place].cost * (len(batch) + 1) > BATCH):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def _judged(hypothesis: Hypothesis, silence: float, asked: Asked, ids: WhisperTokens) -> Spoken:
+    words = [token for token in hypothesis.tokens if token < ids.end]
+    text = np.array(words, dtype="<u2").tobytes()
+    compression = len(text) / len(zlib.compress(text)) if text else 0.0
+    silent = silence > SILENT and (hypothesis.mean < UNLIKELY or len(words) <= BRIEF)
+    return Spoken(hypothesis.tokens, hypothesis.mean, compression, silence, asked.temperature, silent, asked.language)
+
+
+def _best(tries: Sequence[Spoken]) -> Spoken:
+    """The last try, with which one was content; if with none, the likeliest of those that do not repeat themselves."""
+    if not _wrong(tries[-1]):
+        return tries[-1]
+    best = max([spoken for spoken in tries if spoken.compression <= REPEATS] or tries, key=lambda spoken: spoken.mean)
+    return replace(best, silent=best.mean < HOPELESS)
+
+
+def _wrong(spoken: Spoken) -> bool:
+    return not spoken.silent and (spoken.compression > REPEATS or spoken.mean < UNLIKELY)
