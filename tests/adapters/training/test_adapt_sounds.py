@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from adapters.datasets import FileStore
-from adapters.jobs import Hyperparameters, JobKind, JobPreempted, JobSpec
+from adapters.jobs import Hyperparameters, JobKind, JobSpec
 from adapters.training import adapt, importing
 from tests.adapters.datasets.zips import pack
 from tests.adapters.training.quiet_context import QuietContext, context_for
@@ -39,7 +38,7 @@ def pitches(each: int) -> dict[str, bytes | str]:
     }
 
 
-def adapted(home: Path, *, stop_at: int | None = None) -> tuple[TinyZoo, dict[str, Any], QuietContext]:
+def adapted(home: Path) -> tuple[TinyZoo, dict[str, Any], QuietContext]:
     """Import a tiny body, if it is not there yet, and adapt it to pitches."""
     zoo = TinyZoo(home / "home", home / "checkpoints")
     folder = write_sound_checkpoint(zoo.checkpoints / "body", "whisper")
@@ -53,7 +52,7 @@ def adapted(home: Path, *, stop_at: int | None = None) -> tuple[TinyZoo, dict[st
     files = FileStore(zoo.home, zoo.settings)
     sent = asyncio.run(files.receive(chunks(), filename="pitches.zip", purpose="fine-tune")).id
     job = JobSpec(kind=JobKind.ADAPT, model="body", suffix="pitches", training_file=sent, hyperparameters=FAST)
-    context = context_for(zoo.home, job, stop_at=stop_at)
+    context = context_for(zoo.home, job)
     return zoo, adapt.run(context, zoo.settings), context
 
 
@@ -73,12 +72,3 @@ def test_a_body_learns_pitches_and_is_served(tmp_path: Path) -> None:
     assert sum(right) >= 0.8 * len(right)  # a guess is right once in three times
     card = (zoo.store.folder("pitches", 1) / "README.md").read_text()
     assert "Of a sound the first 30 s are heard." in card
-
-
-def test_a_job_that_was_cut_off_ends_with_the_same_bits(tmp_path: Path) -> None:
-    whole, _, _ = adapted(tmp_path / "whole")
-    with pytest.raises(JobPreempted):
-        adapted(tmp_path / "cut", stop_at=7)
-    resumed, _, _ = adapted(tmp_path / "cut")
-    files = [zoo.store.folder("pitches", 1) / "adapter" / "adapter_model.safetensors" for zoo in (whole, resumed)]
-    assert files[0].read_bytes() == files[1].read_bytes()
