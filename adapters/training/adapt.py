@@ -24,7 +24,7 @@ from adapters.training.features import forward
 from adapters.training.gate import Expected, prove
 from adapters.training.graft import changed
 from adapters.training.hyperparameters import Plan
-from adapters.training.learning import Run, learn, learn_all
+from adapters.training.learning import Run, better, figures, learn, learn_all
 from adapters.training.recipe import Adaptation, Item
 from adapters.training.stopwatch import Stopwatch
 from adapters.training.trainer import Trainer
@@ -66,7 +66,7 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     with store.staging() as staged:
         expected, metrics = evaluate(job, adaptation, parts, learnt.heldout)
         if plan.refit:
-            only_probe = learnt.probe is not None and metrics[first] <= learnt.probe[first]
+            only_probe = learnt.probe is not None and not better(metrics, learnt.probe, first)
             if learnt.probe is not None and only_probe:
                 context.event(f"LoRA did no better on held-out rows ({first} {metrics[first]:.4f}): without it, then")
                 metrics = learnt.probe
@@ -75,8 +75,8 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
             expected, _ = evaluate(job, adaptation, parts, learnt.heldout)
         lora.save(learnt.wrapped, adaptation.head, staged / ADAPTER)
         _export(job, adaptation, learnt.wrapped, staged)
-        figures = {"heldout": metrics, "history": trainer.progress.history} | ({"probe": probe} if probe else {})
-        draft = _draft(job, adaptation, plan, parts).model_copy(update={"metrics": figures})
+        measured = {"heldout": metrics, "history": trainer.progress.history} | ({"probe": probe} if probe else {})
+        draft = _draft(job, adaptation, plan, parts).model_copy(update={"metrics": measured})
         job.watch.start("gate")
         context.tick("gate", 0, len(expected.requests))
         parity = prove(staged, draft, expected, threads=threads)
@@ -110,7 +110,7 @@ def evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[Ite
         return answer
 
     trained = forward(items, outputs)
-    metrics = adaptation.metrics(trained, [item.target for item in items])
+    metrics = figures(adaptation, trained, items)
     requests = [adaptation.request(example) for example in parts.heldout]
 
     def agrees(place: int, body: object) -> bool:

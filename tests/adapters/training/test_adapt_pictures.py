@@ -124,12 +124,25 @@ def test_few_pictures_are_all_learnt_from_when_the_figures_are_known(tmp_path: P
 
 
 def test_where_lora_is_no_better_than_the_probe_the_probe_learns_from_all_rows(tmp_path: Path) -> None:
-    zoo, result, context = adapted(tmp_path, "resnet")
+    still = FAST.model_copy(update={"learning_rate": 1e-9})
+    zoo, result, context = adapted(tmp_path, "resnet", hyperparameters=still)
     assert result["metrics"]["heldout"] == {"rows": 9} | result["metrics"]["probe"]
     assert "refit" not in context.stages
     assert "Trained once more on all 60 rows of the training file" in context.messages
     adapter = load_file(str(zoo.store.folder("colours", 1) / "adapter" / "adapter_model.safetensors"))
     assert not any(weight.any() for name, weight in adapter.items() if "lora_B" in name)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ({"accuracy": 0.9, "loss": 0.5}, {"accuracy": 0.8, "loss": 0.1}, True),
+        ({"accuracy": 0.9, "loss": 0.1}, {"accuracy": 0.9, "loss": 0.2}, True),
+        ({"accuracy": 0.9, "loss": 0.2}, {"accuracy": 0.9, "loss": 0.2}, False),
+    ],
+)
+def test_of_equal_accuracies_the_loss_decides(first: dict[str, Any], second: dict[str, Any], expected: bool) -> None:
+    assert learning.better(first, second, "accuracy") is expected
 
 
 def test_a_validation_file_is_never_learnt_from(tmp_path: Path) -> None:
