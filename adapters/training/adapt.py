@@ -12,7 +12,6 @@ from typing import Any
 
 import onnx
 import torch
-from torch import Tensor
 
 from adapters.datasets import FileStore
 from adapters.jobs import JobContext
@@ -20,11 +19,10 @@ from adapters.training import lora
 from adapters.training.card import write_card
 from adapters.training.division import Parts, divide
 from adapters.training.export import export
-from adapters.training.features import forward
 from adapters.training.gate import Expected, prove
 from adapters.training.graft import changed
 from adapters.training.hyperparameters import Plan
-from adapters.training.learning import Run, better, figures, learn, learn_all
+from adapters.training.learning import Run, kept_share, learn, learn_all, measure
 from adapters.training.recipe import Adaptation, Item
 from adapters.training.stopwatch import Stopwatch
 from adapters.training.trainer import Trainer
@@ -66,11 +64,9 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     with store.staging() as staged:
         expected, metrics = evaluate(job, adaptation, parts, learnt.heldout)
         if plan.refit:
-            only_probe = learnt.probe is not None and not better(metrics, learnt.probe, first)
-            if learnt.probe is not None and only_probe:
-                context.event(f"LoRA did no better on held-out rows ({first} {metrics[first]:.4f}): without it, then")
-                metrics = learnt.probe
-            learnt = learn_all(job, parts, learnt, only_probe=only_probe)
+            share, metrics = kept_share(learnt, metrics)
+            context.event(f"Of the training {share:.0%} is kept: {first} {metrics[first]:.4f} on held-out rows")
+            learnt = learn_all(job, parts, learnt, share=share)
             tokens += learnt.trainer.progress.tokens
             expected, _ = evaluate(job, adaptation, parts, learnt.heldout)
         lora.save(learnt.wrapped, adaptation.head, staged / ADAPTER)
@@ -103,14 +99,7 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
 def evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[Item]) -> tuple[Expected, dict[str, Any]]:
     """What the trained network answers to the held-out rows: the figures, and what the gate will expect."""
     job.watch.start("evaluate")
-    adaptation.network.eval()
-
-    def outputs(chosen: Sequence[Item]) -> Tensor:
-        answer: Tensor = adaptation.network(**adaptation.collate(chosen))
-        return answer
-
-    trained = forward(items, outputs)
-    metrics = figures(adaptation, trained, items)
+    trained, metrics = measure(adaptation, items)
     requests = [adaptation.request(example) for example in parts.heldout]
 
     def agrees(place: int, body: object) -> bool:

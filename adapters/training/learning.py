@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from adapters.datasets import FileStore
 from adapters.jobs import JobContext
 from adapters.training import lora
 from adapters.training.activations import Activations
 from adapters.training.division import Parts
-from adapters.training.features import fit_probe
+from adapters.training.features import fit_probe, forward
 from adapters.training.hyperparameters import Plan, resolve
 from adapters.training.importing import checkpoint_of
 from adapters.training.recipe import Adaptation, Item, load_recipe
@@ -58,7 +58,8 @@ class Encoded:
 class Learnt:
     """A trained adaptation, LoRA still beside its layers, and what is needed to judge and to describe it.
 
-    ``probe`` are the figures of the probe that it started from, on the held-out rows; None where there was none.
+    ``start`` are the head's weights before the training. ``probe`` are the figures of the probe that it started from,
+    on the held-out rows; None where there was none.
     """
 
     adaptation: Adaptation
@@ -66,6 +67,7 @@ class Learnt:
     wrapped: Any
     trainer: Trainer
     encoded: Encoded
+    start: dict[str, Tensor]
     probe: dict[str, Any] | None
 
     @property
@@ -79,15 +81,31 @@ def learn(job: Run, parts: Parts) -> Learnt:
     adaptation, plan = _prepare(job, parts)
     encoded, probe = _probe(job, adaptation, plan, parts)
     later = _batches(plan, len(parts.train) + len(parts.untrained)) if plan.refit else 0
+    start = _copy(adaptation.head)
     wrapped, trainer = _train(job, adaptation, plan, encoded, later=later)
-    return Learnt(adaptation, plan, wrapped, trainer, encoded, probe)
+    return Learnt(adaptation, plan, wrapped, trainer, encoded, start, probe)
 
 
-def learn_all(job: Run, parts: Parts, learnt: Learnt, *, only_probe: bool) -> Learnt:
-    """Train the frozen body anew with the same numbers, on every row of the training file.
+def kept_share(learnt: Learnt, measured: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+    """How much of the training is kept, all, half or nothing of it, and the figures of that on the held-out rows.
 
-    For when the figures are known: what was held out to measure is worth more as a lesson. ``only_probe``: the start of
-    that is the result, LoRA without any effect.
+    ``measured`` are those of all of it. Of equal metrics the loss decides: few rows tie often, 30 know 31 accuracies.
+    Half of the way from a probe to the trained weights is often better than both (Wortsman et al., "Robust fine-tuning
+    of zero-shot models", 2022). Leaves the network with half.
+    """
+    if learnt.probe is None:
+        return 1.0, measured
+    _shorten(learnt, 0.5)
+    found = {0.0: learnt.probe, 0.5: measure(learnt.adaptation, learnt.heldout)[1], 1.0: measured}
+    first = learnt.adaptation.headline[0]
+    share = max(found, key=lambda share: (found[share][first], -found[share]["loss"]))
+    return share, found[share]
+
+
+def learn_all(job: Run, parts: Parts, learnt: Learnt, *, share: float) -> Learnt:
+    """Train the frozen body anew with the same numbers, on every row of the training file, and keep ``share`` of it.
+
+    For when the figures are known: what was held out to measure is worth more as a lesson.
     """
     adaptation, plan, encoded = learnt.adaptation, learnt.plan, learnt.encoded
     job.watch.start("refit")
@@ -98,26 +116,46 @@ def learn_all(job: Run, parts: Parts, learnt: Learnt, *, only_probe: bool) -> Le
     if encoded.features is not None and features is not None:
         _start_as_probe(adaptation, plan, train, torch.cat([encoded.features, features]))
     whole = replace(encoded, train=train, validation=())
-    if only_probe:
+    if not share:
         plan = replace(plan, n_epochs=0)
+    start = _copy(adaptation.head)
     torch.manual_seed(job.context.job.spec.seed)  # a resumed run did not draw what the first one drew
     wrapped, trainer = _train(job, adaptation, plan, whole, stage="refit")
     job.context.event(f"Trained once more on all {len(train) // plan.views} rows of the training file")
-    return replace(learnt, wrapped=wrapped, trainer=trainer, encoded=whole)
+    whole_run = replace(learnt, wrapped=wrapped, trainer=trainer, encoded=whole, start=start)
+    if 0 < share < 1:
+        _shorten(whole_run, share)
+    return whole_run
 
 
-def figures(adaptation: Adaptation, outputs: Tensor, items: Sequence[Item]) -> dict[str, Any]:
-    """The metrics of outputs for some rows, and their mean ``loss``."""
+def measure(adaptation: Adaptation, items: Sequence[Item]) -> tuple[Tensor, dict[str, Any]]:
+    """The network's outputs for some rows, and their figures."""
+    network = adaptation.network.eval()
+
+    def outputs(chosen: Sequence[Item]) -> Tensor:
+        answer: Tensor = network(**adaptation.collate(chosen))
+        return answer
+
+    found = forward(items, outputs)
+    return found, _figures(adaptation, found, items)
+
+
+def _figures(adaptation: Adaptation, outputs: Tensor, items: Sequence[Item]) -> dict[str, Any]:
+    """The metrics of outputs, and their mean ``loss``."""
     targets = [item.target for item in items]
     return adaptation.metrics(outputs, targets) | {"loss": round(float(adaptation.loss(outputs, targets)), 6)}
 
 
-def better(first: dict[str, Any], second: dict[str, Any], metric: str) -> bool:
-    """Whether the first of two figures for the same rows is the better; of equal metrics the loss decides.
+def _copy(head: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in head.state_dict().items()}
 
-    Few rows tie often: 30 held-out pictures know 31 accuracies.
-    """
-    return (first[metric], -first["loss"]) > (second[metric], -second["loss"])
+
+@torch.no_grad()
+def _shorten(learnt: Learnt, share: float) -> None:
+    """Go only ``share`` of the way that training went: of LoRA's product, and of the head from its start."""
+    lora.scale(learnt.wrapped, share)
+    for name, value in learnt.adaptation.head.state_dict().items():
+        value.copy_(torch.lerp(learnt.start[name], value, share))
 
 
 def _prepare(job: Run, parts: Parts) -> tuple[Adaptation, Plan]:
@@ -161,7 +199,7 @@ def _probe(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[
     encoded = Encoded(train, validation, heldout, activations, features[: len(train)])
     _start_as_probe(adaptation, plan, train, features[: len(train)])
     with torch.no_grad():
-        scores = figures(adaptation, adaptation.head(measured), heldout)
+        scores = _figures(adaptation, adaptation.head(measured), heldout)
     first = adaptation.headline[0]
     job.context.event(f"The frozen body with a linear probe: {first} {scores[first]:.4f} on held-out rows")
     return encoded, scores
