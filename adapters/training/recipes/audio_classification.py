@@ -1,4 +1,4 @@
-"""audio-classification: imports sound classifiers as they are; adapts Whisper's encoder with a pooled, linear head."""
+"""audio-classification: imports sound classifiers as they are; adapts their bodies with a pooled, linear head."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training.recipe import Servable
+from adapters.training.sound_body import load_body
 from adapters.training.sound_classification import SoundAdaptation
 from adapters.training.sound_classifier import read_classifier
 from zoo.catalogue.entry import ModelEntry
@@ -21,5 +22,5 @@ def load(checkpoint: Path) -> Servable:
 def adapt(
     checkpoint: Path, base: ModelEntry, examples: Sequence[Example], *, labels: tuple[str, ...], asked: Hyperparameters
 ) -> SoundAdaptation:
-    """The encoder of any imported Whisper under a new head."""
-    return SoundAdaptation(checkpoint, base, labels)
+    """The body of any imported classifier or recogniser under a new head."""
+    return SoundAdaptation(load_body(checkpoint), labels, architecture=base.architecture)
