@@ -17,6 +17,7 @@ from adapters.training.architectures.clip_encoder import ClipEncoder
 from adapters.training.architectures.patch_encoder import PatchEncoder
 from adapters.training.architectures.wave_encoder import WaveEncoder
 from adapters.training.encoder import load_weights
+from adapters.training.layouts import adapted
 from adapters.training.layouts.ctranslate2 import is_ctranslate2
 from adapters.training.layouts.whisper import read_whisper
 from adapters.training.recipe import Batch, Size, seeded
@@ -111,14 +112,22 @@ class SoundBody:
 
 
 def load_body(checkpoint: Path) -> SoundBody:
-    """The network below the head of a classifier or a recogniser, in whatever layout it is.
+    """The network below the head of a classifier or a recogniser, with what an adapter beside it has learnt.
 
     Raises ``Unsupported`` (``not_adaptable``) for networks that are not known here, ``InvalidInput``
     (``invalid_checkpoint``) for files that contradict each other.
     """
+    body = _read(checkpoint)
+    if adapted.is_adapted(checkpoint):
+        adapted.merge(body.module, checkpoint)
+    return body
+
+
+def _read(checkpoint: Path) -> SoundBody:
     kind = "whisper" if is_ctranslate2(checkpoint) else checkpoints.architectures(checkpoint)[0]
     if kind == "whisper":
-        return clip_body(read_encoder(checkpoint))
+        network = ClipEncoder(read_encoder(checkpoint))
+        return _frozen(network, whisper_hearing(network.bins, network.positions, padded=False))
     if kind not in _NETWORKS:
         known = ", ".join(("whisper", *_NETWORKS))
         message = f"Models of the type {kind[:64]} cannot be adapted to sounds in this release; there are {known}."
@@ -131,12 +140,6 @@ def load_body(checkpoint: Path) -> SoundBody:
     model = load_weights(AutoModel, checkpoint)
     fold_parametrisations(model)
     return _frozen(_NETWORKS[kind](model), hearing)
-
-
-def clip_body(encoder: Any) -> SoundBody:
-    """transformers' Whisper encoder on clips at their own length."""
-    network = ClipEncoder(encoder)
-    return _frozen(network, whisper_hearing(network.bins, network.positions, padded=False))
 
 
 def read_encoder(checkpoint: Path) -> Any:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
 from adapters.datasets import Example
+from adapters.training.checkpoint import read_json
 from adapters.training.classification import Classification
+from adapters.training.layouts.adapted import read_head
 from adapters.training.recipe import Batch, Defaults, Item, Servable
-from adapters.training.sound_body import INPUT, MASK, SoundBody
+from adapters.training.sound_body import INPUT, MASK, SoundBody, load_body
 from zoo.tasks.processors.hearing import padded
 
 
@@ -103,6 +106,14 @@ class SoundAdaptation(Classification):
 
     def extend(self, graph: ModelProto) -> bool:
         return False  # a recogniser's graph takes whole windows, and a classifier's ends in another head
+
+
+def read_adapted(checkpoint: Path) -> Servable:
+    """An adapter and a head beside the body that they were learnt on; raises as ``load_body`` and ``read_head`` do."""
+    body = load_body(checkpoint)
+    head, labels = read_head(checkpoint, body.network.width)
+    architecture = str(read_json(checkpoint / "config.json").get("architecture"))
+    return classifier(ClipClassifier(body.module, head).eval(), body, labels, architecture=architecture)
 
 
 def classifier(network: ClipClassifier, body: SoundBody, labels: tuple[str, ...], *, architecture: str) -> Servable:

@@ -7,16 +7,17 @@ from pathlib import Path
 
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
+from adapters.training.layouts.adapted import is_adapted
 from adapters.training.recipe import Servable
 from adapters.training.sound_body import load_body
-from adapters.training.sound_classification import SoundAdaptation
+from adapters.training.sound_classification import SoundAdaptation, read_adapted
 from adapters.training.sound_classifier import read_classifier
 from zoo.catalogue.entry import ModelEntry
 
 
 def load(checkpoint: Path) -> Servable:
     """A checkpoint with its own classification head; raises ``Unsupported`` for one without."""
-    return read_classifier(checkpoint)
+    return read_adapted(checkpoint) if is_adapted(checkpoint) else read_classifier(checkpoint)
 
 
 def adapt(
