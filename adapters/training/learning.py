@@ -58,7 +58,8 @@ class Encoded:
 class Learnt:
     """A trained adaptation, LoRA still beside its layers, and what is needed to judge and to describe it.
 
-    ``probe`` are the figures of the probe that it started from, on the held-out rows; None where there was none.
+    ``start`` are the figures of what it started from, on the held-out rows: a probe, or the pre-trained model where
+    that does the task already; None for a new head.
     """
 
     adaptation: Adaptation
@@ -66,7 +67,7 @@ class Learnt:
     wrapped: Any
     trainer: Trainer
     encoded: Encoded
-    probe: dict[str, Any] | None
+    start: dict[str, Any] | None
 
     @property
     def heldout(self) -> Sequence[Item]:
@@ -77,16 +78,16 @@ class Learnt:
 def learn(job: Run, parts: Parts) -> Learnt:
     """Everything from the body to the trained network; nothing is written but the job's own checkpoints."""
     adaptation, plan = _prepare(job, parts)
-    encoded, probe = _probe(job, adaptation, plan, parts)
+    encoded, start = _start(job, adaptation, plan, parts)
     later = _batches(plan, len(parts.train) + len(parts.untrained)) if plan.refit else 0
     wrapped, trainer = _train(job, adaptation, plan, encoded, later=later)
-    return Learnt(adaptation, plan, wrapped, trainer, encoded, probe)
+    return Learnt(adaptation, plan, wrapped, trainer, encoded, start)
 
 
-def learn_all(job: Run, parts: Parts, learnt: Learnt, *, only_probe: bool) -> Learnt:
+def learn_all(job: Run, parts: Parts, learnt: Learnt, *, only_start: bool) -> Learnt:
     """Train the frozen body anew with the same numbers, on every row of the training file.
 
-    For when the figures are known: what was held out to measure is worth more as a lesson. ``only_probe``: the start of
+    For when the figures are known: what was held out to measure is worth more as a lesson. ``only_start``: the start of
     that is the result, LoRA without any effect.
     """
     adaptation, plan, encoded = learnt.adaptation, learnt.plan, learnt.encoded
@@ -98,7 +99,7 @@ def learn_all(job: Run, parts: Parts, learnt: Learnt, *, only_probe: bool) -> Le
     if encoded.features is not None and features is not None:
         _start_as_probe(adaptation, plan, train, torch.cat([encoded.features, features]))
     whole = replace(encoded, train=train, validation=())
-    if only_probe:
+    if only_start:
         plan = replace(plan, n_epochs=0)
     torch.manual_seed(job.context.job.spec.seed)  # a resumed run did not draw what the first one drew
     wrapped, trainer = _train(job, adaptation, plan, whole, stage="refit")
@@ -128,10 +129,11 @@ def _prepare(job: Run, parts: Parts) -> tuple[Adaptation, Plan]:
     return adaptation, plan
 
 
-def _probe(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[Encoded, dict[str, Any] | None]:
-    """Fit a linear probe on the frozen body, make it the head's start, and score it on the held-out rows.
+def _start(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[Encoded, dict[str, Any] | None]:
+    """Gather activations, and figures of what training starts from: on the held-out rows.
 
-    Where the head is more than one linear layer there is no probe: then only the activations are gathered.
+    A linear probe on the frozen body where that makes sense, which becomes the head; the pre-trained model as it is
+    where it does the task; nothing for a new head of another kind.
     """
     job.watch.start("features")
     train = adaptation.encode(parts.train, views=plan.views)
@@ -141,16 +143,31 @@ def _probe(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[
         [*train, *validation], tick=lambda done, all_: job.context.tick("features", done, all_)
     )
     if features is None:
-        return Encoded(train, validation, heldout, activations), None
-    measured = activations.features(heldout)
+        encoded = Encoded(train, validation, heldout, activations)
+        return encoded, _before(job, adaptation, heldout) if adaptation.knows else None
+    measured = dict(zip(heldout, activations.features(heldout), strict=True))
     job.watch.start("probe")
     encoded = Encoded(train, validation, heldout, activations, features[: len(train)])
     _start_as_probe(adaptation, plan, train, features[: len(train)])
     with torch.no_grad():
-        scores = adaptation.metrics(adaptation.head(measured), [item.target for item in heldout])
+        judged = adaptation.judge(
+            heldout, lambda items: adaptation.head(torch.stack([measured[item] for item in items]))
+        )
     first = adaptation.headline[0]
-    job.context.event(f"The frozen body with a linear probe: {first} {scores[first]:.4f} on held-out rows")
-    return encoded, scores
+    job.context.event(f"The frozen body with a linear probe: {first} {judged.metrics[first]:.4f} on held-out rows")
+    return encoded, judged.metrics
+
+
+def _before(job: Run, adaptation: Adaptation, heldout: Sequence[Item]) -> dict[str, Any]:
+    job.watch.start("before")
+    judged = adaptation.judge(
+        heldout,
+        lambda items: adaptation.network(**adaptation.collate(items)),
+        tick=lambda done, all_: job.context.tick("before", done, all_),
+    )
+    first = adaptation.headline[0]
+    job.context.event(f"{job.base.name} as it is: {first} {judged.metrics[first]:.4f} on held-out rows")
+    return judged.metrics
 
 
 def _start_as_probe(adaptation: Adaptation, plan: Plan, train: Sequence[Item], features: Tensor) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from adapters.datasets import Example
 from adapters.training.features import forward
+from adapters.training.judging import compare_rows, judge_rows
 from adapters.training.orientation import turning_teaches
 from adapters.training.picture_body import INPUT, example_pictures, load_body
 from adapters.training.picture_views import View
@@ -67,6 +68,9 @@ class PictureAdaptation:
 
     headline = ("accuracy", "macro_f1")
     probes = True
+    knows = False
+    judge = judge_rows
+    compare = compare_rows
     taps = ()
     max_tokens = None
     # Single runs on effnet-lite0, test accuracy. Rates: 1e-3 gave .916 on flowers5 (frozen probe .88) and .947 on
@@ -176,5 +180,5 @@ class PictureAdaptation:
             options={"preprocessing": self._preprocessing.as_dict()},
         )
 
-    def extend(self, graph: ModelProto) -> bool:
+    def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
         return False  # the body's graph ends in a classifier, not in its vector

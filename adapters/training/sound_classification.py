@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from adapters.datasets import Example
 from adapters.training import checkpoint as checkpoints
 from adapters.training.architectures.clip_encoder import ClipEncoder
 from adapters.training.encoder import load_weights
+from adapters.training.judging import compare_rows, judge_rows
 from adapters.training.layouts.ctranslate2 import is_ctranslate2
 from adapters.training.layouts.whisper import read_whisper
 from adapters.training.recipe import Batch, Defaults, Item, Servable, Size, seeded
@@ -52,6 +53,9 @@ class SoundAdaptation:
 
     headline = ("accuracy", "macro_f1")
     probes = True
+    knows = False
+    judge = judge_rows
+    compare = compare_rows
     max_tokens = None
     # As for texts, whose encoders are of this kind: a few hundred updates, LoRA on the upper half.
     defaults = Defaults(
@@ -135,7 +139,7 @@ class SoundAdaptation:
             options={"hearing": self._hearing.as_dict(), "masked": True},
         )
 
-    def extend(self, graph: ModelProto) -> bool:
+    def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
         return False  # the recogniser's graphs take whole windows of 30 s
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from adapters.jobs import Hyperparameters
 from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights, text_sizes
 from adapters.training.graft import add_pooled_head
+from adapters.training.judging import compare_rows, judge_rows
 from adapters.training.lora import blocks
 from adapters.training.recipe import Batch, Defaults, Item, Servable
 from adapters.training.scores import classification_scores
 from zoo.catalogue.entry import ModelEntry
+from zoo.engine.predictor import MODEL_FILE
 from zoo.errors import Unsupported
 
 
@@ -75,6 +77,9 @@ class TextAdaptation:
 
     headline = ("accuracy", "macro_f1")
     probes = True
+    knows = False
+    judge = judge_rows
+    compare = compare_rows
     taps = ()
     # A few hundred updates are needed however small the data is (Zhang et al., few-sample BERT, 2021). Of the rates
     # 5e-4, 1e-3, 2e-3 and 4e-3 this was the best or near it on 240 to 1,800 rows of five data sets (MiniLM, upper half,
@@ -164,8 +169,8 @@ class TextAdaptation:
             files={"tokenizer.json": self._tokenizer_file},
         )
 
-    def extend(self, graph: ModelProto) -> bool:
-        return add_pooled_head(graph, self.head, hidden="token_vectors", pooling=self._pooling)
+    def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
+        return add_pooled_head(graphs[MODEL_FILE], self.head, hidden="token_vectors", pooling=self._pooling)
 
 
 def load(checkpoint: Path) -> Servable:
