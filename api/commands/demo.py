@@ -33,7 +33,9 @@ class Kind(StrEnum):
 @command(app, settings=("home",))
 def demo(
     session: Session,
-    kind: Annotated[Kind, typer.Argument(help="Support tickets; photographs and road signs; spoken notes.")] = Kind.TEXT,
+    kind: Annotated[
+        Kind, typer.Argument(help="Support tickets; photographs and road signs; spoken notes.")
+    ] = Kind.TEXT,
 ) -> None:
     """Show everything once: serve, adapt, predict, measure. Takes a few minutes.
 

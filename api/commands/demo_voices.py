@@ -20,13 +20,22 @@ from zoo.errors import InvalidInput
 
 SMALL = 0.95  # libsndfile's compression of Opus: about 20 kbit a second
 LOUDNESS = 0.5  # largest sample of a clip
-VOICES = ("en-us+m3", "en+m7", "en-gb-x-rp+f2", "en-us+f3", "en-gb-scotland+m1", "en-us+m6", "en+f4", "en-us")
-SLOWEST, FASTEST = 125, 165  # words a minute
+VOICES = (
+    "en-us",
+    "en-us+m3",
+    "en+m7",
+    "en-us+steph",
+    "en-us+edward",
+    "en-us+m1",
+)  # their everyday words are understood
+SLOWEST, FASTEST = 115, 140  # words a minute
+GAP = 6  # hundredths of a second between words: run together, one unknown word spoils its neighbours
+MARGIN = 0.3  # seconds of silence before and after
 LOWEST, HIGHEST = 35, 65  # pitch, of 0 to 99
 SEED = 1
 
 _RETRIEVAL, _UTF8 = 1, 1
-_SPEED, _PITCH = 1, 3
+_SPEED, _PITCH, _GAP = 1, 3, 7
 _HEARD = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
@@ -52,6 +61,7 @@ class Espeak:
             raise InvalidInput(f"espeak-ng has no voice {voice}")
         self._library.espeak_SetParameter(_SPEED, speed, 0)
         self._library.espeak_SetParameter(_PITCH, pitch, 0)
+        self._library.espeak_SetParameter(_GAP, GAP, 0)
         self._parts.clear()
         sent = text.encode()
         self._library.espeak_Synth(sent, len(sent) + 1, 0, 0, 0, _UTF8, None, None)
@@ -69,7 +79,8 @@ def speak(espeak: Espeak, folder: Path, rng: np.random.Generator) -> None:
     """Write the clips of a folder, each in a voice, speed and pitch of its own."""
     for number, (path, text) in enumerate(transcripts(folder)):
         speed, pitch = int(rng.integers(SLOWEST, FASTEST)), int(rng.integers(LOWEST, HIGHEST))
-        samples = LOUDNESS * espeak.say(text, VOICES[number % len(VOICES)], speed=speed, pitch=pitch)
+        spoken = LOUDNESS * espeak.say(text, VOICES[number % len(VOICES)], speed=speed, pitch=pitch)
+        samples = np.pad(spoken, round(RATE * MARGIN))
         soundfile.write(path, samples, RATE, format="OGG", subtype="OPUS", compression_level=SMALL)
 
 
