@@ -62,7 +62,7 @@ class Measured:
             "job": self.job.get("id"),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "job_seconds": metrics.get("seconds"),
-            "before": metrics.get("probe"),
+            "before": metrics.get("probe") or metrics.get("before"),
             "after": {name: (metrics.get("heldout") or {}).get(name) for name in ("rows", *figures_of(self.model))},
             "parity": self.model.get("parity"),
             "adapter_bytes": bytes_of(self.model, "adapter/"),
@@ -86,7 +86,7 @@ def summary(measured: Measured, stages: Mapping[str, str]) -> list[RenderableTyp
 
 def _worth(measured: Measured) -> Table:
     metrics = measured.model.get("metrics") or {}
-    before, after = metrics.get("probe") or {}, metrics.get("heldout") or {}
+    before, after = metrics.get("probe") or metrics.get("before") or {}, metrics.get("heldout") or {}
     rows: list[tuple[str, str]] = [
         *(
             (f"{spelled(name)} on held-out rows, before → after", _pair(before.get(name), after.get(name)))
