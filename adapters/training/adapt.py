@@ -13,7 +13,6 @@ from typing import Any
 
 import onnx
 import torch
-from torch import Tensor
 
 from adapters.datasets import FileStore
 from adapters.jobs import JobContext
@@ -24,7 +23,8 @@ from adapters.training.export import export
 from adapters.training.gate import Expected, prove
 from adapters.training.graft import changed
 from adapters.training.hyperparameters import Plan
-from adapters.training.learning import Run, learn, learn_all
+from adapters.training.judging import Judged
+from adapters.training.learning import Run, kept_share, learn, learn_all, measure
 from adapters.training.recipe import Adaptation, Item
 from adapters.training.stopwatch import Stopwatch
 from adapters.training.trainer import Trainer
@@ -61,20 +61,20 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     adaptation, plan, trainer = learnt.adaptation, learnt.plan, learnt.trainer
     first = adaptation.headline[0]
     started = "probe" if adaptation.probes else "before"
-    start = {started: {name: learnt.start[name] for name in adaptation.headline}} if learnt.start else {}
+    start = {started: {name: learnt.start.metrics[name] for name in adaptation.headline}} if learnt.start else {}
     tokens = trainer.progress.tokens
     with store.staging() as staged:
-        expected, metrics = evaluate(job, adaptation, parts, learnt.heldout)
-        only_start = learnt.start is not None and metrics["score"] <= learnt.start["score"]
-        if plan.refit or (only_start and adaptation.knows):
-            if learnt.start is not None and only_start:
-                context.event(f"LoRA did no better on held-out rows ({first} {metrics[first]:.4f}): without it, then")
-                metrics = learnt.start
-            learnt = learn_all(job, parts, learnt, only_start=only_start)
+        expected, judged = evaluate(job, adaptation, parts, learnt.heldout)
+        share, judged = kept_share(learnt, judged)
+        if plan.refit or not share:
+            score = judged.metrics[first]
+            context.event(f"Of the training {share:.0%} is kept: {first} {score:.4f} on held-out rows")
+            learnt = learn_all(job, parts, learnt, share=share)
             tokens += learnt.trainer.progress.tokens
             expected, _ = evaluate(job, adaptation, parts, learnt.heldout)
         lora.save(learnt.wrapped, adaptation.head, staged / ADAPTER)
         _export(job, adaptation, learnt.wrapped, staged)
+        metrics = judged.metrics
         figures = {"heldout": metrics, "history": trainer.progress.history, **start}
         draft = _draft(job, adaptation, plan, parts).model_copy(update={"metrics": figures})
         job.watch.start("gate")
@@ -99,22 +99,16 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     }
 
 
-def evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[Item]) -> tuple[Expected, dict[str, Any]]:
+def evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[Item]) -> tuple[Expected, Judged]:
     """What the trained network answers to the held-out rows: the figures, and what the gate will expect."""
     job.watch.start("evaluate")
-    adaptation.network.eval()
-
-    def outputs(chosen: Sequence[Item]) -> Tensor:
-        answer: Tensor = adaptation.network(**adaptation.collate(chosen))
-        return answer
-
-    judged = adaptation.judge(items, outputs, tick=partial(job.context.tick, "evaluate"))
+    judged = measure(job, adaptation, items)
     requests = [adaptation.request(example) for example in parts.heldout]
 
     def compare(place: int, row: Any, body: object) -> tuple[float, bool]:
         return adaptation.compare(judged.answers[place], row, body, parts.heldout[place])
 
-    return Expected(requests, compare, judged.largest), judged.metrics
+    return Expected(requests, compare, judged.largest), judged
 
 
 def _export(job: Run, adaptation: Adaptation, wrapped: Any, staged: Path) -> None:

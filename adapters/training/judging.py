@@ -42,7 +42,7 @@ def judge_rows(adaptation: _Measures, items: Sequence[Item], outputs: Outputs, *
     rows = forward(items, outputs, tick=tick)
     targets = [item.target for item in items]
     loss = float(adaptation.loss(rows, targets))
-    return Judged(rows, adaptation.metrics(rows, targets), loss, largest=float(rows.abs().max()))
+    return Judged(list(rows), adaptation.metrics(rows, targets), loss, largest=float(rows.abs().max()))
 
 
 def compare_rows(adaptation: _Agrees, answer: Tensor, row: Any, body: object, example: Any) -> tuple[float, bool]:

@@ -122,8 +122,9 @@ class WhisperAdaptation:
 
     def loss(self, outputs: Tensor, targets: Sequence[Said]) -> Tensor:
         """Mean over clips of the mean cross-entropy of a clip's tokens."""
+        sizes = [len(said.wanted) for said in targets]
         losses = functional.cross_entropy(outputs, torch.cat([said.wanted for said in targets]), reduction="none")
-        return torch.stack([one.mean() for one in losses.split([len(said.wanted) for said in targets])]).mean()
+        return torch.stack([one.mean() for one in torch.split(losses, sizes)]).mean()
 
     @torch.no_grad()
     def judge(self, items: Sequence[Item], outputs: Outputs, *, tick: Tick | None = None) -> Judged:
