@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from tokenizers import Tokenizer
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt, InvalidInput
+from zoo.tasks.decoding.beam import Beams
 from zoo.tasks.decoding.transcriber import Asked, Transcriber
 from zoo.tasks.decoding.transcript import Segment, Spoken, Transcript, segments
 from zoo.tasks.decoding.whisper_tokens import WhisperTokens
@@ -29,13 +30,33 @@ AT_ONCE = 8  # windows of a recording that are decoded together
 
 class AutomaticSpeechRecognitionParameters(Parameters):
     """``return_timestamps`` adds ``chunks``; ``language`` (such as ``en``, detected unless set) and ``translate`` (into
-    English) are for multilingual models; ``prompt`` is what was said before, or names to expect."""
+    English) are for multilingual models; ``prompt`` is what was said before, or names to expect.
+
+    ``num_beams`` texts are written side by side, of which the likeliest is taken; ``length_penalty`` above 1 prefers
+    longer ones. ``max_new_tokens`` is for each window of 30 s. All may come in ``generation_parameters`` too, or in
+    ``generate_kwargs``, as transformers' pipeline has them.
+    """
 
     return_timestamps: bool | Literal["word"] = False
     language: str | None = Field(None, max_length=40)
     task: Literal["transcribe", "translate"] = "transcribe"
     prompt: str | None = Field(None, max_length=10_000)
     temperature: float = Field(0.0, ge=0.0, le=1.0)
+    num_beams: int = Field(1, ge=1, le=10)
+    length_penalty: float = Field(1.0, ge=-10.0, le=10.0)
+    max_new_tokens: int | None = Field(None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lifted(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """What is asked for one level below counts unless it is asked for here too."""
+        outer = dict(given)
+        for name in ("generation_parameters", "generate_kwargs"):
+            inner = outer.pop(name, None)
+            if inner is not None and not isinstance(inner, dict):
+                raise ValueError(f"{name} has to be an object such as {{'num_beams': 3}}")
+            outer = {**(inner or {}), **outer}
+        return outer
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,4 +179,6 @@ class AutomaticSpeechRecognition(Task):
             prompt=tuple(prompt),
             times=bool(parameters.return_timestamps),
             temperature=parameters.temperature,
+            beams=Beams(parameters.num_beams, parameters.length_penalty),
+            most=parameters.max_new_tokens,
         )

@@ -111,7 +111,18 @@ def test_what_was_said_before_changes_what_is_written(ears: Predictor) -> None:
 
 @pytest.mark.parametrize(
     ("parameters", "fault"),
-    [({"language": "de"}, "language"), ({"task": "translate"}, "task"), ({"beams": 3}, "beams")],
+    [
+        ({"language": "de"}, "language"),
+        ({"task": "translate"}, "task"),
+        ({"beams": 3}, "beams"),
+        ({"num_beams": 0}, "num_beams"),
+        ({"num_beams": 1000}, "num_beams"),
+        ({"length_penalty": "long"}, "length_penalty"),
+        ({"max_new_tokens": 0}, "max_new_tokens"),
+        ({"generation_parameters": 3}, "generation_parameters"),
+        ({"generation_parameters": {"do_sample": True}}, "do_sample"),
+        ({"generate_kwargs": {"num_beams": 0}}, "num_beams"),
+    ],
 )
 def test_wishes_that_the_model_cannot_meet_are_refused_by_name(
     ears: Predictor, parameters: dict[str, object], fault: str
@@ -119,6 +130,25 @@ def test_wishes_that_the_model_cannot_meet_are_refused_by_name(
     with pytest.raises(InvalidInput) as caught:
         ears.predict(clip(1), parameters)
     assert fault in f"{caught.value.param} {caught.value.message}"
+
+
+def test_several_texts_side_by_side_may_find_another_one(ears: Predictor) -> None:
+    clips = [clip(seed) for seed in range(6)]
+    one, narrow, wide = (ears.predict(clips, asked).body for asked in ({}, {"num_beams": 1}, {"num_beams": 4}))
+    assert one == narrow != wide
+
+
+@pytest.mark.parametrize("name", ["generation_parameters", "generate_kwargs"])
+def test_what_is_asked_for_as_the_pipeline_has_it_counts_as_if_it_stood_beside(ears: Predictor, name: str) -> None:
+    inner = {"num_beams": 3, "length_penalty": 2.0, "max_new_tokens": 4}
+    outer = ears.rows([clip(2)], inner)
+    assert ears.rows([clip(2)], {name: inner}) == outer
+    assert ears.rows([clip(2)], {name: {**inner, "num_beams": 9}, "num_beams": 3}) == outer
+
+
+def test_no_more_tokens_are_written_than_asked_for(ears: Predictor) -> None:
+    (spoken,) = ears.rows([clip(1)], {"max_new_tokens": 3})[0]
+    assert len(spoken.tokens) <= 3
 
 
 @pytest.mark.parametrize(("item", "error"), [(b"hello", Unsupported), (b"", InvalidInput), (7, InvalidInput)])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from zoo.tasks.decoding.beam import Beams, beam
 from zoo.tasks.decoding.cached_decoder import CachedDecoder, Ids
 from zoo.tasks.decoding.greedy import Hypothesis, Limits, greedy, log_softmax
 from zoo.tasks.decoding.transcript import Spoken
@@ -38,13 +39,18 @@ LOOP = 48  # tokens of one phrase again and again: the text would be refused as 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is wanted of a window; ``prompt`` are tokens of what came before. Without a language it is detected."""
+    """What is wanted of a window; ``prompt`` are tokens of what came before. Without a language it is detected.
+
+    ``most`` tokens are written at the most. Above a ``temperature`` of zero one text is drawn, whatever ``beams`` says.
+    """
 
     language: str | None = None
     task: str = "transcribe"
     prompt: tuple[int, ...] = ()
     times: bool = False
     temperature: float = 0.0
+    beams: Beams = Beams(1)
+    most: int | None = None
 
 
 class Transcriber:
@@ -102,9 +108,13 @@ class Transcriber:
         tokens = np.tile(np.array(prompt, dtype=np.int64), (count, 1, 1))
         logits = decoder.step(tokens, at=(began, -1))[:, 0]
         silence = np.exp(log_softmax(logits[:, 0]))[:, ids.no_speech] if ids.no_speech else np.zeros(count)
-        limits = Limits(ids.end, np.minimum(most, ids.most_tokens - len(prompt)).tolist(), loop=LOOP)
-        seed = round(10 * asked.temperature)  # another draw for each try
-        hypotheses = greedy(decoder, logits[:, 1], limits, self._rules(asked), asked.temperature, seed)
+        room = ids.most_tokens - len(prompt)
+        limits = Limits(ids.end, np.minimum(most, min(room, asked.most or room)).tolist(), loop=LOOP)
+        if asked.beams.count > 1 and asked.temperature == 0:
+            hypotheses = beam(decoder, logits[:, 1], limits, self._rules(asked), asked.beams)
+        else:
+            seed = round(10 * asked.temperature)  # another draw for each try
+            hypotheses = greedy(decoder, logits[:, 1], limits, self._rules(asked), asked.temperature, seed)
         return [
             _judged(hypothesis, float(silent), asked, ids)
             for hypothesis, silent in zip(hypotheses, silence, strict=True)
