@@ -51,7 +51,7 @@ def read_classifier(checkpoint: Path) -> Servable:
         message = "The checkpoint is a regression model, which this release cannot serve."
         raise Unsupported(message, code="unsupported_task", param="task")
     model = load_weights(AutoModelForAudioClassification, checkpoint).eval().requires_grad_(False)
-    _fold_parametrisations(model)
+    fold_parametrisations(model)
     multi_label = getattr(config, "problem_type", None) == "multi_label_classification"
     waveform = hearing.kind == "waveform"
     return Servable(
@@ -76,7 +76,7 @@ def example_sounds(hearing: Hearing, rows: int, size: Size) -> Batch:
     return {INPUT: torch.randn(shape, generator=seeded(rows * 10_007 + length))}
 
 
-def _fold_parametrisations(model: nn.Module) -> None:
+def fold_parametrisations(model: nn.Module) -> None:
     """Weights that are computed from others at each pass (the position convolution of wav2vec2) become plain ones."""
     for module in list(model.modules()):
         if parametrize.is_parametrized(module):

@@ -1,4 +1,4 @@
-"""automatic-speech-recognition: imports Whisper from either of its layouts, as an encoder and a decoder graph."""
+"""automatic-speech-recognition: imports Whisper from either of its layouts, as two graphs, and recognisers with CTC."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import torch
 
 from adapters.training.architectures.whisper_graphs import WhisperDecoder, WhisperEncoder, cache_names
 from adapters.training.checkpoint import ensure_tokenizer
+from adapters.training.layouts.ctc import is_ctc, read_ctc
 from adapters.training.layouts.whisper import WhisperCheckpoint, read_whisper, special_tokens
 from adapters.training.recipe import Batch, Servable, Size
 
 
 def load(checkpoint: Path) -> Servable:
     """Raises ``InvalidInput`` for a checkpoint that contradicts itself, ``Unsupported`` for other architectures."""
+    if is_ctc(checkpoint):
+        return read_ctc(checkpoint)
     whisper = read_whisper(checkpoint)
     ensure_tokenizer(checkpoint)
     config = whisper.model.config
