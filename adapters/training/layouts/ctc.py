@@ -12,7 +12,8 @@ from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import load_weights
 from adapters.training.layouts.parts import unfit
 from adapters.training.recipe import Servable
-from adapters.training.sound_classifier import INPUT, WAVEFORMS, SoundClassifier, example_sounds, fold_parametrisations
+from adapters.training.sound_body import INPUT, WAVEFORMS, example_sounds, fold_parametrisations
+from adapters.training.sound_classifier import SoundClassifier
 from adapters.training.sound_config import read_hearing
 from zoo.errors import Unsupported
 
