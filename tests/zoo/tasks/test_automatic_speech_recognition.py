@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import tracemalloc
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,13 @@ from adapters.jobs import JobKind, JobSpec
 from adapters.training import importing
 from tests.adapters.training.quiet_context import context_for
 from tests.tiny_whisper import SPEAKING, SUPPRESSED, SUPPRESSED_FIRST, tiny_whisper, write_ctranslate2, write_tokenizer
-from tests.zoo.tasks.processors.sound_files import sound_of
+from tests.zoo.tasks.processors.sound_files import silent_flac, sound_of
 from zoo.catalogue.store import Store
 from zoo.engine.predictor import Predictor
 from zoo.errors import ArtifactCorrupt, InvalidInput, Unsupported
 from zoo.settings import Settings
 from zoo.tasks.processors.log_mel import LogMel
+from zoo.tasks.task import load_task
 
 END, START, NO_TIMES = 256, 257, 264
 SECONDS = 0.6  # the window of the tiny network
@@ -91,6 +95,41 @@ def test_clips_of_all_lengths_are_answered_together_as_each_alone(ears: Predicto
     clips = [clip(seed, seconds) for seed, seconds in enumerate((0.6, 0.1, 1.7, 0.31, 0.6))]
     together: Any = ears.predict(clips).body
     assert together == [ears.predict(one).body for one in clips]
+
+
+def test_recordings_and_clips_in_one_list_are_answered_as_each_alone(ears: Predictor) -> None:
+    sounds = [clip(3, 2.9), clip(1), b"hello", clip(4, 6.1), clip(5, 0.3)]
+    together: Any = ears.predict(sounds).body
+    assert "error" in together.pop(2)
+    assert together == [ears.predict(one).body for one in sounds if one != b"hello"]
+
+
+def test_a_recording_that_is_cut_off_further_on_fails_alone(ears: Predictor) -> None:
+    whole = sound_of(noise(2, 30.0), "FLAC")
+    answers: Any = ears.predict([clip(1), whole[: len(whole) // 2]]).body
+    assert answers[0] == ears.predict(clip(1)).body
+    assert answers[1]["code"] == "invalid_audio"
+
+
+def test_an_hour_is_never_held_whole(home: Path) -> None:
+    task = load_task(Store(home).entry("ears", 1), Store(home).folder("ears", 1))
+    hour = silent_flac(60)
+    tracemalloc.start()
+    try:
+        speech: Any = task.preprocess(hour, task.parameters({}))
+        last = deque(speech.recording, maxlen=1).pop()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 3599 < last[0] / 16_000 < 3600
+    assert peak < 8e6  # decoded it is 230 MB
+
+
+def test_requests_of_several_threads_are_answered_as_each_alone(ears: Predictor) -> None:
+    sounds = [clip(seed, 0.1 + 0.2 * seed) for seed in range(8)]
+    alone = [ears.predict(sound).body for sound in sounds]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda sound: ears.predict(sound).body, sounds)) == alone
 
 
 def test_chunks_follow_one_another_within_the_recording(ears: Predictor) -> None:
