@@ -1,4 +1,4 @@
-"""automatic-speech-recognition: imports Whisper from either of its layouts, and adapts it to clips with transcripts."""
+"""automatic-speech-recognition: imports Whisper, and recognisers with CTC; adapts Whisper to clips with transcripts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training.checkpoint import ensure_tokenizer
+from adapters.training.layouts.ctc import is_ctc, read_ctc
 from adapters.training.layouts.whisper import read_whisper, special_tokens
 from adapters.training.recipe import Servable
 from adapters.training.whisper_recognition import WhisperAdaptation
@@ -17,6 +18,8 @@ from zoo.catalogue.entry import ModelEntry
 
 def load(checkpoint: Path) -> Servable:
     """Raises ``InvalidInput`` for a checkpoint that contradicts itself, ``Unsupported`` for other architectures."""
+    if is_ctc(checkpoint):
+        return read_ctc(checkpoint)
     whisper = read_whisper(checkpoint)
     ensure_tokenizer(checkpoint)
     config = whisper.model.config
