@@ -20,6 +20,7 @@ _FIELDS = {
     "parameters.language": "language",
     "parameters.prompt": "prompt",
     "parameters.temperature": "temperature",
+    "parameters.num_beams": "num_beams",
     "parameters.task": "model",
     "parameters.return_timestamps": "timestamp_granularities[]",
 }
@@ -55,6 +56,7 @@ def _fields_of(form: Form) -> TranscriptionRequest:
 def options_of(asked: TranscriptionRequest, *, translated: bool) -> Mapping[str, Any]:
     """Options of the task; times are looked for only where the answer has them, since text alone comes sooner."""
     options: dict[str, Any] = {"task": "translate" if translated else "transcribe", "temperature": asked.temperature}
+    options["num_beams"] = asked.num_beams
     if asked.language is not None:
         options["language"] = code_of(asked.language)
     if asked.prompt is not None:

@@ -12,57 +12,24 @@ import argparse
 import json
 import subprocess
 import sys
-import time
-import zipfile
 from pathlib import Path
 from statistics import mean
 
 import httpx
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from benchmarks.service import circumstances, finished, ready, service
+from benchmarks.labelled import Labelled, answer, logistic, ours, read
+from benchmarks.service import circumstances, ready, service
 
 SETS = ("flowers5", "hymenoptera", "eurosat")
 BODY, FEATURES = "effnet-lite0", "effnet-lite0-features"
-Labelled = list[tuple[bytes, str]]
-
-
-def read(path: Path) -> Labelled:
-    """Pictures and the names of their folders."""
-    with zipfile.ZipFile(path) as archive:
-        names = sorted(name for name in archive.namelist() if name.lower().endswith((".jpg", ".jpeg", ".png")))
-        return [(archive.read(name), Path(name).parent.name) for name in names]
-
-
-def answer(client: httpx.Client, model: str, picture: bytes) -> object:
-    """What the model answers to one picture, sent as it is."""
-    return client.post(f"/v1/models/{model}/predict", content=picture).raise_for_status().json()
+PICTURES = (".jpg", ".jpeg", ".png")
 
 
 def probe(client: httpx.Client, train: Labelled, test: Labelled) -> float:
-    """(a) the better of logistic regression on features as they come and standardised."""
+    """(a) logistic regression on the features that the service gives."""
     vectors, others = (np.array([answer(client, FEATURES, one) for one, _ in part]) for part in (train, test))
-    labels, right = [label for _, label in train], np.array([label for _, label in test])
-    models = (LogisticRegression(max_iter=2000), make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)))
-    return max(float(np.mean(model.fit(vectors, labels).predict(others) == right)) for model in models)
-
-
-def ours(client: httpx.Client, path: Path, test: Labelled, *, seed: int) -> tuple[float, float]:
-    """Accuracy through HTTP and wall seconds of the job."""
-    with path.open("rb") as file:
-        stored = client.post("/v1/files", data={"purpose": "fine-tune"}, files={"file": file}).raise_for_status().json()
-    request = {"model": BODY, "training_file": stored["id"], "suffix": path.parent.name, "seed": seed}
-    started = time.monotonic()
-    job = client.post("/v1/fine_tuning/jobs", json=request).raise_for_status().json()
-    done = finished(client, job["id"])
-    seconds = time.monotonic() - started
-    name = str(done["fine_tuned_model"])
-    right = [answer(client, name, picture)[0]["label"] == label for picture, label in test]  # type: ignore[index]
-    print(f"{path.parent.name}, seed {seed}: {np.mean(right):.4f}, {seconds:.0f} s", file=sys.stderr, flush=True)
-    return float(np.mean(right)), seconds
+    return logistic(vectors, [label for _, label in train], others, [label for _, label in test])
 
 
 def scratch(train: Path, test: Path) -> float:
@@ -85,9 +52,10 @@ def main() -> None:
     with service() as client:
         ready(client, BODY, FEATURES)
         for name in asked.sets:
-            train, test = asked.data / name / "train.zip", read(asked.data / name / "test.zip")
-            runs = [ours(client, train, test, seed=seed) for seed in range(asked.seeds)]
-            linear = probe(client, read(train), test)
+            train, test = asked.data / name / "train.zip", read(asked.data / name / "test.zip", PICTURES)
+            archive = train.read_bytes()
+            runs = [ours(client, BODY, archive, test, name=name, seed=seed) for seed in range(asked.seeds)]
+            linear = probe(client, read(train, PICTURES), test)
             other = scratch(train, asked.data / name / "test.zip") if name in asked.scratch else float("nan")
             shown = " ".join(f"{accuracy:.4f}" for accuracy, _ in runs)
             seconds = mean(seconds for _, seconds in runs)

@@ -1,4 +1,7 @@
-"""Starters that are adaptations: trained by the very steps of a user's job, then written whole, in float16."""
+"""Starters that are adaptations: trained by the very steps of a user's job, then written in float16.
+
+Written whole, or where the body is large, as what was learnt alone: adapter and head.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,23 @@ from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, Job, JobKind, JobSpec
 from adapters.pretraining.starter import starter_folder
 from adapters.training import importing, lora
-from adapters.training.adapt import evaluate
 from adapters.training.division import Parts, divide
-from adapters.training.learning import Learnt, Run, learn
+from adapters.training.learning import Learnt, Run, learn, measure
 from adapters.training.stopwatch import Stopwatch
 from zoo.catalogue.registry import load_catalogue
 from zoo.catalogue.store import Store
 from zoo.engine.threads import granted_threads
 from zoo.settings import Settings
 
-BASE = "effnet-lite0"
+NOUNS = {"image": "pictures", "audio": "clips"}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One starter: the data set's folder, what a job would be asked, how the network is written, what the card says."""
+    """One starter: the data set's folder, what a job would be asked, how the network is written, what the card says.
+
+    ``whole``: body, adapter and head are written as one; else the adapter by itself.
+    """
 
     name: str
     data: str
@@ -39,6 +44,8 @@ class Recipe:
     weaknesses: str
     write: Callable[[Learnt, Path], None]
     asked: Hyperparameters = field(default_factory=Hyperparameters)
+    base: str = "effnet-lite0"
+    whole: bool = True
     seed: int = 0
 
 
@@ -83,11 +90,12 @@ def main(recipe: Recipe) -> None:
     threads = granted_threads(settings.worker_threads)
     torch.set_num_threads(threads)
     store, files = Store(settings.home), FileStore(settings.home, settings)
-    if BASE not in store.names():
-        importing.run(_context(JobSpec(kind=JobKind.IMPORT, model=BASE), asked.state / BASE), settings)
+    base = recipe.base
+    if base not in store.names():
+        importing.run(_context(JobSpec(kind=JobKind.IMPORT, model=base), asked.state / base), settings)
     spec = JobSpec(
         kind=JobKind.ADAPT,
-        model=f"{BASE}@1",
+        model=f"{base}@1",
         training_file=_stored(files, asked.data / recipe.data / "train.zip"),
         validation_file=_stored(files, asked.data / recipe.data / "test.zip"),  # measured on; not chosen by
         hyperparameters=recipe.asked,
@@ -95,16 +103,19 @@ def main(recipe: Recipe) -> None:
     )
     parts = divide(spec, files)
     context = _context(spec, asked.state / recipe.name)
-    job = Run(context, store, files, store.entry(BASE, 1), parts.report.task, threads, Stopwatch())
+    job = Run(context, store, files, store.entry(base, 1), parts.report.task, threads, Stopwatch())
     started = time.monotonic()
     learnt = learn(job, parts)
     seconds = time.monotonic() - started
-    learnt.adaptation.network.body = lora.merged(learnt.wrapped)
-    with torch.no_grad():
-        for values in learnt.adaptation.network.state_dict().values():
+    network = learnt.adaptation.network
+    if recipe.whole:
+        network.body = lora.merged(learnt.wrapped)
+    learnable = (weight for weight in network.parameters() if weight.requires_grad)
+    with torch.no_grad():  # measured is what is written
+        for values in network.state_dict().values() if recipe.whole else learnable:
             if values.is_floating_point():
-                values.copy_(values.half().float())  # measured is what is written
-    _, figures = evaluate(job, learnt.adaptation, parts, learnt.heldout)
+                values.copy_(values.half().float())
+    figures = measure(job, learnt.adaptation, learnt.heldout).metrics
     folder = starter_folder(recipe.name)
     recipe.write(learnt, folder)
     (folder / "README.md").write_text(_card(recipe, learnt, parts, figures, seconds), encoding="utf-8")
@@ -124,18 +135,20 @@ def _stored(files: FileStore, path: Path) -> str:
 
 
 def _card(recipe: Recipe, learnt: Learnt, parts: Parts, figures: dict[str, Any], seconds: float) -> str:
-    offer = load_catalogue()[BASE]
+    offer = load_catalogue()[recipe.base]
     plan = learnt.plan.as_dict()
+    noun = NOUNS[offer.modality]
+    form = "Weights" if recipe.whole else "Adapter and head"
     scores = ", ".join(f"{name.replace('_', ' ')} {figures[name]:.4f}" for name in learnt.adaptation.headline)
     numbers = ", ".join(f"{name} {value}" for name, value in plan.items() if value is not None)
     return f"""# {recipe.name}
 
-{recipe.about} Classes: {", ".join(learnt.adaptation.labels)}. Weights in float16.
+{recipe.about} Classes: {", ".join(learnt.adaptation.labels)}. {form} in float16.
 
-- Data: {recipe.licence} {len(parts.train)} pictures to train on, {len(parts.validation)} to choose the best state by.
+- Data: {recipe.licence} {len(parts.train)} {noun} to train on, {len(parts.validation)} to choose the best state by.
 - Base: {offer.title}, {offer.licence}.
 - Recipe: `python -m adapters.pretraining.{recipe.name.replace("-", "_")} DATA`, seed {recipe.seed}; {numbers}.
 - Training took {seconds / 60:.0f} minutes on two cores.
-- On the {figures["rows"]} pictures of the test part: {scores}.
+- On the {figures["rows"]} {noun} of the test part: {scores}.
 - Weaknesses: {recipe.weaknesses}
 """

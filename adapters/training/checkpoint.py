@@ -56,6 +56,7 @@ _HEADS = {
     "ForObjectDetection": "object-detection",
     "ForSemanticSegmentation": "image-segmentation",
     "WhisperForConditionalGeneration": "automatic-speech-recognition",
+    "ForCTC": "automatic-speech-recognition",
 }
 
 # Their sequences are samples: transformers names their classifiers as those of texts.
@@ -64,11 +65,11 @@ _WAVEFORMS = ("wav2vec2", "hubert")
 
 def infer_task(checkpoint: Path) -> str:
     """The task that the checkpoint's head was made for; raises ``Unsupported`` for those that cannot be imported."""
-    if is_ctranslate2(checkpoint):  # of such folders only Whisper's are read
-        return "automatic-speech-recognition"
     config = read_json(checkpoint / "config.json")
     if "architecture" in config and "model_type" not in config:  # timm's layout, and our own, which names its task
         return str(config.get("task", "image-classification"))
+    if is_ctranslate2(checkpoint):  # of such folders only Whisper's are read
+        return "automatic-speech-recognition"
     kind, names = architectures(checkpoint)
     if kind in _WAVEFORMS and any(name.endswith("ForSequenceClassification") for name in names):
         return "audio-classification"

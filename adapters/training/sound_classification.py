@@ -1,31 +1,21 @@
-"""A pre-trained Whisper encoder under a new linear head, and the classes of one data set."""
+"""A pre-trained network for sounds under a new linear head, and the classes of one data set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from onnx import ModelProto
 from torch import Tensor, nn
-from torch.nn import functional
-from transformers import AutoModelForAudioClassification
 
 from adapters.datasets import Example
-from adapters.training import checkpoint as checkpoints
-from adapters.training.architectures.clip_encoder import ClipEncoder
-from adapters.training.encoder import load_weights
-from adapters.training.layouts.ctranslate2 import is_ctranslate2
-from adapters.training.layouts.whisper import read_whisper
-from adapters.training.recipe import Batch, Defaults, Item, Servable, Size, seeded
-from adapters.training.scores import classification_scores
-from adapters.training.sound_config import whisper_hearing
-from zoo.catalogue.entry import ModelEntry
-from zoo.errors import Unsupported
+from adapters.training.checkpoint import read_json
+from adapters.training.classification import Classification
+from adapters.training.layouts.adapted import read_head
+from adapters.training.recipe import Batch, Defaults, Item, Servable
+from adapters.training.sound_body import INPUT, MASK, SoundBody, load_body
 from zoo.tasks.processors.hearing import padded
-
-INPUTS = ("sound", "heard")
 
 
 class ClipClassifier(nn.Module):
@@ -36,22 +26,20 @@ class ClipClassifier(nn.Module):
         self.body = body
         self.head = head
 
-    def pooled(self, sound: Tensor, heard: Tensor) -> Tensor:
+    def pooled(self, sound: Tensor, heard: Tensor | None = None) -> Tensor:
         """(batch, width)."""
         vectors: Tensor = self.body(sound, heard)
         return vectors
 
-    def forward(self, sound: Tensor, heard: Tensor) -> Tensor:
+    def forward(self, sound: Tensor, heard: Tensor | None = None) -> Tensor:
         """Logits (batch, labels), before any softmax."""
         logits: Tensor = self.head(self.pooled(sound, heard))
         return logits
 
 
-class SoundAdaptation:
-    """See ``recipe.Adaptation``. Clips are heard at their own length, up to Whisper's 30 s."""
+class SoundAdaptation(Classification):
+    """See ``recipe.Adaptation``. Clips are heard at their own length where the network can do so."""
 
-    headline = ("accuracy", "macro_f1")
-    probes = True
     max_tokens = None
     # As for texts, whose encoders are of this kind: a few hundred updates, LoRA on the upper half.
     defaults = Defaults(
@@ -64,101 +52,82 @@ class SoundAdaptation:
         refit_below=2000,
     )
 
-    def __init__(self, checkpoint: Path, base: ModelEntry, labels: tuple[str, ...]) -> None:
-        self.labels = labels
-        self._places = {label: place for place, label in enumerate(labels)}
-        self._frozen = ClipEncoder(read_encoder(checkpoint)).requires_grad_(False).eval()
-        self._hearing = whisper_hearing(self._frozen.bins, self._frozen.positions, padded=False)
-        self.body: nn.Module = self._frozen
-        self.head = nn.Linear(self._frozen.width, len(labels))
+    def __init__(self, body: SoundBody, labels: tuple[str, ...], *, architecture: str) -> None:
+        super().__init__(labels)
+        self._frozen = body
+        self.body: nn.Module = body.module
+        self.head = nn.Linear(body.network.width, len(labels))
         self.network = ClipClassifier(self.body, self.head).eval()
-        self._architecture = base.architecture
+        self._architecture = architecture
 
     @property
     def taps(self) -> tuple[int, ...]:
-        return (self._frozen.tap,)
+        return self._frozen.network.taps
 
     def steps(self) -> Sequence[nn.Module]:
-        return self._frozen.steps()
+        return self._frozen.network.steps()
 
     def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
         return [self._item(example) for example in examples for _ in range(views)]
 
     def _item(self, example: Example) -> Item:
-        """Its length takes decoding: the clip is decoded again for each pass, as the spectra would fill the memory."""
-        length = len(self._hearing.encode(example.read("audio")).values) // 2
-        return Item(length=length, target=self._places[example.values["label"]], load=self._loader(example))
+        """Its length takes decoding: the clip is decoded again for each pass, as all of them would fill the memory."""
+        values = len(self._frozen.hearing.encode(example.read("audio")).values)
+        length = self._frozen.network.vectors(values)
+        return Item(length=length, target=self.target(example), load=self._loader(example))
 
     def _loader(self, example: Example) -> Callable[[], Batch]:
         def load() -> Batch:
-            return {"sound": torch.from_numpy(self._hearing.encode(example.read("audio")).values)}
+            return {INPUT: torch.from_numpy(self._frozen.hearing.encode(example.read("audio")).values)}
 
         return load
 
     def collate(self, items: Sequence[Item], *, entered: bool = False) -> Batch:
-        if entered:  # two frames for each vector; what enters the layers is put in their place
-            frames = 2 * torch.tensor([item.length for item in items])
-            longest = int(frames.max())
-            heard = (torch.arange(longest) < frames[:, None]).long()
-            return {"sound": torch.zeros(1, 1, 1).expand(len(items), longest, self._frozen.bins), "heard": heard}
-        sound, mask = padded([item.read()["sound"].numpy() for item in items])
-        return {"sound": torch.from_numpy(sound), "heard": torch.from_numpy(mask)}
+        if entered:  # what enters the layers is put in the place of what the sounds would give
+            lengths = torch.tensor([self._frozen.network.values(item.length) for item in items])
+            longest = int(lengths.max())
+            heard = (torch.arange(longest) < lengths[:, None]).long()
+            return self._batch(self._frozen.empty(len(items), longest), heard)
+        sounds, mask = padded([item.read()[INPUT].numpy() for item in items])
+        return self._batch(torch.from_numpy(sounds), torch.from_numpy(mask))
+
+    def _batch(self, sounds: Tensor, heard: Tensor) -> Batch:
+        named = {INPUT: sounds, MASK: heard}
+        return {name: named[name] for name in self._frozen.inputs}
 
     def features(self, batch: Batch) -> Tensor:
         return self.network.pooled(**batch)
-
-    def loss(self, outputs: Tensor, targets: Sequence[int]) -> Tensor:
-        return functional.cross_entropy(outputs, torch.tensor(targets))
-
-    def metrics(self, outputs: Tensor, targets: Sequence[int]) -> dict[str, Any]:
-        return classification_scores(outputs.argmax(dim=1).tolist(), targets, self.labels)
-
-    def agrees(self, output: Tensor, body: Any, example: Example) -> bool:
-        return bool(body[0]["label"] == self.labels[int(output.argmax())])
 
     def request(self, example: Example) -> object:
         return example.read("audio")
 
     def servable(self) -> Servable:
-        frames = 2 * self._frozen.positions
-        return Servable(
-            module=self.network,
-            inputs=INPUTS,
-            outputs=("logits",),
-            example=lambda rows, size: example_clips(self._frozen.bins, rows, size),
-            sizes=((100,), (2,), (46,), (frames,)),
-            axes={0: "batch", 1: "frames"},
-            bounds={"frames": frames},
-            architecture=self._architecture,
-            labels=self.labels,
-            limits={"seconds": int(self._hearing.seconds)},
-            options={"hearing": self._hearing.as_dict(), "masked": True},
-        )
+        return classifier(self.network, self._frozen, self.labels, architecture=self._architecture)
 
-    def extend(self, graph: ModelProto) -> bool:
-        return False  # the recogniser's graphs take whole windows of 30 s
+    def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
+        return False  # a recogniser's graphs take whole windows, and a classifier's ends in another head
 
 
-def read_encoder(checkpoint: Path) -> Any:
-    """transformers' Whisper encoder from a recogniser or a classifier; raises ``Unsupported`` for other networks."""
-    if is_ctranslate2(checkpoint):
-        return read_whisper(checkpoint).model.model.encoder
-    kind, names = checkpoints.architectures(checkpoint)
-    if kind != "whisper":
-        message = f"Models of the type {kind[:64]} cannot be adapted to sounds in this release; Whisper can."
-        raise Unsupported(message, code="not_adaptable", param="model")
-    if any(name.endswith("ForAudioClassification") for name in names):
-        classifier: Any = load_weights(AutoModelForAudioClassification, checkpoint)
-        return classifier.encoder
-    return read_whisper(checkpoint).model.model.encoder
+def read_adapted(checkpoint: Path) -> Servable:
+    """An adapter and a head beside the body that they were learnt on; raises as ``load_body`` and ``read_head`` do."""
+    body = load_body(checkpoint)
+    head, labels = read_head(checkpoint, body.network.width)
+    architecture = str(read_json(checkpoint / "config.json").get("architecture"))
+    return classifier(ClipClassifier(body.module, head).eval(), body, labels, architecture=architecture)
 
 
-def example_clips(bins: int, rows: int, size: Size) -> Batch:
-    """Random spectra, the first row whole, the others padded behind an even number of frames."""
-    (frames,) = size
-    sound = torch.randn(rows, frames, bins, generator=seeded(rows * 10_007 + frames))
-    heard = torch.ones(rows, frames, dtype=torch.long)
-    for row in range(1, rows):
-        kept = max(2, (frames - row * (frames // rows)) // 2 * 2)
-        heard[row, kept:], sound[row, kept:] = 0, 0.0
-    return {"sound": sound, "heard": heard}
+def classifier(network: ClipClassifier, body: SoundBody, labels: tuple[str, ...], *, architecture: str) -> Servable:
+    """How a head on a body is served; ``network`` holds both."""
+    return Servable(
+        module=network,
+        inputs=body.inputs,
+        outputs=("logits",),
+        example=body.example,
+        sizes=body.sizes,
+        axes={0: "batch", 1: body.axis} if body.axis else {0: "batch"},
+        bounds={body.axis: body.longest} if body.axis else {},
+        architecture=architecture,
+        labels=labels,
+        limits={"seconds": int(body.hearing.seconds)},
+        options={"hearing": body.hearing.as_dict(), "masked": body.network.masked},
+    )

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
-import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from transformers import AutoModelForAudioClassification
 
 from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import load_weights
 from adapters.training.layouts.parts import named_labels
-from adapters.training.recipe import Batch, Servable, Size, seeded
+from adapters.training.recipe import Servable
+from adapters.training.sound_body import INPUT, WAVEFORMS, example_sounds, fold_parametrisations
 from adapters.training.sound_config import read_hearing
 from zoo.errors import Unsupported
-from zoo.tasks.processors.hearing import Hearing
-
-INPUT = "sound"
-# Samples: some of wav2vec2's lengths, the shortest among them; compared with torch on each.
-WAVEFORMS: tuple[Size, ...] = ((16_000,), (400,), (4_321,), (50_000,))
 
 
 class SoundClassifier(nn.Module):
@@ -51,7 +44,7 @@ def read_classifier(checkpoint: Path) -> Servable:
         message = "The checkpoint is a regression model, which this release cannot serve."
         raise Unsupported(message, code="unsupported_task", param="task")
     model = load_weights(AutoModelForAudioClassification, checkpoint).eval().requires_grad_(False)
-    _fold_parametrisations(model)
+    fold_parametrisations(model)
     multi_label = getattr(config, "problem_type", None) == "multi_label_classification"
     waveform = hearing.kind == "waveform"
     return Servable(
@@ -67,18 +60,3 @@ def read_classifier(checkpoint: Path) -> Servable:
         limits={"seconds": int(hearing.seconds)},
         options={"hearing": hearing.as_dict(), "function_to_apply": "sigmoid" if multi_label else "softmax"},
     )
-
-
-def example_sounds(hearing: Hearing, rows: int, size: Size) -> Batch:
-    """Random prepared sounds; the same for the same rows and size."""
-    (length,) = size
-    shape = (rows, length) if hearing.kind == "waveform" else (rows, length, hearing.bins)
-    return {INPUT: torch.randn(shape, generator=seeded(rows * 10_007 + length))}
-
-
-def _fold_parametrisations(model: nn.Module) -> None:
-    """Weights that are computed from others at each pass (the position convolution of wav2vec2) become plain ones."""
-    for module in list(model.modules()):
-        if parametrize.is_parametrized(module):
-            for name in list(cast(nn.ModuleDict, module.parametrizations)):
-                parametrize.remove_parametrizations(module, name)

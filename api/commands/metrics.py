@@ -13,7 +13,7 @@ MOST_CLASSES = 30  # rows of a per-class table before it stops helping
 
 
 SPELLED = {"macro_f1": "macro F1", "f1": "F1", "map": "mAP", "map50": "mAP50", "mean_iou": "mean IoU", "iou": "IoU"}
-SPELLED |= {"support": "rows", "ap": "AP", "ap50": "AP50", "wer": "word error rate", "cer": "character error rate"}
+SPELLED |= {"support": "rows", "ap": "AP", "ap50": "AP50", "wer": "WER", "cer": "CER"}
 NOT_FIGURES = ("rows", "score", "loss", "support", "seconds")  # `score` is one of the others under a second name
 MOST_FIGURES = 4
 
@@ -49,8 +49,8 @@ def comparison(model: Json) -> Table | None:
     titles = tuple(spelled(name) for name in names)
     made = table("on held-out rows", *titles, numbers=titles)
     if before:
-        body = "frozen body + logistic regression" if "probe" in metrics else "the pre-trained model"
-        made.add_row(f"before: {body}", *(figure(before.get(name)) for name in names))
+        title = "frozen body + logistic regression" if "probe" in metrics else "the pre-trained model as it is"
+        made.add_row(f"before: {title}", *(figure(before.get(name)) for name in names))
     told = f"after: adapted, {after.get('rows', '?')} rows never trained on"
     made.add_row(told, *(figure(after.get(name)) for name in names))
     return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,13 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training import checkpoint as checkpoints
+from adapters.training.classification import Classification
 from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights, text_sizes
 from adapters.training.graft import add_pooled_head
 from adapters.training.lora import blocks
 from adapters.training.recipe import Batch, Defaults, Item, Servable
-from adapters.training.scores import classification_scores
 from zoo.catalogue.entry import ModelEntry
+from zoo.engine.predictor import MODEL_FILE
 from zoo.errors import Unsupported
 
 
@@ -70,11 +71,9 @@ class PooledClassifier(nn.Module):
         return logits
 
 
-class TextAdaptation:
+class TextAdaptation(Classification):
     """A text encoder and the labels of one data set; see ``recipe.Adaptation``."""
 
-    headline = ("accuracy", "macro_f1")
-    probes = True
     taps = ()
     # A few hundred updates are needed however small the data is (Zhang et al., few-sample BERT, 2021). Of the rates
     # 5e-4, 1e-3, 2e-3 and 4e-3 this was the best or near it on 240 to 1,800 rows of five data sets (MiniLM, upper half,
@@ -89,8 +88,7 @@ class TextAdaptation:
     )
 
     def __init__(self, checkpoint: Path, base: ModelEntry, labels: tuple[str, ...], *, max_tokens: int) -> None:
-        self.labels = labels
-        self._places = {label: place for place, label in enumerate(labels)}
+        super().__init__(labels)
         self._config = checkpoints.load_config(checkpoint)
         self._pooling, _ = checkpoints.pooling(checkpoint)
         self.max_tokens = max_tokens
@@ -113,7 +111,7 @@ class TextAdaptation:
         return [
             Item(
                 length=len(one.ids),
-                target=self._places[example.values["label"]],
+                target=self.target(example),
                 tensors={"input_ids": torch.tensor(one.ids), "token_type_ids": torch.tensor(one.type_ids)},
             )
             for example, one in zip(examples, encodings, strict=True)
@@ -136,14 +134,8 @@ class TextAdaptation:
         vectors: Tensor = self.network.pooled(**batch)
         return vectors
 
-    def loss(self, outputs: Tensor, targets: Sequence[int]) -> Tensor:
-        return functional.cross_entropy(outputs, torch.tensor(targets))
-
-    def metrics(self, outputs: Tensor, targets: Sequence[int]) -> dict[str, Any]:
-        return classification_scores(outputs.argmax(dim=1).tolist(), targets, self.labels)
-
     def agrees(self, output: Tensor, body: Any, example: Example) -> bool:
-        return bool(body[0][0]["label"] == self.labels[int(output.argmax())])
+        return super().agrees(output, body[0], example)  # one text is answered as a list of one
 
     def request(self, example: Example) -> object:
         return example.values["text"]
@@ -164,8 +156,8 @@ class TextAdaptation:
             files={"tokenizer.json": self._tokenizer_file},
         )
 
-    def extend(self, graph: ModelProto) -> bool:
-        return add_pooled_head(graph, self.head, hidden="token_vectors", pooling=self._pooling)
+    def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
+        return add_pooled_head(graphs[MODEL_FILE], self.head, hidden="token_vectors", pooling=self._pooling)
 
 
 def load(checkpoint: Path) -> Servable:

@@ -1,0 +1,61 @@
+"""A small version beside the network it was learnt on: peft's adapter, a linear head, the names of its classes.
+
+Starters on large bodies are kept so: ``config.json`` and the folder ``adapter`` ship, the body is fetched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from adapters.training import lora
+from adapters.training.checkpoint import read_json
+from adapters.training.layouts.parts import named_labels, unfit
+from zoo.catalogue.adapter import LoraAdapter
+
+FOLDER = "adapter"
+
+
+def is_adapted(checkpoint: Path) -> bool:
+    """Whether the folder holds an adapter beside the weights that it belongs to."""
+    return (checkpoint / FOLDER).is_dir()
+
+
+def merge(body: nn.Module, checkpoint: Path) -> None:
+    """Add to the body's weights what the adapter beside it has learnt; raises ``InvalidInput`` if it does not fit."""
+    adapter = LoraAdapter.read(checkpoint / FOLDER)
+    weights = dict(body.named_parameters())
+    for module in adapter.pairs:
+        weight, delta = weights.get(f"{module}.weight"), torch.from_numpy(adapter.delta(module))
+        if weight is None or weight.shape != delta.shape:
+            raise unfit(f"has an adapter for {module[:64]}, which its body lacks or has in another shape")
+        weight.data.add_(delta)
+
+
+def read_head(checkpoint: Path, width: int) -> tuple[nn.Linear, tuple[str, ...]]:
+    """The head on ``width`` numbers and the names of its classes; raises ``InvalidInput`` if they do not fit."""
+    config = read_json(checkpoint / "config.json")
+    tensors = LoraAdapter.read(checkpoint / FOLDER).head
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    count = shapes.get("bias", (0,))[0]
+    if not count or shapes != {"weight": (count, width), "bias": (count,)}:
+        raise unfit("has no linear head for its body in head.safetensors")
+    head = nn.Linear(width, count)
+    head.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
+    return head.requires_grad_(False), named_labels(config.get("label_names"), count, field="label_names")
+
+
+def write_adapted(folder: Path, wrapped: PeftModel, head: nn.Module, *, labels: Sequence[str], **config: Any) -> None:
+    """Write adapter, head and ``config.json``, weights in float16; ``config`` goes into the latter."""
+    lora.save(wrapped, head, folder / FOLDER)
+    for path in (folder / FOLDER).glob("*.safetensors"):
+        save_file({name: tensor.half() for name, tensor in load_file(path).items()}, str(path))
+    written = {**config, "label_names": list(labels)}
+    (folder / "config.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
