@@ -20,14 +20,8 @@ from zoo.errors import InvalidInput
 
 SMALL = 0.95  # libsndfile's compression of Opus: about 20 kbit a second
 LOUDNESS = 0.5  # largest sample of a clip
-VOICES = (
-    "en-us",
-    "en-us+m3",
-    "en+m7",
-    "en-us+steph",
-    "en-us+edward",
-    "en-us+m1",
-)  # their everyday words are understood
+# Those of espeak-ng whose everyday words Whisper understands.
+VOICES = ("en-us", "en-us+m3", "en+m7", "en-us+steph", "en-us+edward", "en-us+m1")
 SLOWEST, FASTEST = 115, 140  # words a minute
 GAP = 6  # hundredths of a second between words: run together, one unknown word spoils its neighbours
 MARGIN = 0.3  # seconds of silence before and after

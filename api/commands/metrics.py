@@ -41,7 +41,7 @@ def spelled(name: str) -> str:
 
 
 def comparison(model: Json) -> Table | None:
-    """The figures on the held-out rows: the frozen body, with a probe if it has none of its own, and the adapted model."""
+    """The figures on the held-out rows: what it started from beside the adapted model."""
     metrics, names = _member(model, "metrics"), figures_of(model)
     after, before = _member(metrics, "heldout"), start_of(model)
     if not names:
