@@ -65,7 +65,7 @@ class Espeak:
 
     def _take(self, samples: object, count: int, _: object) -> int:
         if samples and count > 0:
-            self._parts.append(np.ctypeslib.as_array(samples, (count,)).copy())  # type: ignore[call-overload]
+            self._parts.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
 
 
