@@ -36,12 +36,12 @@ def tell(run: DemoRun, home: Path) -> None:
     """Import, listen, adapt to the words of a trade, listen again, write subtitles, measure. Files go to ``home``."""
     notes = transcripts(NEW)
     run.bring(BODY)
-    before = _heard(run, "listen", BODY, notes, "spoken notes of a workshop")
+    before = _heard(run, "listen", BODY, notes, f"{len(notes)} spoken notes of a workshop")
     learnt = len(transcripts(LEARN))
     with zipped(LEARN) as packed:
         file_id = run.upload(packed, f"{learnt} other notes, each with what is said in it")
     run.adapt(BODY, "words of the trade", NAME, file_id)
-    after = _heard(run, "predict", run.measured.reference, notes, "notes of before, none of which it learnt from")
+    after = _heard(run, "predict", run.measured.reference, notes, "the same notes, from which it did not learn")
     _compared(run, notes, before, after)
     _subtitled(run, notes, home)
     content = notes[0][0].read_bytes()
@@ -63,7 +63,7 @@ def go_on(home: Path) -> list[Text]:
 
 def _heard(run: DemoRun, stage: str, model: str, notes: Sequence[Note], what: str) -> list[str]:
     """What a model makes of each note."""
-    with run.stage(stage, f"Asking {model} what is said in {len(notes)} {what}"):
+    with run.stage(stage, f"Asking {model} what is said in {what}"):
         answers = [run.client.predict_file(model, path.read_bytes()) for path, _ in notes]
     heard = [str(answer["text"]) for answer in answers]
     run.story.print(f"  word error rate {word_error_rate(_pairs(notes, heard)):.1%}")
@@ -83,10 +83,10 @@ def _compared(run: DemoRun, notes: Sequence[Note], before: Sequence[str], after:
     run.story.print(f"  word error rate {rates[0]:.1%} → {rates[1]:.1%}")
     for place in sorted(most):
         said = notes[place][1]
+        run.story.print("")
         run.story.print(_line("said", [(said, False)]))
         run.story.print(_line("before", marked(said, before[place])))
         run.story.print(_line("after", marked(said, after[place])))
-        run.story.print("")
 
 
 def _subtitled(run: DemoRun, notes: Sequence[Note], home: Path) -> None:

@@ -72,8 +72,8 @@ class Measured:
             "after": {name: (metrics.get("heldout") or {}).get(name) for name in ("rows", *figures_of(self.model))},
             "compared": {name: {"before": one, "after": two} for name, (one, two) in self.compared.items()},
             "parity": self.model.get("parity"),
-            "adapter_bytes": bytes_of(self.model, "adapter/"),
-            "onnx_bytes": bytes_of(self.model, "model.onnx"),
+            "adapter_bytes": bytes_of(self.model, start="adapter/"),
+            "onnx_bytes": bytes_of(self.model, end=".onnx"),
             "latency_ms": {
                 "p50": self.p50_ms,
                 "slowest": max(self.latencies, default=0.0) * 1000,
@@ -102,8 +102,8 @@ def _worth(measured: Measured) -> Table:
         ("held-out rows", str(after.get("rows", "–"))),
         *((f"{name}, before → after", _pair(*pair)) for name, pair in measured.compared.items()),
         ("served against trained model", parity(measured.model) or "–"),
-        ("size of the adapter (what was learnt)", size(bytes_of(measured.model, "adapter/"))),
-        ("size of the served ONNX model", size(bytes_of(measured.model, "model.onnx"))),
+        ("size of the adapter (what was learnt)", size(bytes_of(measured.model, start="adapter/"))),
+        ("size of the served ONNX model", size(bytes_of(measured.model, end=".onnx"))),
         ("one prediction over HTTP, median", figure(measured.p50_ms, "{:.1f} ms".format)),
     ]
     inside = metrics.get("seconds")
@@ -134,10 +134,11 @@ def zoo_command() -> str:
     return os.path.relpath(script) if script.is_relative_to(Path.cwd()) else str(script)
 
 
-def bytes_of(model: Json, path: str) -> int:
-    """Bytes of the model's files at or below ``path``."""
+def bytes_of(model: Json, *, start: str = "", end: str = "") -> int:
+    """Bytes of the model's files whose paths begin and end so."""
     files: list[dict[str, Any]] = model.get("files") or []
-    return sum(int(one.get("size") or 0) for one in files if str(one.get("path", "")).startswith(path))
+    paths = [(str(one.get("path", "")), int(one.get("size") or 0)) for one in files]
+    return sum(count for path, count in paths if path.startswith(start) and path.endswith(end))
 
 
 def _pair(before: object, after: object) -> str:
