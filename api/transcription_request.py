@@ -20,6 +20,7 @@ _FIELDS = {
     "parameters.language": "language",
     "parameters.prompt": "prompt",
     "parameters.temperature": "temperature",
+    "parameters.num_beams": "num_beams",
     "parameters.task": "model",
     "parameters.return_timestamps": "timestamp_granularities[]",
 }
@@ -32,6 +33,9 @@ async def read(request: Request, sound: IO[bytes], *, max_bytes: int) -> Transcr
     asked = _fields_of(form)
     if form.content is None:
         raise BadRequest("The form has no part named file: curl -F file=@talk.mp3 sends one.", param="file")
+    if not form.content.read(1):
+        raise BadRequest("The file is empty: it has no bytes.", code="invalid_audio", param="file")
+    form.content.seek(0)
     if asked.timestamp_granularities and asked.response_format != "verbose_json":
         message = "Times are in verbose_json alone: send response_format=verbose_json with them."
         raise BadRequest(message, param="timestamp_granularities[]")
@@ -55,6 +59,7 @@ def _fields_of(form: Form) -> TranscriptionRequest:
 def options_of(asked: TranscriptionRequest, *, translated: bool) -> Mapping[str, Any]:
     """Options of the task; times are looked for only where the answer has them, since text alone comes sooner."""
     options: dict[str, Any] = {"task": "translate" if translated else "transcribe", "temperature": asked.temperature}
+    options["num_beams"] = asked.num_beams
     if asked.language is not None:
         options["language"] = code_of(asked.language)
     if asked.prompt is not None:

@@ -56,6 +56,7 @@ _HEADS = {
     "ForObjectDetection": "object-detection",
     "ForSemanticSegmentation": "image-segmentation",
     "WhisperForConditionalGeneration": "automatic-speech-recognition",
+    "ForCTC": "automatic-speech-recognition",
 }
 
 # Their sequences are samples: transformers names their classifiers as those of texts.

@@ -128,9 +128,10 @@ def changes(wrapped: PeftModel, body: nn.Module) -> list[tuple[torch.Tensor, tor
 
 
 def save(wrapped: PeftModel, head: nn.Module, folder: Path) -> None:
-    """Write peft's two files and, beside them, the head; a linear one has ``weight`` (labels, width) and ``bias``."""
+    """Write peft's two files, and the head if there is one; a linear one has ``weight`` (labels, width), ``bias``."""
     # With "auto" peft asks the hub whether the vocabulary was resized; embeddings are never adapted here.
     wrapped.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the version has a card of its own
     weights = {name: value.detach().to(torch.float32).contiguous() for name, value in head.state_dict().items()}
-    save_file(weights, str(folder / HEAD_FILE))
+    if weights:
+        save_file(weights, str(folder / HEAD_FILE))

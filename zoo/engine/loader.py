@@ -18,10 +18,11 @@ from zoo.engine.predictor import Prediction, Predictor
 from zoo.engine.threads import granted_threads
 from zoo.errors import InvalidInput, Unavailable
 from zoo.settings import Settings
-from zoo.tasks.task import is_task, task_module
+from zoo.tasks.task import is_task, task_class, task_module
 
 # Two requests at once on one session keep the cores busy while one of them tokenises or pads.
 WORKERS = 2
+LISTENERS = 16  # requests whose sounds are read at once; most of them wait for a place in a batch that they share
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Loader:
         self._lock = threading.Lock()
         self._waiting = 0
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="predict")
+        self._listeners = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listen")
         self._run_seconds = 0.05  # moving average of a request's run, for an honest Retry-After
 
     async def predict(
@@ -65,12 +67,12 @@ class Loader:
         if task is not None and task != entry.task:
             message = f"{entry.name} answers {entry.task}, not {task[:64]}."
             raise InvalidInput(message, code="wrong_task", param="task")
-        return await self._admit(lambda: self._loaded(entry).predict(inputs, parameters))
+        return await self._admit(lambda: self._loaded(entry).predict(inputs, parameters), self._threads_for(entry))
 
     async def embed(self, reference: str, texts: list[str]) -> Prediction:
         """Vectors for texts (``body``: float32 arrays in the order sent); raises like ``predict``."""
         entry = self._registry.resolve(reference)
-        return await self._admit(lambda: self._loaded(entry).embed(texts))
+        return await self._admit(lambda: self._loaded(entry).embed(texts), self._pool)
 
     async def listen(
         self, reference: str, sound: BinaryIO, parameters: Mapping[str, Any], *, eager: bool = False
@@ -85,7 +87,7 @@ class Loader:
             with self._admitted():
                 heard = self._heard(entry, sound, parameters, eager)
                 while True:
-                    step = self._pool.submit(next, heard, None)
+                    step = self._listeners.submit(next, heard, None)
                     prediction = await asyncio.wrap_future(step)
                     if prediction is None:
                         return
@@ -100,6 +102,9 @@ class Loader:
         self, entry: ModelEntry, sound: BinaryIO, parameters: Mapping[str, Any], eager: bool
     ) -> Iterator[Prediction]:
         yield from self._loaded(entry).listen(sound, parameters, eager=eager)
+
+    def _threads_for(self, entry: ModelEntry) -> ThreadPoolExecutor:
+        return self._listeners if is_task(entry.task) and task_class(entry.task).listens else self._pool
 
     def load(self, reference: str) -> Predictor:
         """The predictor of a version, loaded if need be; ``ModelNotFound``, ``ArtifactCorrupt``, ``Unsupported``."""
@@ -140,7 +145,8 @@ class Loader:
 
     def close(self) -> None:
         """Let running requests finish, start no more."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._listeners):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _loaded(self, entry: ModelEntry) -> Predictor:
         with self._lock:
@@ -181,7 +187,7 @@ class Loader:
         finally:
             self._waiting -= 1
 
-    async def _admit(self, work: Callable[[], Prediction]) -> Prediction:
+    async def _admit(self, work: Callable[[], Prediction], pool: ThreadPoolExecutor) -> Prediction:
         admitted = time.perf_counter()
 
         def timed() -> Prediction:
@@ -193,4 +199,4 @@ class Loader:
 
         with self._admitted():
             # A client that leaves cancels the await; work that has not started is dropped by the pool.
-            return await asyncio.get_running_loop().run_in_executor(self._pool, timed)
+            return await asyncio.get_running_loop().run_in_executor(pool, timed)

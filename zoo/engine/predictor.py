@@ -171,7 +171,10 @@ class Predictor:
         for places in _batches(window, self._task.batch_cost):
             batch = [window[place] for place in places]
             for place, row in zip(places, self._task.run(batch, self._sessions), strict=True):
-                rows.answers[place] = finish(row, window[place])
+                if isinstance(row, ZooError):
+                    rows.errors[place] = row
+                else:
+                    rows.answers[place] = finish(row, window[place])
 
     def _prediction(self, body: object, rows: _Rows, started: float) -> Prediction:
         return Prediction(

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
 from tokenizers import Tokenizer
 
 from zoo.catalogue.entry import ModelEntry
-from zoo.errors import ArtifactCorrupt, InvalidInput
-from zoo.tasks.decoding.transcriber import Asked, Transcriber
+from zoo.errors import ArtifactCorrupt, InvalidInput, ZooError
+from zoo.tasks.decoding.beam import Beams
+from zoo.tasks.decoding.transcriber import BATCH, Asked, Transcriber
 from zoo.tasks.decoding.transcript import Segment, Spoken, Transcript, segments
 from zoo.tasks.decoding.whisper_tokens import WhisperTokens
 from zoo.tasks.processors.log_mel import LogMel
-from zoo.tasks.processors.pauses import pieces, stretches
-from zoo.tasks.processors.sound import SAMPLE, open_sound, sound_blocks
+from zoo.tasks.processors.pauses import Stretch, stretches
+from zoo.tasks.processors.sound import SAMPLE, sound_blocks
 from zoo.tasks.processors.whisper_window import FRAMES, Window, window
 from zoo.tasks.task import Parameters, Runs, Task
 
@@ -29,29 +32,52 @@ AT_ONCE = 8  # windows of a recording that are decoded together
 
 class AutomaticSpeechRecognitionParameters(Parameters):
     """``return_timestamps`` adds ``chunks``; ``language`` (such as ``en``, detected unless set) and ``translate`` (into
-    English) are for multilingual models; ``prompt`` is what was said before, or names to expect."""
+    English) are for multilingual models; ``prompt`` is what was said before, or names to expect.
+
+    ``num_beams`` texts are written side by side, of which the likeliest is taken; ``length_penalty`` above 1 prefers
+    longer ones. ``max_new_tokens`` is for each window of 30 s. All may come in ``generation_parameters`` too, or in
+    ``generate_kwargs``, as transformers' pipeline has them.
+    """
 
     return_timestamps: bool | Literal["word"] = False
     language: str | None = Field(None, max_length=40)
     task: Literal["transcribe", "translate"] = "transcribe"
     prompt: str | None = Field(None, max_length=10_000)
     temperature: float = Field(0.0, ge=0.0, le=1.0)
+    num_beams: int = Field(1, ge=1, le=10)
+    length_penalty: float = Field(1.0, ge=-10.0, le=10.0)
+    max_new_tokens: int | None = Field(None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lifted(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """What is asked for one level below counts unless it is asked for here too."""
+        outer = dict(given)
+        for name in ("generation_parameters", "generate_kwargs"):
+            inner = outer.pop(name, None)
+            if inner is not None and not isinstance(inner, dict):
+                raise ValueError(f"{name} has to be an object such as {{'num_beams': 3}}")
+            outer = {**(inner or {}), **outer}
+        return outer
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedSpeech:
-    """The windows of one recording in order, each with its start in seconds, and what was asked of it."""
+    """A clip that fits into one window, or a longer recording: the stretches of it, decoded as they are asked for.
+
+    ``seconds`` is a clip's length.
+    """
 
     windows: tuple[Window, ...]
-    starts: tuple[float, ...]
-    seconds: float
     asked: Asked
+    seconds: float = 0.0
+    recording: Iterator[Stretch] | None = None
     truncated: bool = False
 
     @property
     def cost(self) -> int:
-        """Positions of the encoder."""
-        return sum(window.cost for window in self.windows)
+        """Positions of the encoder; a recording is as many as a batch holds, so that it is heard by itself."""
+        return sum(window.cost for window in self.windows) if self.recording is None else BATCH
 
 
 class AutomaticSpeechRecognition(Task):
@@ -63,7 +89,7 @@ class AutomaticSpeechRecognition(Task):
     name = "automatic-speech-recognition"
     modality = "audio"
     listens = True
-    batch_cost: ClassVar[int] = 8 * 1500
+    batch_cost: ClassVar[int] = BATCH
     sample: ClassVar[object] = SAMPLE
     Parameters = AutomaticSpeechRecognitionParameters
 
@@ -79,25 +105,29 @@ class AutomaticSpeechRecognition(Task):
         self._mel = LogMel(bins=self._tokens.bins)
 
     def preprocess(self, item: object, parameters: AutomaticSpeechRecognitionParameters) -> EncodedSpeech:
-        rate = self._mel.rate
-        samples = open_sound(item, rate=rate, most_seconds=MOST_SECONDS)
-        cuts = list(pieces(samples, rate, self._longest))
-        return EncodedSpeech(
-            windows=tuple(window(samples[start:end], self._mel, places=self._tokens.places) for start, end in cuts),
-            starts=tuple(start / rate for start, _ in cuts),
-            seconds=len(samples) / rate,
-            asked=self._asked(parameters),
-        )
+        asked, coming = self._asked(parameters), self._stretches(item)
+        first, second = next(coming), next(coming, None)
+        if second is not None:
+            return EncodedSpeech((), asked, recording=chain((first, second), coming))
+        _, samples = first
+        return EncodedSpeech((self._window(samples),), asked, seconds=len(samples) / self._mel.rate)
 
-    def run(self, batch: Sequence[EncodedSpeech], run: Runs) -> list[list[Spoken]]:
-        windows = [window for speech in batch for window in speech.windows]
-        spoken = iter(self._transcriber.transcribe(windows, [one.asked for one in batch for _ in one.windows], run))
-        return [[next(spoken) for _ in speech.windows] for speech in batch]
+    def run(self, batch: Sequence[EncodedSpeech], run: Runs) -> list[list[Spoken] | ZooError]:
+        """Of each window in order; a recording that turns out to be damaged, or too long, is answered with the error."""
+        clips = [speech for speech in batch if speech.recording is None]
+        windows = [window for speech in clips for window in speech.windows]
+        spoken = iter(self._transcriber.transcribe(windows, [speech.asked for speech in clips], run))
+        return [
+            self._recording(speech.recording, speech.asked, run)
+            if speech.recording is not None
+            else [replace(next(spoken), end=speech.seconds)]
+            for speech in batch
+        ]
 
     def postprocess(
         self, row: list[Spoken], encoded: EncodedSpeech, parameters: AutomaticSpeechRecognitionParameters
     ) -> dict[str, object]:
-        transcript = self._transcript(row, encoded.starts, encoded.seconds)
+        transcript = self._transcript(row)
         if not parameters.return_timestamps:
             return {"text": transcript.text}
         chunks = [{"text": part.text, "timestamp": [part.start, part.end]} for part in transcript.segments]
@@ -106,33 +136,56 @@ class AutomaticSpeechRecognition(Task):
     def listen(
         self, sound: object, parameters: AutomaticSpeechRecognitionParameters, run: Runs, *, eager: bool
     ) -> Iterator[Transcript]:
-        asked, rate = self._asked(parameters), self._mel.rate
-        parts = sound_blocks(sound, rate=rate, seconds=self._longest, most_seconds=MOST_SECONDS)
-        coming = stretches(parts, rate, self._longest, first=min(SOON, self._longest) if eager else None)
-        at_once = 1 if eager else AT_ONCE
+        asked = self._asked(parameters)
+        coming = self._stretches(sound, first=min(SOON, self._longest) if eager else None)
+        for spoken in self._heard(coming, asked, run, at_once=1 if eager else AT_ONCE):
+            yield self._transcript(spoken)
+
+    def _recording(self, coming: Iterator[Stretch], asked: Asked, run: Runs) -> list[Spoken] | ZooError:
+        try:
+            return [spoken for some in self._heard(coming, asked, run) for spoken in some]
+        except ZooError as error:
+            return error
+
+    def _heard(
+        self, coming: Iterator[Stretch], asked: Asked, run: Runs, *, at_once: int = AT_ONCE
+    ) -> Iterator[list[Spoken]]:
+        """So many stretches together, then twice as many and so on; between them others have their turn."""
+        begun = list(islice(coming, 2))
+        coming, recording = chain(begun, coming), len(begun) > 1
         while some := list(islice(coming, at_once)):
-            windows = [window(samples, self._mel, places=self._tokens.places) for _, samples in some]
-            spoken = self._transcriber.transcribe(windows, [asked] * len(some), run)
-            end = (some[-1][0] + len(some[-1][1])) / rate
-            yield self._transcript(spoken, [start / rate for start, _ in some], end)
+            windows = [self._window(samples) for _, samples in some]
+            found = self._transcriber.transcribe(windows, [asked] * len(some), run, recording=recording)
+            yield [
+                replace(spoken, start=start / self._mel.rate, end=(start + len(samples)) / self._mel.rate)
+                for spoken, (start, samples) in zip(found, some, strict=True)
+            ]
             at_once = min(AT_ONCE, 2 * at_once)
+
+    def _stretches(self, sound: object, *, first: float | None = None) -> Iterator[Stretch]:
+        parts = sound_blocks(sound, rate=self._mel.rate, seconds=self._longest, most_seconds=MOST_SECONDS)
+        return stretches(parts, self._mel.rate, self._longest, first=first)
+
+    def _window(self, samples: NDArray[np.float32]) -> Window:
+        return window(samples, self._mel, places=self._tokens.places)
 
     @property
     def _longest(self) -> float:
         """Seconds of a window."""
         return self._tokens.places * FRAMES * self._mel.hop / self._mel.rate
 
-    def _transcript(self, row: Sequence[Spoken], starts: Sequence[float], seconds: float) -> Transcript:
-        """Text and segments of windows that follow one another up to ``seconds``."""
+    def _transcript(self, row: Sequence[Spoken]) -> Transcript:
+        """Text and segments of windows that follow one another."""
         found: list[Segment] = []
-        for spoken, start, end in zip(row, starts, [*starts[1:], seconds], strict=True):
+        for spoken in row:
+            start, end = spoken.start, spoken.end
             heard = [] if spoken.silent else segments(spoken, self._tokens, self._decode, start=start, end=end)
             if any(letter.isalnum() for part in heard for letter in part.text):  # to a tone it writes dots
                 found += heard
         language = next((spoken.language for spoken in row if spoken.language), None)
         if not self._tokens.multilingual:
             language = "en"
-        return Transcript("".join(part.text for part in found).strip(), tuple(found), seconds, language)
+        return Transcript("".join(part.text for part in found).strip(), tuple(found), row[-1].end, language)
 
     def _decode(self, tokens: Sequence[int]) -> str:
         return str(self._text.decode(list(tokens), skip_special_tokens=True))
@@ -158,4 +211,6 @@ class AutomaticSpeechRecognition(Task):
             prompt=tuple(prompt),
             times=bool(parameters.return_timestamps),
             temperature=parameters.temperature,
+            beams=Beams(parameters.num_beams, parameters.length_penalty),
+            most=parameters.max_new_tokens,
         )

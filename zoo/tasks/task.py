@@ -92,7 +92,8 @@ class Task(ABC):
     def run(self, batch: Sequence[Any], run: Runs) -> list[Any]:
         """One array for each encoded item; ``run`` maps named input arrays to the graph's outputs.
 
-        A task that searches (speech, translation) answers with what it found instead of an array.
+        A task that searches (speech, translation) answers with what it found instead of an array, and one that reads on
+        while it runs (a long recording) with the ``ZooError`` of an item that turns out to be damaged.
         """
 
     def listen(self, sound: object, parameters: Any, run: Runs, *, eager: bool) -> Iterator[Any]:

@@ -44,6 +44,9 @@ class CachedDecoder:
     def choose(self, hypotheses: Ids) -> None:
         """Go on with those hypotheses (batch, wanted) of each row; one may be chosen several times."""
         rows = np.arange(len(hypotheses))[:, None]
+        group = self._past[0].shape[1] if self._past else 0
+        if hypotheses.shape[1] == group and (hypotheses == np.arange(group)).all():
+            return
         self._past = [values[rows, hypotheses] for values in self._past]
 
     def keep(self, rows: Ids) -> None:

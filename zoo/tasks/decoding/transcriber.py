@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from zoo.tasks.decoding.beam import Beams, beam
 from zoo.tasks.decoding.cached_decoder import CachedDecoder, Ids
 from zoo.tasks.decoding.greedy import Hypothesis, Limits, greedy, log_softmax
+from zoo.tasks.decoding.shared_batches import SharedBatches
 from zoo.tasks.decoding.transcript import Spoken
 from zoo.tasks.decoding.whisper_rules import WhisperRules
 from zoo.tasks.decoding.whisper_tokens import WhisperTokens
@@ -17,6 +19,7 @@ from zoo.tasks.processors.whisper_window import Window, stacked
 from zoo.tasks.task import Array, Runs
 
 BATCH = 8 * 1500  # positions that are decoded together, filling counted
+UNLIKE = 2.0  # times as long: such windows are not decoded together, the shorter would wait for the longer
 # Positions squared in one run of the encoder: attention holds them for every head, 54 MB of a whole window in
 # whisper-tiny-en. Several windows at once are no faster there.
 ATTENTION = 1500**2
@@ -38,31 +41,48 @@ LOOP = 48  # tokens of one phrase again and again: the text would be refused as 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is wanted of a window; ``prompt`` are tokens of what came before. Without a language it is detected."""
+    """What is wanted of a window; ``prompt`` are tokens of what came before. Without a language it is detected.
+
+    ``most`` tokens are written at the most. Above a ``temperature`` of zero one text is drawn, whatever ``beams`` says.
+    """
 
     language: str | None = None
     task: str = "transcribe"
     prompt: tuple[int, ...] = ()
     times: bool = False
     temperature: float = 0.0
+    beams: Beams = Beams(1)
+    most: int | None = None
+
+
+Wanted = tuple[Window, Asked]
 
 
 class Transcriber:
-    """Stateless; safe to use from several threads."""
+    """Safe to use from several threads: what they ask for at once is decoded together.
+
+    Clips and the windows of long recordings have batches of their own, so that a clip need not wait for such a one.
+    """
 
     def __init__(self, tokens: WhisperTokens) -> None:
         self._tokens = tokens
+        self._clips: SharedBatches[Wanted, Spoken] = SharedBatches(_batch)
+        self._recordings: SharedBatches[Wanted, Spoken] = SharedBatches(_batch)
 
-    def transcribe(self, windows: Sequence[Window], asked: Sequence[Asked], run: Runs) -> list[Spoken]:
-        """What was heard in each window, in their order; those with the same wishes are decoded together."""
-        found: dict[int, Spoken] = {}
-        for places in _batches(windows, asked):
-            given = stacked([windows[place] for place in places])
-            fixed = {"weights": given["weights"], **self._heard(given, run)}
-            most = np.array([LEAST_TOKENS + int(TOKENS_PER_PLACE * windows[place].heard) for place in places])
-            for place, spoken in zip(places, self._spoken(fixed, most, asked[places[0]], run), strict=True):
-                found[place] = spoken
-        return [found[place] for place in range(len(windows))]
+    def transcribe(
+        self, windows: Sequence[Window], asked: Sequence[Asked], run: Runs, *, recording: bool = False
+    ) -> list[Spoken]:
+        """What was heard in each window, in their order; ``recording``: whether they are parts of a long one."""
+        batches = self._recordings if recording else self._clips
+        return batches(list(zip(windows, asked, strict=True)), lambda batch: self._answered(batch, run))
+
+    def _answered(self, batch: Sequence[Wanted], run: Runs) -> list[Spoken]:
+        """Of windows with the same wishes."""
+        windows = [window for window, _ in batch]
+        given = stacked(windows)
+        fixed = {"weights": given["weights"], **self._heard(given, run)}
+        most = np.array([LEAST_TOKENS + int(TOKENS_PER_PLACE * window.heard) for window in windows])
+        return self._spoken(fixed, most, batch[0][1], run)
 
     def _heard(self, given: dict[str, Array], run: Runs) -> dict[str, Array]:
         """Keys and values of all windows, which the encoder hears a few at a time."""
@@ -102,9 +122,13 @@ class Transcriber:
         tokens = np.tile(np.array(prompt, dtype=np.int64), (count, 1, 1))
         logits = decoder.step(tokens, at=(began, -1))[:, 0]
         silence = np.exp(log_softmax(logits[:, 0]))[:, ids.no_speech] if ids.no_speech else np.zeros(count)
-        limits = Limits(ids.end, np.minimum(most, ids.most_tokens - len(prompt)).tolist(), loop=LOOP)
-        seed = round(10 * asked.temperature)  # another draw for each try
-        hypotheses = greedy(decoder, logits[:, 1], limits, self._rules(asked), asked.temperature, seed)
+        room = ids.most_tokens - len(prompt)
+        limits = Limits(ids.end, np.minimum(most, min(room, asked.most or room)).tolist(), loop=LOOP)
+        if asked.beams.count > 1 and asked.temperature == 0:
+            hypotheses = beam(decoder, logits[:, 1], limits, self._rules(asked), asked.beams)
+        else:
+            seed = round(10 * asked.temperature)  # another draw for each try
+            hypotheses = greedy(decoder, logits[:, 1], limits, self._rules(asked), asked.temperature, seed)
         return [
             _judged(hypothesis, float(silent), asked, ids)
             for hypothesis, silent in zip(hypotheses, silence, strict=True)
@@ -148,17 +172,23 @@ class Transcriber:
         return np.arange(self._tokens.first_time, self._tokens.first_time + self._tokens.places + 1)
 
 
-def _batches(windows: Sequence[Window], asked: Sequence[Asked]) -> Iterator[list[int]]:
-    """Places of windows with equal wishes and like lengths, at most ``BATCH`` positions with filling."""
-    order = sorted(range(len(windows)), key=lambda place: (repr(asked[place]), windows[place].cost))
+def _batch(waiting: Sequence[Wanted]) -> list[int]:
+    """The first and those most like it in length that want the same: at most ``BATCH`` positions with filling."""
+    (first, wish), *_ = waiting
+    alike = [
+        place
+        for place, (window, asked) in enumerate(waiting)
+        if asked == wish and max(window.cost, first.cost) <= UNLIKE * min(window.cost, first.cost)
+    ]
+    alike.sort(key=lambda place: abs(waiting[place][0].cost - first.cost))  # stable: the first stays the first
     batch: list[int] = []
-    for place in order:
-        if batch and (asked[place] != asked[batch[0]] or windows[place].cost * (len(batch) + 1) > BATCH):
-            yield batch
-            batch = []
+    longest = 0
+    for place in alike:
+        longest = max(longest, waiting[place][0].cost)
+        if batch and longest * (len(batch) + 1) > BATCH:
+            break
         batch.append(place)
-    if batch:
-        yield batch
+    return batch
 
 
 def _judged(hypothesis: Hypothesis, silence: float, asked: Asked, ids: WhisperTokens) -> Spoken:

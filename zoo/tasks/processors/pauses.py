@@ -12,18 +12,16 @@ QUIET = 15  # of them, around a cut: 0.3 s, longer than the gaps inside of words
 LEAST = 0.6  # of the longest piece: no cut is made before
 
 
-def pieces(samples: NDArray[np.float32], rate: int, seconds: float) -> Iterator[tuple[int, int]]:
-    """Start and end of pieces of at most ``seconds`` that follow one another without gap; nothing is left out."""
-    for start, piece in stretches([samples], rate, seconds):
-        yield start, start + len(piece)
+Stretch = tuple[int, NDArray[np.float32]]
+"""The sample at which a piece starts, and its samples."""
 
 
 def stretches(
     parts: Iterable[NDArray[np.float32]], rate: int, seconds: float, *, first: float | None = None
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Where each piece starts, and its samples, of a recording that comes in parts; little more than one is held.
+) -> Iterator[Stretch]:
+    """Pieces of at most ``seconds`` of a recording that comes in parts; little more than one piece is held.
 
-    ``first``: at most so many seconds of the first piece.
+    They follow one another without gap, and nothing is left out. ``first``: at most so many seconds of the first piece.
     """
     most, hop = int((seconds if first is None else first) * rate), int(STEP * rate)
     start, kept = 0, np.empty(0, np.float32)

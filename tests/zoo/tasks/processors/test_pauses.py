@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from zoo.tasks.processors.pauses import pieces, stretches
+from zoo.tasks.processors.pauses import stretches
 
 RATE = 16_000
 
 
-def speech(seconds: float, *pauses: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def speech(seconds: float, *pauses: float) -> NDArray[np.float32]:
     """Noise with half a second of near silence from each of ``pauses`` on."""
     samples = np.random.default_rng(1).normal(0, 0.1, int(RATE * seconds)).astype(np.float32)
     for pause in pauses:
@@ -18,13 +19,18 @@ def speech(seconds: float, *pauses: float) -> np.ndarray[tuple[int], np.dtype[np
     return samples
 
 
+def pieces(samples: NDArray[np.float32], seconds: float) -> list[tuple[int, int]]:
+    """Start and end of each stretch."""
+    return [(start, start + len(piece)) for start, piece in stretches([samples], RATE, seconds)]
+
+
 @pytest.mark.parametrize("seconds", [0.001, 5.0, 30.0])
 def test_what_fits_is_one_piece(seconds: float) -> None:
-    assert list(pieces(speech(seconds), RATE, 30.0)) == [(0, int(RATE * seconds))]
+    assert pieces(speech(seconds), 30.0) == [(0, int(RATE * seconds))]
 
 
 def test_cuts_fall_into_the_pauses() -> None:
-    cuts = [start / RATE for start, _ in pieces(speech(70.0, 10.0, 22.0, 45.0), RATE, 30.0)]
+    cuts = [start / RATE for start, _ in pieces(speech(70.0, 10.0, 22.0, 45.0), 30.0)]
     assert len(cuts) == 3
     assert 22.1 < cuts[1] < 22.4
     assert 45.1 < cuts[2] < 45.4
@@ -32,7 +38,7 @@ def test_cuts_fall_into_the_pauses() -> None:
 
 @pytest.mark.parametrize("seconds", [31.0, 95.3, 200.0])
 def test_nothing_is_lost_doubled_or_too_long(seconds: float) -> None:
-    found = list(pieces(speech(seconds), RATE, 30.0))
+    found = pieces(speech(seconds), 30.0)
     assert found[0][0] == 0
     assert found[-1][1] == int(RATE * seconds)
     assert all(before[1] == after[0] for before, after in zip(found, found[1:], strict=False))
@@ -40,7 +46,7 @@ def test_nothing_is_lost_doubled_or_too_long(seconds: float) -> None:
 
 
 def test_silence_is_cut_as_late_as_can_be() -> None:
-    (_, cut), _ = pieces(np.zeros(RATE * 40, np.float32), RATE, 30.0)
+    (_, cut), _ = pieces(np.zeros(RATE * 40, np.float32), 30.0)
     assert 29.5 < cut / RATE <= 30
 
 
@@ -49,7 +55,7 @@ def test_a_recording_that_comes_in_parts_is_cut_at_the_same_places(part: int) ->
     samples = speech(95.3, 22.0, 45.0)
     parts = [samples[start : start + part] for start in range(0, len(samples), part)]
     found = list(stretches(parts, RATE, 30.0))
-    assert [(start, start + len(piece)) for start, piece in found] == list(pieces(samples, RATE, 30.0))
+    assert [(start, start + len(piece)) for start, piece in found] == pieces(samples, 30.0)
     assert np.array_equal(np.concatenate([piece for _, piece in found]), samples)
 
 
