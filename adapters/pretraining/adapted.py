@@ -132,7 +132,10 @@ def _stored(files: FileStore, path: Path) -> str:
     async def chunks() -> AsyncIterator[bytes]:
         yield path.read_bytes()
 
-    return asyncio.run(files.receive(chunks(), filename=path.name, purpose="fine-tune")).id
+    record = asyncio.run(files.receive(chunks(), filename=path.name, purpose="fine-tune"))
+    if record.status == "uploaded":  # too much to be read while a client waits
+        files.inspect(record.id)
+    return record.id
 
 
 def _card(recipe: Recipe, learnt: Learnt, parts: Parts, figures: dict[str, Any], seconds: float) -> str:
