@@ -133,9 +133,7 @@ def main() -> None:
             bare(Path(words[0]))
         return
     print(circumstances(), "", sep="\n")
-    print(
-        "| model | MB | import, s | CPU, s | peak, MB | / MB | bare process, MB | above it | / MB | pictures/s | session |"
-    )
+    print("| model | MB | import, s | CPU, s | peak, MB | / MB | bare, MB | above it | / MB | pictures/s | session |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name in asked.only:
         with tempfile.TemporaryDirectory() as place:
