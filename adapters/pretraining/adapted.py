@@ -105,9 +105,9 @@ def main(recipe: Recipe) -> None:
     parts = divide(spec, files)
     context = _context(spec, asked.state / recipe.name)
     job = Run(context, store, files, store.entry(base, 1), parts.report.task, threads, Stopwatch())
-    started = time.monotonic()
+    started = time.process_time()  # other work on the machine does not count
     learnt = learn(job, parts)
-    seconds = time.monotonic() - started
+    seconds = time.process_time() - started
     network = learnt.adaptation.network
     if recipe.whole:
         network.body = lora.merged(learnt.wrapped)
@@ -140,7 +140,7 @@ def _stored(files: FileStore, path: Path) -> str:
 
 def _card(recipe: Recipe, learnt: Learnt, parts: Parts, figures: dict[str, Any], seconds: float) -> str:
     offer = load_catalogue()[recipe.base]
-    plan = learnt.plan.as_dict()
+    plan = {name: value for name, value in learnt.plan.as_dict().items() if name != "refit"}  # the first run is kept
     noun = NOUNS[offer.modality]
     form = "Weights" if recipe.whole else "Adapter and head"
     scores = ", ".join(f"{name.replace('_', ' ')} {figures[name]:.4f}" for name in learnt.adaptation.headline)
@@ -152,7 +152,7 @@ def _card(recipe: Recipe, learnt: Learnt, parts: Parts, figures: dict[str, Any],
 - Data: {recipe.licence} {len(parts.train)} {noun} to train on, {len(parts.validation)} to choose the best state by.
 - Base: {offer.title}, {offer.licence}.
 - Recipe: `python -m adapters.pretraining.{recipe.name.replace("-", "_")} DATA`, seed {recipe.seed}; {numbers}.
-- Training took {seconds / 60:.0f} minutes on two cores.
+- Training took {seconds / 60:.0f} minutes of CPU time.
 - On the {figures["rows"]} {noun} of the test part: {scores}.
 - Weaknesses: {recipe.weaknesses}
 """
