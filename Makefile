@@ -21,7 +21,7 @@ serve: install
 	@$(BIN)/zoo serve
 
 test: install
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: install
 	@$(BIN)/ruff check .

@@ -19,9 +19,8 @@ from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, Job, JobKind, JobSpec
 from adapters.pretraining.starter import starter_folder
 from adapters.training import importing, lora
-from adapters.training.adapt import evaluate
 from adapters.training.division import Parts, divide
-from adapters.training.learning import Learnt, Run, learn
+from adapters.training.learning import Learnt, Run, learn, measure
 from adapters.training.stopwatch import Stopwatch
 from zoo.catalogue.registry import load_catalogue
 from zoo.catalogue.store import Store
@@ -116,7 +115,7 @@ def main(recipe: Recipe) -> None:
         for values in network.state_dict().values() if recipe.whole else learnable:
             if values.is_floating_point():
                 values.copy_(values.half().float())
-    _, figures = evaluate(job, learnt.adaptation, parts, learnt.heldout)
+    figures = measure(job, learnt.adaptation, learnt.heldout).metrics
     folder = starter_folder(recipe.name)
     recipe.write(learnt, folder)
     (folder / "README.md").write_text(_card(recipe, learnt, parts, figures, seconds), encoding="utf-8")

@@ -40,17 +40,6 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """One starter: its name, what ``config.json`` says, and how its network is made; ``stem`` names its first layer."""
-
-    name: str
-    architecture: str
-    arguments: dict[str, Any]
-    network: Callable[[int], nn.Module]
-    stem: str
-
-
-@dataclass(frozen=True)
 class Run:
     """Every number of a run. A cycle is so many epochs up to a rate and down to nothing.
 
@@ -78,6 +67,18 @@ class Run:
         raise IndexError(epoch)
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """One starter: its name, what ``config.json`` says, and how its network is made; ``stem`` names its first layer."""
+
+    name: str
+    architecture: str
+    arguments: dict[str, Any]
+    network: Callable[[int], nn.Module]
+    stem: str
+    run: Run = Run()
+
+
 def main(recipe: Recipe) -> None:
     """Train, measure on the test part, and write the starter's folder."""
     parser = argparse.ArgumentParser(description=f"Train the starter {recipe.name}.")
@@ -87,7 +88,7 @@ def main(recipe: Recipe) -> None:
     asked = parser.parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)
-    run = Run()
+    run = recipe.run
     torch.manual_seed(run.seed)
     data = read(asked.data / "cifar10" / "train.tar.xz")
     network = recipe.network(len(data.names))

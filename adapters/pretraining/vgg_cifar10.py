@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.pretraining.small_pictures import Recipe, main
+from adapters.pretraining.small_pictures import Recipe, Run, main
 from adapters.training.architectures.vgg import VGG, Plan
 
 PLAN: Plan = (32, 64, "M", 64, 256, "M", 256, 256, "M", 256)
@@ -15,4 +15,4 @@ def network(classes: int) -> VGG:
 
 
 if __name__ == "__main__":
-    main(Recipe("vgg-cifar10", "vgg", ARGUMENTS, network, stem="features.0"))
+    main(Recipe("vgg-cifar10", "vgg", ARGUMENTS, network, stem="features.0", run=Run(cycles=((16, 0.4), (8, 0.2)))))

@@ -7,12 +7,12 @@ import io
 import shutil
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
-from torch import Tensor
 
 from adapters.datasets import FileStore
 from adapters.jobs import JobContext
@@ -20,18 +20,17 @@ from adapters.training import lora
 from adapters.training.card import write_card
 from adapters.training.division import Parts, divide
 from adapters.training.export import export
-from adapters.training.features import forward
 from adapters.training.gate import Expected, prove
 from adapters.training.graft import changed
 from adapters.training.hyperparameters import Plan
-from adapters.training.learning import Run, better, figures, learn, learn_all
+from adapters.training.judging import Judged
+from adapters.training.learning import Run, kept_share, learn, learn_all, measure
 from adapters.training.recipe import Adaptation, Item
 from adapters.training.stopwatch import Stopwatch
 from adapters.training.trainer import Trainer
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import LIVE, Registry, load_catalogue
 from zoo.catalogue.store import Store
-from zoo.engine.predictor import MODEL_FILE
 from zoo.engine.threads import granted_threads
 from zoo.settings import Settings
 from zoo.tasks.task import task_class
@@ -61,25 +60,26 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     learnt = learn(job, parts)
     adaptation, plan, trainer = learnt.adaptation, learnt.plan, learnt.trainer
     first = adaptation.headline[0]
-    probe = {name: learnt.probe[name] for name in adaptation.headline} if learnt.probe else None
+    started = "probe" if adaptation.probes else "before"
+    start = {started: {name: learnt.start.metrics[name] for name in adaptation.headline}} if learnt.start else {}
     tokens = trainer.progress.tokens
     with store.staging() as staged:
-        expected, metrics = evaluate(job, adaptation, parts, learnt.heldout)
-        if plan.refit:
-            only_probe = learnt.probe is not None and not better(metrics, learnt.probe, first)
-            if learnt.probe is not None and only_probe:
-                context.event(f"LoRA did no better on held-out rows ({first} {metrics[first]:.4f}): without it, then")
-                metrics = learnt.probe
-            learnt = learn_all(job, parts, learnt, only_probe=only_probe)
+        expected, judged = evaluate(job, adaptation, parts, learnt.heldout)
+        share, judged = kept_share(learnt, judged)
+        if plan.refit or not share:
+            score = judged.metrics[first]
+            context.event(f"Of the training {share:.0%} is kept: {first} {score:.4f} on held-out rows")
+            learnt = learn_all(job, parts, learnt, share=share)
             tokens += learnt.trainer.progress.tokens
             expected, _ = evaluate(job, adaptation, parts, learnt.heldout)
         lora.save(learnt.wrapped, adaptation.head, staged / ADAPTER)
         _export(job, adaptation, learnt.wrapped, staged)
-        measured = {"heldout": metrics, "history": trainer.progress.history} | ({"probe": probe} if probe else {})
-        draft = _draft(job, adaptation, plan, parts).model_copy(update={"metrics": measured})
+        metrics = judged.metrics
+        figures = {"heldout": metrics, "history": trainer.progress.history, **start}
+        draft = _draft(job, adaptation, plan, parts).model_copy(update={"metrics": figures})
         job.watch.start("gate")
-        context.tick("gate", 0, len(expected.requests))
-        parity = prove(staged, draft, expected, threads=threads)
+        tick = partial(context.tick, "gate")
+        parity = prove(staged, draft, expected, threads=threads, tick=tick)
         draft = draft.model_copy(
             update={
                 "parity": parity.as_dict(),
@@ -94,29 +94,21 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         "fine_tuned_model": entry.reference,
         "trained_tokens": tokens,
         "result_files": [_result_file(job, trainer)],
-        "metrics": {"heldout": {name: metrics[name] for name in ("rows", *adaptation.headline)}}
-        | ({"probe": probe} if probe else {}),
+        "metrics": {"heldout": {name: metrics[name] for name in ("rows", *adaptation.headline)}, **start},
         "hyperparameters": plan.as_dict(),
     }
 
 
-def evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[Item]) -> tuple[Expected, dict[str, Any]]:
+def evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[Item]) -> tuple[Expected, Judged]:
     """What the trained network answers to the held-out rows: the figures, and what the gate will expect."""
     job.watch.start("evaluate")
-    adaptation.network.eval()
-
-    def outputs(chosen: Sequence[Item]) -> Tensor:
-        answer: Tensor = adaptation.network(**adaptation.collate(chosen))
-        return answer
-
-    trained = forward(items, outputs)
-    metrics = figures(adaptation, trained, items)
+    judged = measure(job, adaptation, items)
     requests = [adaptation.request(example) for example in parts.heldout]
 
-    def agrees(place: int, body: object) -> bool:
-        return adaptation.agrees(trained[place], body, parts.heldout[place])
+    def compare(place: int, row: Any, body: object) -> tuple[float, bool]:
+        return adaptation.compare(judged.answers[place], row, body, parts.heldout[place])
 
-    return Expected(requests, trained, agrees), metrics
+    return Expected(requests, compare, judged.largest), judged
 
 
 def _export(job: Run, adaptation: Adaptation, wrapped: Any, staged: Path) -> None:
@@ -124,12 +116,16 @@ def _export(job: Run, adaptation: Adaptation, wrapped: Any, staged: Path) -> Non
     job.context.tick("export", 0, 1)
     folder = job.store.folder(job.base.name, job.base.version)
     merged = lora.merged(wrapped)
-    grafted = changed(folder / MODEL_FILE, lora.changes(wrapped, merged))
-    if grafted is not None and adaptation.extend(grafted):
-        onnx.save(grafted, staged / MODEL_FILE)
+    files = list(adaptation.servable().graphs())
+    found = changed([folder / file for file in files], lora.changes(wrapped, merged))
+    grafted = dict(zip(files, found, strict=True)) if found is not None else {}
+    if grafted and adaptation.extend(grafted):
+        for file, model in grafted.items():
+            onnx.save(model, staged / file)
     else:
         adaptation.network.body = merged
-        export(adaptation.servable(), staged / MODEL_FILE)
+        for file, graph in adaptation.servable().graphs().items():
+            export(graph, staged / file)
     for name, path in adaptation.servable().files.items():
         shutil.copyfile(path, staged / name)
 
@@ -145,7 +141,7 @@ def _draft(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> ModelE
         modality=task_class(job.task).modality,
         architecture=servable.architecture,
         licence=job.base.licence,
-        title=f"{job.base.name} adapted to {len(adaptation.labels)} labels",
+        title=f"{job.base.name} adapted to {_subject(adaptation, parts)}",
         created=int(time.time()),
         base=job.base.reference,
         labels=servable.labels,
@@ -160,6 +156,10 @@ def _draft(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> ModelE
             "rows": parts.counts(),
         },
     )
+
+
+def _subject(adaptation: Adaptation, parts: Parts) -> str:
+    return f"{len(adaptation.labels)} labels" if adaptation.labels else f"{len(parts.train)} examples"
 
 
 def _result_file(job: Run, trainer: Trainer) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from adapters.datasets import Example
+from adapters.training.judging import compare_rows, judge_rows
 from adapters.training.scores import classification_scores
 
 
@@ -21,6 +22,9 @@ class Classification:
 
     headline = ("accuracy", "macro_f1")
     probes = True
+    knows = False
+    judge = judge_rows
+    compare = compare_rows
 
     def __init__(self, labels: tuple[str, ...]) -> None:
         self.labels = labels

@@ -40,8 +40,8 @@ class Parts:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes to learn, in the order of the data set, else of the alphabet: equal data give equal models."""
-        return self.report.labels or tuple(sorted({example.stratum for example in self.all}))
+        """The classes, if any, in the order of the data set, else of the alphabet: equal data give equal models."""
+        return self.report.labels or tuple(sorted({example.stratum for example in self.all} - {""}))
 
     def counts(self) -> dict[str, int]:
         """Rows in the file, rows used, and rows of each part."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adapters.training.recipe import Item
+from adapters.training.recipe import Item, Outputs
 
 # Inverse strength of the penalty, as in scikit-learn's C; on unit-length vectors the best one lies in here.
 STRENGTHS = (1.0, 4.0, 16.0)
@@ -29,12 +29,16 @@ def by_length(items: Sequence[Item], *, cost: int = BATCH_COST) -> Iterator[list
 
 
 @torch.no_grad()
-def forward(items: Sequence[Item], outputs: Callable[[Sequence[Item]], Tensor]) -> Tensor:
+def forward(items: Sequence[Item], outputs: Outputs, *, tick: Callable[[int, int], None] | None = None) -> Tensor:
     """``outputs`` of every item, batched by length, in the order of the items: (items, …)."""
     answers: list[Tensor | None] = [None] * len(items)
+    done = 0
     for places in by_length(items):
         for place, row in zip(places, outputs([items[place] for place in places]).float(), strict=True):
             answers[place] = row
+        done += len(places)
+        if tick is not None:
+            tick(done, len(items))
     return torch.stack([row for row in answers if row is not None])
 
 

@@ -63,30 +63,47 @@ class Parity:
 
 @dataclass(frozen=True)
 class Expected:
-    """What torch answers on the held-out rows: outputs (rows, …), the requests for them, and what agrees with them.
+    """The requests for the held-out rows, and how near what is served is to what torch answers.
 
-    ``agrees(place, body)`` tells whether a served answer says what the outputs at that place say.
+    ``compare(place, row, body)``: the largest difference between a served row and torch's answer at that place, and
+    whether what a client is told says the same. ``largest``: of torch's numbers, for the tolerance.
     """
 
     requests: Sequence[object]
-    outputs: Tensor
-    agrees: Callable[[int, object], bool]
+    compare: Callable[[int, Any, object], tuple[float, bool]]
+    largest: float = 0.0
+
+    @classmethod
+    def of_rows(cls, requests: Sequence[object], outputs: Tensor, agrees: Callable[[int, object], bool]) -> Expected:
+        """For outputs (rows, …) that are compared as numbers; ``agrees(place, body)`` judges what a client is told."""
+        trained = outputs.detach().numpy()
+
+        def compare(place: int, row: Any, body: object) -> tuple[float, bool]:
+            return difference(row, trained[place]), agrees(place, body)
+
+        return cls(requests, compare, float(np.abs(trained).max()))
 
 
-def prove(folder: Path, entry: ModelEntry, expected: Expected, *, threads: int) -> Parity:
+def prove(
+    folder: Path,
+    entry: ModelEntry,
+    expected: Expected,
+    *,
+    threads: int,
+    tick: Callable[[int, int], None] = lambda done, all_: None,
+) -> Parity:
     """Run the folder as the server would and compare; raises ``ParityFailed`` unless every row agrees."""
-    trained = expected.outputs.detach().numpy()
-    worst, agreed = 0.0, 0
+    worst, agreed, count = 0.0, 0, len(expected.requests)
     with _refusing():
         predictor = Predictor(entry, folder, threads=threads)
-        for start in range(0, len(trained), AT_ONCE):
-            places = range(start, min(start + AT_ONCE, len(trained)))
-            served = predictor.rows([expected.requests[place] for place in places])
-            for place, row in zip(places, served, strict=True):
-                worst = max(worst, _difference(row, trained[place]))
-                agreed += expected.agrees(place, predictor.predict(expected.requests[place]).body)
-    tolerance = _tolerance(float(np.abs(trained).max()))
-    return Parity(len(trained), worst, argmax_agreement=agreed / len(trained), tolerance=tolerance).require()
+        for start in range(0, count, AT_ONCE):
+            tick(start, count)
+            places = range(start, min(start + AT_ONCE, count))
+            served = predictor.answers([expected.requests[place] for place in places])
+            for place, (row, body) in zip(places, served, strict=True):
+                apart, same = expected.compare(place, row, body)
+                worst, agreed = max(worst, apart), agreed + same
+    return Parity(count, worst, argmax_agreement=agreed / count, tolerance=_tolerance(expected.largest)).require()
 
 
 @contextmanager
@@ -102,7 +119,7 @@ def _refusing(fault: str = "The exported model cannot be run on what the trained
         raise ParityFailed(f"{fault} Nothing was published.") from error
 
 
-def _difference(served: Any, trained: Any) -> float:
+def difference(served: Any, trained: Any) -> float:
     """Largest difference of two arrays; raises ``ParityFailed`` for other shapes and for values that are no numbers."""
     if served.shape != trained.shape:
         shapes = f"{served.shape}, the trained one {trained.shape}"
@@ -151,7 +168,7 @@ def prove_shapes(folder: Path, trained: Sequence[Answer], *, threads: int, file:
                 message = f"The exported graph has {len(served)} outputs, the model {len(answer.outputs)}."
                 raise ParityFailed(f"{message} Nothing was published.")
             for one, other in zip(served, answer.outputs, strict=True):
-                worst = max(worst, _difference(one, other))
+                worst = max(worst, difference(one, other))
                 most = max(most, float(np.abs(other).max()))
             count = len(answer.outputs[0])
             rows += count

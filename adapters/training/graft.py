@@ -19,19 +19,20 @@ Change = tuple[Tensor, Tensor]
 """A weight, (out, in) or (out, in, height, width), as it was and as it shall be."""
 
 
-def changed(source: Path, changes: Sequence[Change]) -> onnx.ModelProto | None:
-    """The graph of ``source`` with every change made, or None where a weight is not found in it exactly once.
+def changed(sources: Sequence[Path], changes: Sequence[Change]) -> list[onnx.ModelProto] | None:
+    """The graphs of a version with every change made, or None where a weight is not found in them exactly once.
 
-    None too where there is no such graph: a recogniser is served as two, and is adapted to other tasks.
-    Weights are found by their values, as they are or transposed: the exporter renames and folds, but does not round.
+    None too where there is no such graph. Weights are found by their values, as they are or transposed: the exporter
+    renames and folds, but does not round.
     """
-    if not source.is_file():
+    if not all(source.is_file() for source in sources):
         return None
-    model = onnx.load(source)
+    models = [onnx.load(source) for source in sources]
     known: dict[bytes, list[TensorProto]] = {}
-    for tensor in model.graph.initializer:
-        if len(tensor.dims) in (2, 4):
-            known.setdefault(_key(numpy_helper.to_array(tensor)), []).append(tensor)
+    for model in models:
+        for tensor in model.graph.initializer:
+            if len(tensor.dims) in (2, 4):
+                known.setdefault(_key(numpy_helper.to_array(tensor)), []).append(tensor)
     for before, after in changes:
         for turn in (False, True) if before.ndim == 2 else (False,):
             old, new = (_array(weight.T if turn else weight) for weight in (before, after))
@@ -41,7 +42,7 @@ def changed(source: Path, changes: Sequence[Change]) -> onnx.ModelProto | None:
         if len(found) != 1:
             return None
         found[0].CopyFrom(numpy_helper.from_array(new, found[0].name))
-    return model
+    return models
 
 
 def add_pooled_head(model: onnx.ModelProto, head: nn.Linear, *, hidden: str, pooling: str) -> bool:

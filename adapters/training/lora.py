@@ -104,6 +104,14 @@ def wrap(body: nn.Module, names: Sequence[str], plan: Plan, *, base: str) -> Pef
     return wrapped
 
 
+@torch.no_grad()
+def scale(wrapped: PeftModel, share: float) -> None:
+    """Make ``B A`` that much of what it is."""
+    for name, weight in wrapped.named_parameters():
+        if "lora_B" in name:
+            weight.mul_(share)
+
+
 def merged(wrapped: PeftModel) -> nn.Module:
     """A copy of the body with ``W + scale · B A`` in place of W: the same answers without extra layers."""
     body: nn.Module = copy.deepcopy(wrapped).merge_and_unload(safe_merge=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -164,5 +164,5 @@ class PictureAdaptation(Classification):
             options={"preprocessing": self._preprocessing.as_dict()},
         )
 
-    def extend(self, graph: ModelProto) -> bool:
+    def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
         return False  # the body's graph ends in a classifier, not in its vector

@@ -6,10 +6,10 @@ Everything that differs between tasks is behind these two protocols, so that imp
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from onnx import ModelProto
@@ -22,7 +22,12 @@ from zoo.engine.predictor import MODEL_FILE
 from zoo.errors import Unsupported
 from zoo.tasks.task import is_task
 
+if TYPE_CHECKING:
+    from adapters.training.judging import Judged, Tick
+
 Batch = dict[str, Tensor]
+Outputs = Callable[["Sequence[Item]"], Tensor]
+"""What a network answers to some items."""
 Size = tuple[int, ...]
 """What may vary in an input beside the rows: (length,) of texts, (height, width) of pictures."""
 
@@ -84,7 +89,9 @@ class Defaults:
     share of the body's steps, from the last one down, that get LoRA. ``views`` are fixed augmented copies of each
     training example, of which every epoch sees another. ``rough``: passes that only train or choose run in bfloat16
     where the CPU multiplies it (EfficientNet-Lite0: 2.6 times the speed of float32); what is measured never does.
-    Below ``refit_below`` rows the network is trained once more on all rows when the figures are known.
+    Below ``refit_below`` rows the network is trained once more on all rows when the figures are known. ``together``:
+    the most that one pass with gradients may cost, padding counted; a batch that costs more is done in parts, whose
+    losses, means over their rows, are added up.
     """
 
     updates: int
@@ -96,14 +103,15 @@ class Defaults:
     views: int = 1
     rough: bool = False
     refit_below: int = 0
+    together: int | None = None
 
 
 class Adaptation(Protocol):
     """One model being adapted to one data set.
 
     ``network`` has two parts: ``body`` (pre-trained, gets LoRA) and ``head`` (new, trained in full). It answers with
-    one tensor whose rows are what the task's ``run`` gives for each item. ``headline`` names the figures of ``metrics``
-    that a reader wants first; ``probes`` tells whether the head is one linear layer on ``features``.
+    one tensor that ``loss`` reads. ``headline`` names the figures that a reader wants first; ``probes`` tells whether
+    the head is one linear layer on ``features``, ``knows`` whether the pre-trained model does the task already.
     """
 
     @property
@@ -129,6 +137,10 @@ class Adaptation(Protocol):
     @property
     def probes(self) -> bool:
         """Whether ``features`` and a linear probe on them make sense."""
+
+    @property
+    def knows(self) -> bool:
+        """Whether the network, before anything is learnt, is one to compare with and to fall back on."""
 
     @property
     def defaults(self) -> Defaults:
@@ -157,11 +169,14 @@ class Adaptation(Protocol):
     def loss(self, outputs: Tensor, targets: Sequence[Any]) -> Tensor:
         """A scalar to be minimised."""
 
-    def metrics(self, outputs: Tensor, targets: Sequence[Any]) -> dict[str, Any]:
-        """Figures on held-out rows; ``score`` is the one that models are compared by, higher is better."""
+    def judge(self, items: Sequence[Item], outputs: Outputs, *, tick: Tick | None = None) -> Judged:
+        """What the network says to each item: a row of ``outputs`` or what a search found, with figures and loss.
 
-    def agrees(self, output: Tensor, body: object, example: Example) -> bool:
-        """Whether a served answer to ``request(example)`` says what this row of the trained network's outputs says."""
+        Of the figures ``score`` is the one that models are compared by, higher is better. ``tick`` hears of progress.
+        """
+
+    def compare(self, answer: Any, row: Any, body: object, example: Example) -> tuple[float, bool]:
+        """How far a served row is from the network's answer, and whether what a client is told says the same."""
 
     def request(self, example: Example) -> object:
         """What a client would send for this example."""
@@ -169,8 +184,8 @@ class Adaptation(Protocol):
     def servable(self) -> Servable:
         """The network as it is to be exported; its LoRA layers have been merged by then."""
 
-    def extend(self, graph: ModelProto) -> bool:
-        """Put the head on the body's graph, so that it answers as ``servable``; False if that cannot be done."""
+    def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
+        """Put the head on the body's graphs, by file, so that they answer as ``servable``; False if that cannot be."""
 
 
 class Recipe(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -104,8 +104,8 @@ class SoundAdaptation(Classification):
     def servable(self) -> Servable:
         return classifier(self.network, self._frozen, self.labels, architecture=self._architecture)
 
-    def extend(self, graph: ModelProto) -> bool:
-        return False  # a recogniser's graph takes whole windows, and a classifier's ends in another head
+    def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
+        return False  # a recogniser's graphs take whole windows, and a classifier's ends in another head
 
 
 def read_adapted(checkpoint: Path) -> Servable:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from adapters.jobs import JobContext
-from adapters.training.features import forward
+from adapters.training.features import by_length
 from adapters.training.hyperparameters import Plan
 from adapters.training.precision import rough, training
 from adapters.training.recipe import Adaptation, Item, seeded
@@ -149,15 +149,19 @@ class Trainer:
         for name, module in network.named_modules():
             if "lora_dropout" in name:
                 module.train()
-        with training():
-            outputs = train.outputs(items)
-        loss = self._adaptation.loss(outputs.float(), [item.target for item in items])
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            message = "Training diverged: the loss is no longer a number. Lower learning_rate (or leave it on auto)."
-            raise ZooError(message, code="diverged", param="hyperparameters.learning_rate")
         self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        value = 0.0
+        for part in _parts(items, self._adaptation.defaults.together):
+            with training():
+                outputs = train.outputs(part)
+            loss = self._adaptation.loss(outputs.float(), [item.target for item in part]) * (len(part) / len(items))
+            value += float(loss.detach())
+            if not math.isfinite(value):
+                message = (
+                    "Training diverged: the loss is no longer a number. Lower learning_rate (or leave it on auto)."
+                )
+                raise ZooError(message, code="diverged", param="hyperparameters.learning_rate")
+            loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(list(self._weights.values()), MAX_GRADIENT)
         self._optimiser.step()
         self.progress.tokens += sum(item.length for item in items)
@@ -178,12 +182,14 @@ class Trainer:
             return
         adaptation = self._adaptation
         adaptation.network.eval()
+        step = self.progress.step
+
+        def tick(done: int, all_: int) -> None:
+            self._context.tick(f"{self._stage}: judge", done, all_, save=self._checkpoint)
+
         with rough(adaptation.defaults):
-            outputs = forward(validation.items, validation.outputs)
-        targets = [item.target for item in validation.items]
-        metrics = adaptation.metrics(outputs, targets)
-        loss = float(adaptation.loss(outputs, targets))
-        step, score = self.progress.step, float(metrics["score"])
+            judged = adaptation.judge(validation.items, validation.outputs, tick=tick)
+        metrics, loss, score = judged.metrics, judged.loss, float(judged.metrics["score"])
         if score >= self.progress.best_score:
             self.progress.best_score, self.progress.best_step = score, step
             self._best = self._copy()
@@ -237,6 +243,13 @@ class Trainer:
         self._optimiser.load_state_dict(saved)
         torch.set_rng_state(tensors["random"])
         self._context.event(f"Resumed from step {self.progress.step}")
+
+
+def _parts(items: Sequence[Item], cost: int | None) -> list[Sequence[Item]]:
+    """The batch as it is, or in parts of similar length."""
+    if cost is None:
+        return [items]
+    return [[items[place] for place in places] for places in by_length(items, cost=cost)]
 
 
 def _schedule(step: int, total: int, warmup: float) -> float:

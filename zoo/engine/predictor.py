@@ -78,8 +78,20 @@ class Predictor:
         return self._prediction(self._task.respond(results, many), rows, started)
 
     def rows(self, inputs: Sequence[object], parameters: Mapping[str, Any] | None = None) -> list[Array]:
-        """The model's bare answer to each item (logits, pooled vectors): the gate compares it. Raises on a bad item."""
+        """The model's bare answer to each item (logits, pooled vectors). Raises on a bad item."""
         rows = self._answer(list(inputs), self._task.parameters(parameters or {}), lambda row, _: row)
+        if rows.errors:
+            raise rows.errors[min(rows.errors)]
+        return [rows.answers[place] for place in range(len(inputs))]
+
+    def answers(self, inputs: Sequence[object]) -> list[tuple[Any, object]]:
+        """Of each item the model's bare answer, and the body that a client gets for it: the gate compares both."""
+        options = self._task.parameters({})
+
+        def finish(row: Any, encoded: Encoded) -> tuple[Any, object]:
+            return row, self._task.respond([self._task.postprocess(row, encoded, options)], False)
+
+        rows = self._answer(list(inputs), options, finish)
         if rows.errors:
             raise rows.errors[min(rows.errors)]
         return [rows.answers[place] for place in range(len(inputs))]

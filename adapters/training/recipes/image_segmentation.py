@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from adapters.datasets import Example, open_mask
 from adapters.jobs import Hyperparameters
+from adapters.training.judging import compare_rows, judge_rows
 from adapters.training.layouts.hub_segmenter import read_hub_segmenter
 from adapters.training.layouts.segmenter import ARCHITECTURE, is_own_segmenter, read_own_segmenter
 from adapters.training.mask_views import IGNORED, View
@@ -44,6 +45,9 @@ class SegmentationAdaptation:
 
     headline = ("mean_iou", "pixel_accuracy")
     probes = False
+    knows = False
+    judge = judge_rows
+    compare = compare_rows
     max_tokens = None
 
     def __init__(self, made: Network, names: Sequence[str]) -> None:
@@ -98,7 +102,7 @@ class SegmentationAdaptation:
     def servable(self) -> Servable:
         return _servable(self.network, self.labels, self.preprocessing, architecture=self._made.architecture)
 
-    def extend(self, graph: ModelProto) -> bool:
+    def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
         return False
 
     def _item(self, example: Example, number: int) -> Item:

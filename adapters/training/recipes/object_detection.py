@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from adapters.training.dense_detector import (
 from adapters.training.detection_loss import Objects, detection_loss
 from adapters.training.detection_scores import detection_scores
 from adapters.training.detection_views import View
+from adapters.training.judging import compare_rows, judge_rows
 from adapters.training.picture_body import INPUT, PictureBody, load_body
 from adapters.training.query_detectors import READERS, load_queries
 from adapters.training.recipe import Batch, Defaults, Item, Servable
@@ -48,6 +49,9 @@ class DetectionAdaptation:
 
     headline = ("map50", "map")
     probes = False
+    knows = False
+    judge = judge_rows
+    compare = compare_rows
     max_tokens = None
     # From single runs of 24 epochs on playing_cards (296 pictures): LoRA on the last five blocks .86 mAP50 on its test
     # part, a frozen body .81. The choice was made on that part, so these figures flatter it.
@@ -115,7 +119,7 @@ class DetectionAdaptation:
     def servable(self) -> Servable:
         return detector_servable(self.network, self.body, self.labels)
 
-    def extend(self, graph: ModelProto) -> bool:
+    def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
         """The base's graph answers pooled vectors or other classes, whose maps it does not give away."""
         return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from adapters.training.graft import add_pooled_head
 from adapters.training.lora import blocks
 from adapters.training.recipe import Batch, Defaults, Item, Servable
 from zoo.catalogue.entry import ModelEntry
+from zoo.engine.predictor import MODEL_FILE
 from zoo.errors import Unsupported
 
 
@@ -155,8 +156,8 @@ class TextAdaptation(Classification):
             files={"tokenizer.json": self._tokenizer_file},
         )
 
-    def extend(self, graph: ModelProto) -> bool:
-        return add_pooled_head(graph, self.head, hidden="token_vectors", pooling=self._pooling)
+    def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
+        return add_pooled_head(graphs[MODEL_FILE], self.head, hidden="token_vectors", pooling=self._pooling)
 
 
 def load(checkpoint: Path) -> Servable:

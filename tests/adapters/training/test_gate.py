@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,16 @@ from zoo.errors import ParityFailed
 TEXTS = ["my parcel was late", "card charged again", "password", "why is the price not the price", "locked", "help"]
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What torch answers to ``TEXTS``, and what agrees with it."""
+
+    outputs: torch.Tensor
+    agrees: Callable[[int, object], bool]
+
+
 @pytest.fixture
-def version(tiny_zoo: TinyZoo, tmp_path: Path) -> tuple[Path, ModelEntry, Expected]:
+def version(tiny_zoo: TinyZoo, tmp_path: Path) -> tuple[Path, ModelEntry, Trained]:
     """A copy of a sound version that the test breaks, and what torch answers."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -44,11 +52,11 @@ def version(tiny_zoo: TinyZoo, tmp_path: Path) -> tuple[Path, ModelEntry, Expect
     def agrees(place: int, body: Any) -> bool:
         return bool(body[0][0]["label"] == labels[place])
 
-    return folder, tiny_zoo.store.entry("mood", 1), Expected(TEXTS, logits, agrees)
+    return folder, tiny_zoo.store.entry("mood", 1), Trained(logits, agrees)
 
 
-def judge(folder: Path, entry: ModelEntry, expected: Expected) -> Any:
-    return prove(folder, entry, expected, threads=1)
+def judge(folder: Path, entry: ModelEntry, trained: Trained) -> Any:
+    return prove(folder, entry, Expected.of_rows(TEXTS, trained.outputs, trained.agrees), threads=1)
 
 
 def edit(folder: Path, change: Callable[[onnx.ModelProto], None]) -> None:
@@ -67,14 +75,14 @@ def scale_weight(name_part: str, factor: float) -> Callable[[onnx.ModelProto], N
     return change
 
 
-def test_a_sound_version_passes_with_its_numbers(version: tuple[Path, ModelEntry, Expected]) -> None:
+def test_a_sound_version_passes_with_its_numbers(version: tuple[Path, ModelEntry, Trained]) -> None:
     parity = judge(*version)
     assert parity.rows == len(TEXTS)
     assert parity.max_abs_difference <= 1e-4
     assert parity.argmax_agreement == 1.0
 
 
-def test_a_dropped_head_is_refused(version: tuple[Path, ModelEntry, Expected]) -> None:
+def test_a_dropped_head_is_refused(version: tuple[Path, ModelEntry, Trained]) -> None:
     folder, entry, expected = version
     edit(folder, scale_weight("model.classifier.bias", 0.0))
     edit(folder, scale_weight("model.classifier.weight", 0.0))
@@ -82,21 +90,21 @@ def test_a_dropped_head_is_refused(version: tuple[Path, ModelEntry, Expected]) -
         judge(folder, entry, expected)
 
 
-def test_shuffled_labels_are_refused_though_the_logits_agree(version: tuple[Path, ModelEntry, Expected]) -> None:
+def test_shuffled_labels_are_refused_though_the_logits_agree(version: tuple[Path, ModelEntry, Trained]) -> None:
     folder, entry, expected = version
     shuffled = entry.model_copy(update={"labels": ("good", "so-so", "bad")})
     with pytest.raises(ParityFailed, match="equal answers on 0.00%"):
         judge(folder, shuffled, expected)
 
 
-def test_a_weight_of_twice_its_size_is_refused(version: tuple[Path, ModelEntry, Expected]) -> None:
+def test_a_weight_of_twice_its_size_is_refused(version: tuple[Path, ModelEntry, Trained]) -> None:
     folder, entry, expected = version
     edit(folder, scale_weight("classifier.weight", 2.0))
     with pytest.raises(ParityFailed, match="largest difference"):
         judge(folder, entry, expected)
 
 
-def test_a_truncated_file_is_refused(version: tuple[Path, ModelEntry, Expected]) -> None:
+def test_a_truncated_file_is_refused(version: tuple[Path, ModelEntry, Trained]) -> None:
     folder, entry, expected = version
     content = (folder / "model.onnx").read_bytes()
     (folder / "model.onnx").write_bytes(content[: len(content) // 2])
@@ -104,7 +112,7 @@ def test_a_truncated_file_is_refused(version: tuple[Path, ModelEntry, Expected])
         judge(folder, entry, expected)
 
 
-def test_a_wrong_tokenizer_is_refused(version: tuple[Path, ModelEntry, Expected]) -> None:
+def test_a_wrong_tokenizer_is_refused(version: tuple[Path, ModelEntry, Trained]) -> None:
     folder, entry, expected = version
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     pieces = sorted(tokenizer["model"]["vocab"], key=tokenizer["model"]["vocab"].__getitem__)
@@ -115,13 +123,13 @@ def test_a_wrong_tokenizer_is_refused(version: tuple[Path, ModelEntry, Expected]
         judge(folder, entry, expected)
 
 
-def test_a_missing_label_is_refused(version: tuple[Path, ModelEntry, Expected]) -> None:
+def test_a_missing_label_is_refused(version: tuple[Path, ModelEntry, Trained]) -> None:
     folder, entry, expected = version
     with pytest.raises(ParityFailed):
         judge(folder, entry.model_copy(update={"labels": ("bad", "good")}), expected)
 
 
-def test_one_answer_out_of_many_is_enough_to_refuse(version: tuple[Path, ModelEntry, Expected]) -> None:
+def test_one_answer_out_of_many_is_enough_to_refuse(version: tuple[Path, ModelEntry, Trained]) -> None:
     folder, entry, expected = version
 
     def agrees(place: int, body: object) -> bool:
@@ -132,7 +140,7 @@ def test_one_answer_out_of_many_is_enough_to_refuse(version: tuple[Path, ModelEn
 
 
 def test_rows_beyond_those_that_are_in_memory_together_are_compared_too(
-    version: tuple[Path, ModelEntry, Expected], monkeypatch: pytest.MonkeyPatch
+    version: tuple[Path, ModelEntry, Trained], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gate, "AT_ONCE", 4)
     folder, entry, expected = version
@@ -145,7 +153,7 @@ def test_rows_beyond_those_that_are_in_memory_together_are_compared_too(
 
 @pytest.mark.parametrize(("largest", "tolerance"), [(0.5, 1e-4), (10.0, 1e-4), (20.0, 2e-4), (1000.0, 1e-2)])
 def test_outputs_beyond_ten_alone_may_differ_by_more(
-    version: tuple[Path, ModelEntry, Expected], largest: float, tolerance: float
+    version: tuple[Path, ModelEntry, Trained], largest: float, tolerance: float
 ) -> None:
     folder, entry, expected = version
     factor = largest / float(expected.outputs.abs().max())
@@ -163,7 +171,7 @@ def test_outputs_beyond_ten_alone_may_differ_by_more(
                 judge(folder, entry, replace(scaled, outputs=moved))
 
 
-def test_values_that_are_no_numbers_are_refused(version: tuple[Path, ModelEntry, Expected]) -> None:
+def test_values_that_are_no_numbers_are_refused(version: tuple[Path, ModelEntry, Trained]) -> None:
     folder, entry, expected = version
     edit(folder, scale_weight("model.classifier.bias", float("nan")))
     with pytest.raises(ParityFailed, match="no numbers"):

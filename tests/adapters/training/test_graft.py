@@ -23,6 +23,7 @@ from tests.adapters.training.test_importing import asked, settings_in
 from tests.conftest import TinyZoo
 from tests.tiny import write_checkpoint
 from zoo.catalogue.store import Store
+from zoo.engine.predictor import MODEL_FILE
 
 
 def adaptation_of(store: Store, name: str) -> TextAdaptation:
@@ -52,8 +53,8 @@ def test_the_grafted_graph_answers_as_the_merged_network(tmp_path: Path, pooling
     adaptation = adaptation_of(store, "mine")
     changes, merged = adapted(adaptation)
     assert len(changes) == 12
-    graph = changed(store.folder("mine", 1) / "model.onnx", changes)
-    assert graph is not None and adaptation.extend(graph)
+    (graph,) = changed([store.folder("mine", 1) / MODEL_FILE], changes) or []
+    assert adaptation.extend({MODEL_FILE: graph})
     onnx.checker.check_model(graph)
     onnx.save(graph, tmp_path / "model.onnx")
     adaptation.network.body = merged
@@ -65,7 +66,7 @@ def test_the_grafted_graph_answers_as_the_merged_network(tmp_path: Path, pooling
 
 def test_a_weight_that_is_not_in_the_graph_is_no_graft(tiny_zoo: TinyZoo) -> None:
     foreign = torch.full((32, 32), 0.5)
-    assert changed(tiny_zoo.store.folder("mini", 1) / "model.onnx", [(foreign, foreign)]) is None
+    assert changed([tiny_zoo.store.folder("mini", 1) / "model.onnx"], [(foreign, foreign)]) is None
 
 
 def test_a_graph_that_is_no_body_gets_no_head(tiny_zoo: TinyZoo) -> None:
@@ -79,8 +80,7 @@ def test_only_the_named_weights_change(tiny_zoo: TinyZoo) -> None:
     path = tiny_zoo.store.folder("mini", 1) / "model.onnx"
     adaptation = adaptation_of(tiny_zoo.store, "mini")
     weight = adaptation.body.get_submodule("encoder.layer.1.output.dense").get_parameter("weight")
-    graph = changed(path, [(weight, weight * 2)])
-    assert graph is not None
+    (graph,) = changed([path], [(weight, weight * 2)]) or []
     before = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
     after = {one.name: onnx.numpy_helper.to_array(one) for one in graph.graph.initializer}
     different = [name for name in before if not np.array_equal(before[name], after[name])]
@@ -108,8 +108,7 @@ def convolution(path: Path, weight: torch.Tensor, *, again: bool = False) -> Pat
 
 def test_the_weight_of_a_convolution_is_found_and_keeps_its_shape(tmp_path: Path) -> None:
     before, after = torch.randn(2, 4, 4, 1, 3).unbind(0)
-    graph = changed(convolution(tmp_path / "model.onnx", before), [(before, after)])
-    assert graph is not None
+    (graph,) = changed([convolution(tmp_path / "model.onnx", before)], [(before, after)]) or []
     (tensor,) = graph.graph.initializer
     assert (tensor.name, list(tensor.dims)) == ("w0", [4, 4, 1, 3])
     np.testing.assert_array_equal(onnx.numpy_helper.to_array(tensor), after.numpy())
@@ -117,4 +116,12 @@ def test_the_weight_of_a_convolution_is_found_and_keeps_its_shape(tmp_path: Path
 
 def test_a_weight_that_is_in_the_graph_twice_is_no_graft(tmp_path: Path) -> None:
     before, after = torch.randn(2, 4, 4, 1, 1).unbind(0)
-    assert changed(convolution(tmp_path / "model.onnx", before, again=True), [(before, after)]) is None
+    assert changed([convolution(tmp_path / "model.onnx", before, again=True)], [(before, after)]) is None
+
+
+def test_a_weight_is_changed_in_whichever_graph_of_the_version_it_is(tmp_path: Path) -> None:
+    weights = torch.randn(3, 4, 4, 1, 1).unbind(0)
+    paths = [convolution(tmp_path / f"{place}.onnx", weights[place]) for place in range(2)]
+    first, second = changed(paths, [(weights[1], weights[2])]) or []
+    for graph, weight in ((first, weights[0]), (second, weights[2])):
+        np.testing.assert_array_equal(onnx.numpy_helper.to_array(graph.graph.initializer[0]), weight.numpy())

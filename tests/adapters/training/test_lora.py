@@ -137,3 +137,11 @@ def test_an_adapter_is_saved_as_two_files_of_peft_and_the_head(body: Any, tmp_pa
     assert torch.equal(saved["weight"], head.weight) and torch.equal(saved["bias"], head.bias)
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert (config["r"], config["lora_alpha"], config["base_model_name_or_path"]) == (4, 8, "mini@1")
+
+
+def test_half_of_what_was_trained_changes_the_weights_half_as_much(body: Any) -> None:
+    wrapped = trained(body)
+    whole = [after - before for before, after in lora.changes(wrapped, lora.merged(wrapped))]
+    lora.scale(wrapped, 0.5)
+    half = [after - before for before, after in lora.changes(wrapped, lora.merged(wrapped))]
+    assert all(torch.allclose(2 * one, other, atol=1e-6) for one, other in zip(half, whole, strict=True))

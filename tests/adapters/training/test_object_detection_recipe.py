@@ -135,8 +135,8 @@ def expected_of(trained: DetectionAdaptation, examples: Sequence[Example]) -> Ex
     outputs = whole(trained, examples)
     return Expected(
         [trained.request(example) for example in examples],
-        outputs,
-        lambda place, body: trained.agrees(outputs[place], body, examples[place]),
+        lambda place, row, body: trained.compare(outputs[place], row, body, examples[place]),
+        largest=float(outputs.abs().max()),
     )
 
 

@@ -161,7 +161,7 @@ def test_served_it_answers_as_trained(checkpoint: Path, tmp_path: Path) -> None:
     with torch.no_grad():
         trained = adaptation.network(**adaptation.collate(adaptation.encode(rows)))
     requests = [adaptation.request(example) for example in rows]
-    expected = Expected(requests, trained, lambda at, body: adaptation.agrees(trained[at], body, rows[at]))
+    expected = Expected.of_rows(requests, trained, lambda at, body: adaptation.agrees(trained[at], body, rows[at]))
     parity = prove(tmp_path, entry, expected, threads=1)
     assert (parity.rows, parity.argmax_agreement) == (5, 1.0)
     assert np.isfinite(parity.max_abs_difference)

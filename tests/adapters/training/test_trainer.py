@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from adapters.jobs import Hyperparameters, Job, JobKind, JobPreempted, JobSpec
 from adapters.training.hyperparameters import resolve
+from adapters.training.judging import judge_rows
 from adapters.training.recipe import Adaptation, Item
 from adapters.training.trainer import Rows, Trainer
 from tests.adapters.training.quiet_context import QuietContext
@@ -40,6 +41,7 @@ class Toy:
 
     headline = ("hits", "macro_f1")
     defaults = DEFAULTS.defaults
+    judge = judge_rows
 
     def __init__(self, *, rate: Callable[[int], float] | None = None, loss_factor: float = 1.0) -> None:
         torch.manual_seed(1)

@@ -105,7 +105,8 @@ def log_softmax(logits: Floats) -> Floats:
 def _pick(logits: Floats, temperature: float, draw: np.random.Generator) -> tuple[Ids, Floats]:
     """Token and the logarithm of its probability at temperature 1 for each row."""
     if temperature > 0:  # the largest of noisy logits is a draw from their softmax (Gumbel)
-        noisy = logits / temperature + draw.gumbel(size=logits.shape)
+        # the same noise for every row: what is drawn for one does not depend on those that it is decoded with
+        noisy = logits / temperature + draw.gumbel(size=logits.shape[1])
         chosen = noisy.argmax(axis=1)
     else:
         chosen = logits.argmax(axis=1)
