@@ -59,11 +59,10 @@ def write_tokenizer(folder: Path) -> None:
     made.save(str(folder / "tokenizer.json"))
 
 
-def write_whisper(folder: Path, model: WhisperForConditionalGeneration, *, multilingual: bool = False) -> Path:
+def write_whisper(folder: Path, model: WhisperForConditionalGeneration) -> Path:
     """In hub layout, with the rules of decoding beside the weights."""
     model.save_pretrained(folder)
     rules = {"suppress_tokens": SUPPRESSED, "begin_suppress_tokens": SUPPRESSED_FIRST, "alignment_heads": ALIGNMENT}
-    rules |= {"is_multilingual": True} if multilingual else {}
     (folder / "generation_config.json").write_text(json.dumps(rules))
     return folder
 

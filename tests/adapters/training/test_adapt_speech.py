@@ -16,13 +16,13 @@ from adapters.training import adapt
 from adapters.training.layouts.whisper import read_whisper
 from adapters.training.speech_scores import speech_scores
 from tests.adapters.training.quiet_context import QuietContext, context_for
-from tests.adapters.training.tiny_speech import WORDS, clips, speech_zoo, sung, uploaded
+from tests.adapters.training.tiny_speech import WORDS, clips, copied, publish_linguist, speech_zoo, sung, uploaded
 from tests.conftest import TinyZoo
 from tests.zoo.tasks.processors.sound_files import sound_of, tone
 from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidInput
 
-FAST = Hyperparameters(n_epochs=8, batch_size=8, learning_rate=0.02)
+FAST = Hyperparameters(n_epochs=3, batch_size=8, learning_rate=0.01)
 
 
 def asked(zoo: TinyZoo, file: str, *, job: str = "ftjob-1", stop_at: int | None = None, **spec: Any) -> QuietContext:
@@ -31,8 +31,18 @@ def asked(zoo: TinyZoo, file: str, *, job: str = "ftjob-1", stop_at: int | None 
 
 
 @pytest.fixture(scope="module")
-def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyZoo, dict[str, Any], QuietContext]:
-    zoo = speech_zoo(tmp_path_factory.mktemp("speech"))
+def ears(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
+    return speech_zoo(tmp_path_factory.mktemp("ears"))
+
+
+@pytest.fixture
+def own_ears(ears: TinyZoo, tmp_path: Path) -> TinyZoo:
+    return copied(ears, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def adapted(ears: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyZoo, dict[str, Any], QuietContext]:
+    zoo = copied(ears, tmp_path_factory.mktemp("adapted"))
     context = asked(zoo, uploaded(zoo, clips(40)), seed=2)
     return zoo, adapt.run(context, zoo.settings), context
 
@@ -91,9 +101,9 @@ def test_peft_loads_the_adapter_onto_the_recogniser(adapted: tuple[TinyZoo, dict
         assert not torch.allclose(wrapped(**given).logits, base(**given).logits)
 
 
-def test_a_preempted_job_resumes_and_ends_with_the_same_bits(tmp_path: Path) -> None:
-    zoo = speech_zoo(tmp_path)
-    file, fast = uploaded(zoo, clips(12)), Hyperparameters(n_epochs=2, batch_size=4, learning_rate=0.01)
+def test_a_preempted_job_resumes_and_ends_with_the_same_bits(own_ears: TinyZoo) -> None:
+    zoo = own_ears
+    file, fast = uploaded(zoo, clips(12)), Hyperparameters(n_epochs=2, batch_size=4, learning_rate=0.005)
     adapt.run(asked(zoo, file, job="whole", suffix="whole", hyperparameters=fast), zoo.settings)
     with pytest.raises(JobPreempted):
         adapt.run(asked(zoo, file, job="cut", suffix="cut", hyperparameters=fast, stop_at=6), zoo.settings)
@@ -105,15 +115,16 @@ def test_a_preempted_job_resumes_and_ends_with_the_same_bits(tmp_path: Path) -> 
         assert torch.equal(tensor, load_file(cut)[name]), name
 
 
-def test_a_multilingual_model_is_taught_in_the_language_that_it_hears(tmp_path: Path) -> None:
-    zoo = speech_zoo(tmp_path, multilingual=True)
-    result = adapt.run(asked(zoo, uploaded(zoo, clips(24)), seed=2), zoo.settings)
+def test_a_multilingual_model_is_taught_in_the_language_that_it_hears(own_ears: TinyZoo) -> None:
+    zoo = own_ears
+    publish_linguist(zoo)
+    result = adapt.run(asked(zoo, uploaded(zoo, clips(24)), model="tongues", seed=2), zoo.settings)
     assert result["metrics"]["heldout"]["wer"] < result["metrics"]["before"]["wer"]
     assert zoo.store.entry("notes", 1).options["whisper"]["multilingual"] is True
 
 
-def test_what_learns_nothing_is_published_as_it_was(tmp_path: Path) -> None:
-    zoo = speech_zoo(tmp_path)
+def test_what_learns_nothing_is_published_as_it_was(own_ears: TinyZoo) -> None:
+    zoo = own_ears
     harmful = Hyperparameters(n_epochs=1, batch_size=16, learning_rate=1e-9)
     context = asked(zoo, uploaded(zoo, clips(12)), hyperparameters=harmful)
     result = adapt.run(context, zoo.settings)
@@ -123,8 +134,8 @@ def test_what_learns_nothing_is_published_as_it_was(tmp_path: Path) -> None:
     assert heard(zoo, "notes", sounds) == heard(zoo, "ears", sounds)
 
 
-def test_a_transcript_that_the_model_cannot_write_at_once_is_named(tmp_path: Path) -> None:
-    zoo = speech_zoo(tmp_path)
+def test_a_transcript_that_the_model_cannot_write_at_once_is_named(own_ears: TinyZoo) -> None:
+    zoo = own_ears
     files = clips(12)
     files["metadata.csv"] = str(files["metadata.csv"]).replace('low3.flac,"Low."', 'low3.flac,"So very low a note."')
     with pytest.raises(InvalidInput, match=r"Row 16 \(low3.flac\): its transcript has 20 tokens") as caught:
@@ -132,8 +143,8 @@ def test_a_transcript_that_the_model_cannot_write_at_once_is_named(tmp_path: Pat
     assert (caught.value.code, caught.value.param) == ("invalid_dataset", "training_file")
 
 
-def test_a_clip_that_is_longer_than_the_window_is_named(tmp_path: Path) -> None:
-    zoo = speech_zoo(tmp_path)
+def test_a_clip_that_is_longer_than_the_window_is_named(own_ears: TinyZoo) -> None:
+    zoo = own_ears
     files = clips(12)
     files["low3.flac"] = sound_of(tone(0.9, hertz=250.0), "FLAC")
     with pytest.raises(InvalidInput, match=r"Row 16 \(low3.flac\): the clip is longer than the 0.6 s") as caught:
