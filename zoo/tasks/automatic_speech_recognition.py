@@ -26,7 +26,7 @@ from zoo.tasks.task import Parameters, Runs, Task
 
 MOST_SECONDS = 4 * 3600.0
 SOON = 10.0  # seconds of the first stretch where words are wanted soon; the encoder takes a third of a window's time
-AT_ONCE = 8  # windows of a recording that are decoded together
+AT_ONCE = 4  # windows of a recording that are decoded together
 
 
 class AutomaticSpeechRecognitionParameters(Parameters):
