@@ -15,6 +15,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from adapters.training.quantised import QUANTISED
+
 Change = tuple[Tensor, Tensor]
 """A weight, (out, in) or (out, in, height, width), as it was and as it shall be."""
 
@@ -22,12 +24,15 @@ Change = tuple[Tensor, Tensor]
 def changed(source: Path, changes: Sequence[Change]) -> onnx.ModelProto | None:
     """The graph of ``source`` with every change made, or None where a weight is not found in it exactly once.
 
-    None too where there is no such graph: a recogniser is served as two, and is adapted to other tasks.
+    None too where there is no such graph: a recogniser is served as two, and is adapted to other tasks; or where it is
+    quantised.
     Weights are found by their values, as they are or transposed: the exporter renames and folds, but does not round.
     """
     if not source.is_file():
         return None
     model = onnx.load(source)
+    if any(node.op_type == QUANTISED for node in model.graph.node):
+        return None
     known: dict[bytes, list[TensorProto]] = {}
     for tensor in model.graph.initializer:
         if len(tensor.dims) in (2, 4):
