@@ -76,7 +76,9 @@ class ImportRequest(Body):
     id: str
     source: Source | None = None
     task: str | None = Field(None, max_length=64, description="Needed with a source of one's own.")
-    precision: Precision | None = Field(None, description="Of the served weights: fp32, or int8 for less memory and time.")
+    precision: Precision | None = Field(
+        None, description="Of the served weights: fp32, or int8 for less memory and time."
+    )
 
 
 class AliasRequest(Body):

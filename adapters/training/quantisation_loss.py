@@ -56,8 +56,8 @@ def loss_of(folder: Path, trained: Sequence[Answer], *, threads: int, file: str)
         same += int((first.argmax(axis=1) == given.argmax(axis=1)).sum())
     if not relative <= MOST:
         raise ParityFailed(
-            f"With weights of 8 bits the model answers otherwise: {relative:.1%} apart (at most {MOST:.0%} is allowed). "
-            "Nothing was published: import it with precision fp32."
+            f"With weights of 8 bits the model answers otherwise: {relative:.1%} apart (at most {MOST:.0%} is allowed)."
+            " Nothing was published: import it with precision fp32."
         )
     return Loss(rows, worst, relative, same / rows)
 

@@ -59,9 +59,7 @@ def _block(rows: int) -> int:
     return max(LEAST_BLOCK, min(BLOCK, 1 << (rows.bit_length() - 1)))
 
 
-def _matrix(
-    name: str, weights: dict[str, onnx.TensorProto], turned: dict[str, NodeProto]
-) -> Floats | None:
+def _matrix(name: str, weights: dict[str, onnx.TensorProto], turned: dict[str, NodeProto]) -> Floats | None:
     """The fixed matrix that a product has on its right, if it has one."""
     source = turned[name].input[0] if name in turned else name
     if source not in weights or len(weights[source].dims) != 2:
@@ -76,7 +74,9 @@ def _product(node: NodeProto, matrix: Floats, graph: GraphProto) -> NodeProto:
     rows, columns = matrix.shape
     values, scales = blocks(matrix)
     names = [f"{node.output[0]}_{part}" for part in ("bytes", "scales")]
-    graph.initializer.extend(numpy_helper.from_array(one, name) for one, name in zip((values, scales), names, strict=True))
+    graph.initializer.extend(
+        numpy_helper.from_array(one, name) for one, name in zip((values, scales), names, strict=True)
+    )
     about = {"K": rows, "N": columns, "bits": 8, "block_size": _block(rows), "accuracy_level": EXACT}
     return helper.make_node(
         QUANTISED, [node.input[0], *names], list(node.output), name=node.name, domain=DOMAIN, **about

@@ -92,7 +92,7 @@ class AutomaticSpeechRecognition(Task):
         return EncodedSpeech((self._window(samples),), asked, seconds=len(samples) / self._mel.rate)
 
     def run(self, batch: Sequence[EncodedSpeech], run: Runs) -> list[list[Spoken] | ZooError]:
-        """Of each window in order; a recording that turns out to be damaged, or too long, is answered with the error."""
+        """Of each window in order; a recording that turns out to be damaged or too long is answered with the error."""
         clips = [speech for speech in batch if speech.recording is None]
         windows = [window for speech in clips for window in speech.windows]
         spoken = iter(self._transcriber.transcribe(windows, [speech.asked for speech in clips], run))
