@@ -1,7 +1,7 @@
 """Four ways to write down the same files, each in a process of its own: ours, faster-whisper (alone and in batches of
 eight) and transformers' pipeline.
 
-`python -m benchmarks.speech_engines` reads one request as JSON from its input (`engine`, `home`, `checkpoint`, `version`,
+`python -m benchmarks.speech_engines` reads one request as JSON (`engine`, `home`, `checkpoint`, `version`,
 `precision`, `threads`, `at_once`, `warm`, `paths`) and prints the texts, the seconds and the seconds of processor time
 that they took, loading not counted.
 All decode greedily; each falls back to higher temperatures where it does so by itself.

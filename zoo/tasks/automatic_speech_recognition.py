@@ -129,12 +129,17 @@ class AutomaticSpeechRecognition(Task):
     def _heard(
         self, coming: Iterator[Stretch], asked: Asked, run: Runs, *, at_once: int = AT_ONCE
     ) -> Iterator[list[Spoken]]:
-        """So many stretches together, then twice as many and so on; between them others have their turn."""
+        """So many stretches together, then twice as many and so on; between them others have their turn.
+
+        One alone, as the first of a stream, is wanted soon and does not wait for other recordings.
+        """
         begun = list(islice(coming, 2))
-        coming, recording = chain(begun, coming), len(begun) > 1
+        coming = chain(begun, coming)
         while some := list(islice(coming, at_once)):
             windows = [self._window(samples) for _, samples in some]
-            found = self._transcriber.transcribe(windows, [asked] * len(some), run, recording=recording)
+            found = self._transcriber.transcribe(
+                windows, [asked] * len(some), run, recording=len(begun) > 1 and at_once > 1
+            )
             yield [
                 replace(spoken, start=start / self._mel.rate, end=(start + len(samples)) / self._mel.rate)
                 for spoken, (start, samples) in zip(found, some, strict=True)
