@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from zoo.catalogue.entry import Precision
+
 Auto = Literal["auto"]
 
 
@@ -83,6 +85,7 @@ class JobSpec(BaseModel):
     seed: int = Field(0, ge=0, le=2147483647)
     metadata: dict[str, str] | None = None
     source: dict[str, Any] | None = Field(None, description="import: a Source other than the catalogue's.")
+    precision: Precision | None = Field(None, description="import: of the served weights; the catalogue's unless set.")
     owner: str = Field("local", description="Who asked; never shown.")
 
 

@@ -85,13 +85,17 @@ class Client:
         """One model or version (``name``, ``name@3``, ``name@alias``) with all that is known about it."""
         return self._json("GET", f"/v1/models/{_segment(reference)}")
 
-    def import_model(self, name: str, *, source: Json | None = None, task: str | None = None) -> Json:
+    def import_model(
+        self, name: str, *, source: Json | None = None, task: str | None = None, precision: str | None = None
+    ) -> Json:
         """Queue the import of a model; returns its job."""
         body: Json = {"id": name}
         if source is not None:
             body["source"] = source
         if task is not None:
             body["task"] = task
+        if precision is not None:
+            body["precision"] = precision
         return self._json("POST", "/v1/models", json=body, headers=_once())
 
     def delete_model(self, reference: str) -> Json:

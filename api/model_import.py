@@ -15,7 +15,7 @@ from zoo.tasks.task import is_task, task_names
 def running(spec: JobSpec, services: Services) -> Job | None:
     """The same import, asked for before and not ended yet: asking twice does not import twice."""
     job = services.queue.latest_import(spec.model)
-    same = job is not None and (job.spec.source, job.spec.task) == (spec.source, spec.task)
+    same = job is not None and _wishes(job.spec) == _wishes(spec)
     return job if same and job is not None and not job.status.terminal else None
 
 
@@ -39,7 +39,13 @@ def specify(body: ImportRequest, services: Services, owner: str) -> JobSpec:
             code="unsupported_task",
             param="task" if body.task else "id",
         )
-    return JobSpec(kind=JobKind.IMPORT, model=body.id, task=body.task, source=source, owner=owner)
+    return JobSpec(
+        kind=JobKind.IMPORT, model=body.id, task=body.task, source=source, precision=body.precision, owner=owner
+    )
+
+
+def _wishes(spec: JobSpec) -> tuple[object, ...]:
+    return spec.source, spec.task, spec.precision
 
 
 def _listing(name: str, services: Services) -> Listing | None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from zoo.catalogue.entry import Source
+from zoo.catalogue.entry import Precision, Source
 
 
 class Body(BaseModel):
@@ -77,6 +77,9 @@ class ImportRequest(Body):
     id: str
     source: Source | None = None
     task: str | None = Field(None, max_length=64, description="Needed with a source of one's own.")
+    precision: Precision | None = Field(
+        None, description="Of the served weights: fp32, or int8 for less memory and time."
+    )
 
 
 class AliasRequest(Body):

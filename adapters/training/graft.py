@@ -15,6 +15,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from adapters.training.quantised import QUANTISED
+
 Change = tuple[Tensor, Tensor]
 """A weight, (out, in) or (out, in, height, width), as it was and as it shall be."""
 
@@ -22,12 +24,14 @@ Change = tuple[Tensor, Tensor]
 def changed(sources: Sequence[Path], changes: Sequence[Change]) -> list[onnx.ModelProto] | None:
     """The graphs of a version with every change made, or None where a weight is not found in them exactly once.
 
-    None too where there is no such graph. Weights are found by their values, as they are or transposed: the exporter
-    renames and folds, but does not round.
+    None too where there is no such graph, or one that is quantised. Weights are found by their values, as they are or
+    transposed: the exporter renames and folds, but does not round.
     """
     if not all(source.is_file() for source in sources):
         return None
     models = [onnx.load(source) for source in sources]
+    if any(node.op_type == QUANTISED for model in models for node in model.graph.node):
+        return None
     known: dict[bytes, list[TensorProto]] = {}
     for model in models:
         for tensor in model.graph.initializer:

@@ -25,12 +25,15 @@ def pull(
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of --hub.")] = None,
     folder: Annotated[Path | None, typer.Option(help="Take it from this folder of the service's machine.")] = None,
     task: Annotated[str | None, typer.Option(help="Its task; needed for a model that the catalogue lacks.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(metavar="fp32|int8", help="Of the served weights; int8 takes less memory and time.")
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Queue it and return at once.")] = False,
 ) -> None:
     """Bring a pre-trained model into the zoo."""
     source = _source(hub, revision, folder)
     with session.client() as client:
-        job = client.import_model(name, source=source, task=task)
+        job = client.import_model(name, source=source, task=task, precision=precision)
         if detach:
             session.terminal.result(job, f"queued as {job.get('id')}; follow it with `zoo watch {job.get('id')}`")
             return

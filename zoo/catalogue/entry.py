@@ -11,6 +11,8 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Modality = Literal["text", "image", "audio"]
+Precision = Literal["fp32", "int8"]
+"""Of the weights that a version is served with."""
 
 _NAME = re.compile(NAME_PATTERN)
 _PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
@@ -118,6 +120,7 @@ class CatalogueEntry(_Record):
         default_factory=dict, description="Hashes instead of `files` for a kind of source that has other files."
     )
     companions: tuple[Companion, ...] = ()
+    precision: Precision = "fp32"
 
     def pins_for(self, source: OfferedSource) -> dict[str, str]:
         """Paths and SHA-256 hashes that files from ``source`` must have."""
@@ -141,7 +144,7 @@ class ModelEntry(_Record):
     created: int = Field(description="Unix seconds.")
     base: str | None = None
     title: str = ""
-    precision: str = "fp32"
+    precision: Precision = "fp32"
     labels: tuple[str, ...] = ()
     limits: dict[str, int] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)

@@ -28,7 +28,7 @@ from zoo.tasks.processors.whisper_window import FRAMES, Window, window
 from zoo.tasks.task import Encoded, Runs, Task
 
 SOON = 10.0  # seconds of the first stretch where words are wanted soon; the encoder takes a third of a window's time
-AT_ONCE = 8  # windows of a recording that are decoded together
+AT_ONCE = 4  # windows of a recording that are decoded together
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class WhisperRecogniser:
         return EncodedSpeech((self._window(samples),), asked, seconds=len(samples) / self._mel.rate)
 
     def run(self, batch: Sequence[EncodedSpeech], run: Runs) -> list[list[Spoken] | ZooError]:
-        """Of each window in order; a recording that turns out to be damaged, or too long, is answered with the error."""
+        """Of each window in order; a recording that turns out to be damaged or too long is answered with the error."""
         clips = [speech for speech in batch if speech.recording is None]
         windows = [window for speech in clips for window in speech.windows]
         spoken = iter(self._transcriber.transcribe(windows, [speech.asked for speech in clips], run))
@@ -104,12 +104,17 @@ class WhisperRecogniser:
     def _heard(
         self, coming: Iterator[Stretch], asked: Asked, run: Runs, *, at_once: int = AT_ONCE
     ) -> Iterator[list[Spoken]]:
-        """So many stretches together, then twice as many and so on; between them others have their turn."""
+        """So many stretches together, then twice as many and so on; between them others have their turn.
+
+        One alone, as the first of a stream, is wanted soon and does not wait for other recordings.
+        """
         begun = list(islice(coming, 2))
-        coming, recording = chain(begun, coming), len(begun) > 1
+        coming = chain(begun, coming)
         while some := list(islice(coming, at_once)):
             windows = [self._window(samples) for _, samples in some]
-            found = self._transcriber.transcribe(windows, [asked] * len(some), run, recording=recording)
+            found = self._transcriber.transcribe(
+                windows, [asked] * len(some), run, recording=len(begun) > 1 and at_once > 1
+            )
             yield [
                 replace(spoken, start=start / self._mel.rate, end=(start + len(samples)) / self._mel.rate)
                 for spoken, (start, samples) in zip(found, some, strict=True)

@@ -36,7 +36,7 @@ class SharedBatches(Generic[Item, Answer]):
         self._running = False
 
     def __call__(self, items: Sequence[Item], answer: Callable[[list[Item]], Sequence[Answer]]) -> list[Answer]:
-        """Answers in the order of ``items``; ``answer`` answers one batch. Raises what the batch of one of them raised."""
+        """In the order of ``items``; ``answer`` answers one batch. Raises what the batch of one of them raised."""
         tickets = [_Ticket(item) for item in items]
         with self._changed:
             self._waiting += tickets

@@ -19,7 +19,7 @@ from zoo.tasks.decoding.whisper_tokens import WhisperTokens
 from zoo.tasks.processors.whisper_window import Window, stacked
 from zoo.tasks.task import Array, Runs
 
-BATCH = 8 * 1500  # positions that are decoded together, filling counted
+BATCH = 4 * 1500  # positions that are decoded together, filling counted: 74 MB of keys and values in whisper-tiny-en
 UNLIKE = 2.0  # times as long: such windows are not decoded together, the shorter would wait for the longer
 # Positions squared in one run of the encoder: attention holds them for every head, 54 MB of a whole window in
 # whisper-tiny-en. Several windows at once are no faster there.
@@ -97,12 +97,15 @@ class Transcriber:
         """Keys and values of all windows, which the encoder hears a few at a time."""
         count, positions = given["weights"].shape
         some = max(1, ATTENTION // positions**2)
-        parts = [
-            run({name: values[start : start + some] for name, values in given.items()})
-            for start in range(0, count, some)
-        ]
-        # Taken from the parts one by one, so that no more than one of them is held twice.
-        return {f"cross_{name}": np.concatenate([part.pop(0) for part in parts]) for name in self._tokens.names}
+        joined: list[Array] = []
+        for start in range(0, count, some):
+            part = run({name: values[start : start + some] for name, values in given.items()})
+            # Copied at once: an answer that is held keeps all the memory of its run from being given back.
+            joined = joined or [np.empty((count, *values.shape[1:]), values.dtype) for values in part]
+            for whole, values in zip(joined, part, strict=True):
+                whole[start : start + some] = values
+            del part, values
+        return {f"cross_{name}": values for name, values in zip(self._tokens.names, joined, strict=True)}
 
     def _spoken(self, fixed: dict[str, Array], most: Ids, asked: Asked, run: Runs) -> list[Spoken]:
         """Hotter and hotter, for those rows whose text repeats itself or is unlikely; ``most`` tokens of each row."""

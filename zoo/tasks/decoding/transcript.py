@@ -13,9 +13,9 @@ SECONDS = 0.02  # a time token
 @dataclass(frozen=True)
 class Spoken:
     """What was heard in one window. ``mean`` is the mean logarithm of a token's probability; ``compression`` how many
-    times shorter the text gets by zlib: above 2.4 it repeats itself. ``silent``: no speech by Whisper's rule. The window
-    reaches from ``start`` to ``end``, in seconds of the recording. ``moments``: when each token is over, in seconds of
-    the window, where they were looked for."""
+    times shorter the text gets by zlib: above 2.4 it repeats itself. ``silent``: no speech by Whisper's rule. ``start``
+    and ``end`` of the window are seconds of the recording. ``moments``: when each token is over, in seconds of the
+    window, where they were looked for."""
 
     tokens: tuple[int, ...]
     mean: float

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -58,6 +60,22 @@ class Voice:
         return [logits, grown, grown]
 
 
+class Crowd(Voice):
+    """Says when it is asked for a whole window, and answers those only when it is let go."""
+
+    def __init__(self, line: Sequence[int]) -> None:
+        super().__init__(line)
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.rows: list[int] = []
+
+    def __call__(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
+        self.rows.append(len(feeds["weights"]))
+        if feeds["weights"].shape[1] == 1500:
+            self.begun.set()
+            assert self.go.wait(30)
+        return super().__call__(feeds, outputs)
+
+
 def clip(seconds: float) -> Window:
     return window(np.zeros(round(16_000 * seconds), np.float32), LogMel(bins=8))
 
@@ -100,3 +118,22 @@ def test_of_unlikely_tries_the_likeliest_is_taken() -> None:
     spoken = hear(Voice([7, 8, 9, 10, 11, 12], sure=3.5))
     assert not spoken.silent
     assert spoken.tokens == (7, 8, 9, 10, 11, 12)
+
+
+def test_a_clip_does_not_wait_for_a_recording() -> None:
+    crowd, transcriber = Crowd([7, 8, 9]), Transcriber(IDS)
+    with ThreadPoolExecutor(1) as pool:
+        long = pool.submit(transcriber.transcribe, [clip(30.0)] * 2, [Asked()] * 2, crowd, recording=True)
+        assert crowd.begun.wait(30)
+        (short,) = transcriber.transcribe([clip(3.0)], [Asked()], crowd)
+        assert not long.done()
+        crowd.go.set()
+        assert [short.tokens, *(one.tokens for one in long.result(30))] == [(7, 8, 9)] * 3
+
+
+def test_windows_of_one_batch_are_alike_in_wishes_and_in_length() -> None:
+    crowd = Crowd([7, 8, 9])
+    crowd.go.set()
+    windows = [clip(seconds) for seconds in (3.0, 3.5, 30.0, 3.0, 2.5)]
+    Transcriber(IDS).transcribe(windows, [Asked()] * 4 + [Asked(times=True)], crowd)
+    assert crowd.rows == [3, 1, 1]
