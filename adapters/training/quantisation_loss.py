@@ -47,7 +47,7 @@ def loss_of(folder: Path, trained: Sequence[Answer], *, threads: int, file: str)
     for answer in trained:
         served = session.run(answer.inputs)
         for one, other in zip(served, answer.outputs, strict=True):
-            apart = one.astype(np.float64) - other
+            apart = one.astype(np.float64) - other.astype(np.float64)
             worst = max(worst, float(np.abs(apart).max(initial=0.0)))
             relative = max(relative, _size(apart) / max(_size(other), 1e-9))
         count = answer.outputs[0].shape[-1]

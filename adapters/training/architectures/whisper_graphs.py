@@ -139,8 +139,8 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> tuple[Te
 
 def _by_head(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """The mixed values, one head after another: as fast, and the scores of a whole window take 9 MB, not 9 for each."""
-    heads = zip(query.split(1, dim=1), key.split(1, dim=1), value.split(1, dim=1), strict=True)
-    return torch.cat([_attend(*head, bias)[0] for head in heads], dim=1)
+    heads = zip(*(torch.split(one, 1, dim=1) for one in (query, key, value)), strict=True)
+    return torch.cat([_attend(one, other, mixed, bias)[0] for one, other, mixed in heads], dim=1)
 
 
 def _feed_forward(layer: Any, hidden: Tensor) -> Tensor:
