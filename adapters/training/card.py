@@ -11,17 +11,25 @@ MOST_CLASSES = 100
 _LOADED = {
     "text": "load them with `PeftModel.from_pretrained` on the base encoder",
     "image": "named as in the network that `adapters.training.picture_body.load_body` makes of the base",
-    "audio": "named as in `adapters.training.architectures.clip_encoder.ClipEncoder` around the base's encoder",
+    "audio": "named as in the network that `adapters.training.sound_body.load_body` makes of the base",
 }
 
 _REFIT = """
 Measured before the held-out rows were learnt from too: with these figures known, the same training was done once more
 on all rows of the file."""
 
+_NORMALISED = """
+Word and character error rate (wer, cer) are counted in lower case without punctuation."""
+_RECOGNISER = "load them with `PeftModel.from_pretrained` on transformers' recogniser of the base"
+
 
 def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str]) -> str:
     """Markdown from the entry (its version is not known yet) and the figures of the data set; names no user's text."""
-    heldout, probe = entry.metrics["heldout"], entry.metrics.get("probe")
+    heldout, probe, before = (entry.metrics.get(name) for name in ("heldout", "probe", "before"))
+    assert heldout is not None
+    loaded, head = _LOADED[entry.modality], " and `head.safetensors`, the new part"
+    if "wer" in heldout:
+        loaded, head = _RECOGNISER, ""
     lines = [
         f"# {entry.name}",
         "",
@@ -32,10 +40,18 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
         f"- file `{entry.lineage['training_file']}`, SHA-256 `{entry.lineage['training_sha256']}`",
         f"- {report['rows']} rows, {report['usable']} used: {report['train']} to train on, "
         f"{report['validation']} to choose the best state, {report['heldout']} held out",
-        f"- {len(entry.labels)} labels",
+        *([f"- {len(entry.labels)} labels"] if entry.labels else []),
         "",
         "## Held-out rows",
-        *_figures(headline, {"frozen base, logistic regression": probe, "this model": heldout}),
+        *_figures(
+            headline,
+            {
+                f"{entry.base} as it is": before,
+                "frozen base, logistic regression": probe,
+                "this model": heldout,
+            },
+        ),
+        *([_NORMALISED] if "wer" in heldout else []),
         *([_REFIT] if entry.lineage["hyperparameters"].get("refit") else []),
         "",
         *_per_class(heldout.get("per_class", {})),
@@ -54,7 +70,7 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
         "",
         "## Files",
         "- `model.onnx` and the files beside it: what is served",
-        f"- `adapter/`: LoRA in peft's format ({_LOADED[entry.modality]}) and `head.safetensors`, the new part",
+        f"- `adapter/`: LoRA in peft's format ({loaded}){head}",
         "",
         "## Limits",
         *([f"Texts are cut at {entry.limits['max_tokens']} tokens."] if "max_tokens" in entry.limits else []),

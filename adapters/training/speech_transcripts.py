@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from adapters.datasets import Example
-from zoo.errors import InvalidInput
+from adapters.training.speech_recognition import refused
 from zoo.tasks.decoding.whisper_tokens import WhisperTokens
 
 
@@ -50,11 +50,9 @@ class Transcripts:
         before = self.prompt(self._language)
         tokens = [*before, *written]
         if len(tokens) >= ids.most_tokens:
-            message = (
-                f"Row {example.row} ({example.files['audio'].name[:80]}): its transcript has {len(written)} tokens; "
-                f"the model writes at most {ids.most_tokens - len(before) - 1} for a clip. Cut both."
-            )
-            raise InvalidInput(message, code="invalid_dataset", param="training_file")
+            most = ids.most_tokens - len(before) - 1
+            fault = f"its transcript has {len(written)} tokens; the model writes at most {most} for a clip. Cut both."
+            raise refused(example, fault)
         wanted = [*tokens[1:], ids.end]
         taught = torch.zeros(len(tokens), dtype=torch.bool)
         taught[len(before) - 1 :] = True

@@ -1,32 +1,26 @@
-"""Whisper and clips with their transcripts: what it should have written is what it learns to write."""
+"""Whisper and clips with their transcripts: it learns to write what was said."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from onnx import ModelProto
 from torch import Tensor, nn
 from torch.nn import functional
 
 from adapters.datasets import Example
-from adapters.training.features import by_length
 from adapters.training.graphs_in_torch import GraphsInTorch
-from adapters.training.judging import Judged, Tick
 from adapters.training.layouts.whisper import read_whisper
-from adapters.training.recipe import Batch, Defaults, Item, Outputs, Servable
-from adapters.training.speech_answers import SpeechAnswers
+from adapters.training.recipe import Batch, Defaults, Item, Servable
 from adapters.training.speech_network import TaughtWhisper
-from adapters.training.speech_scores import speech_scores
+from adapters.training.speech_recognition import SpeechRecognition, frozen, refused
 from adapters.training.speech_transcripts import Said, Transcripts, stacked
 from adapters.training.whisper_servable import whisper_servable
 from zoo.catalogue.entry import ModelEntry
-from zoo.errors import InvalidInput
 from zoo.tasks.decoding.cached_decoder import CachedDecoder
 from zoo.tasks.decoding.greedy import log_softmax
 from zoo.tasks.decoding.transcript import Spoken
@@ -39,25 +33,17 @@ ENCODER_SHARE = 0.5  # of its layers, from the last one down, that get LoRA
 TOGETHER = 6_000  # positions of one pass with gradients: four whole windows
 
 
-class WhisperAdaptation:
+class WhisperAdaptation(SpeechRecognition):
     """See ``recipe.Adaptation``. Clips are heard as they are when served, silence at few positions."""
 
-    headline = ("wer", "cer")
-    probes = False
-    knows = True
-    max_tokens = None
-    taps = ()
-    labels: tuple[str, ...] = ()
-
     def __init__(self, checkpoint: Path, base: ModelEntry, examples: Sequence[Example]) -> None:
+        super().__init__(checkpoint, base)
         self._whisper = read_whisper(checkpoint)
-        self._base = base
-        self._checkpoint = checkpoint
+        self._options = dict(base.options)
+        self._files = {"tokenizer.json": checkpoint / "tokenizer.json"}
         self._ids = WhisperTokens.of(base.options["whisper"])
-        self._answers = SpeechAnswers(base, checkpoint)
-        self._spectra: dict[int, Batch] = {}
         self._kept = 0
-        self.body: nn.Module = self._whisper.model.requires_grad_(False)
+        self.body: nn.Module = frozen(self._whisper.model)
         self.network = TaughtWhisper(self.body).eval()
         self.head = self.network.head
         self._steps = self.network.steps()
@@ -82,10 +68,7 @@ class WhisperAdaptation:
     def steps(self) -> Sequence[nn.Module]:
         return self._steps
 
-    def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
-        return [self._item(example) for example in examples for _ in range(views)]
-
-    def _item(self, example: Example) -> Item:
+    def item(self, example: Example) -> Item:
         window = self._window(example)
         spectrum = _tensors(window)
         size = sum(values.nbytes for values in spectrum.values())
@@ -97,14 +80,10 @@ class WhisperAdaptation:
 
     def _window(self, example: Example) -> windows.Window:
         """Raises ``InvalidInput`` (``invalid_dataset``) for a clip that is longer than what is heard at once."""
-        speech = self._answers.encode(example.read("audio"))
+        speech = self.answers.encode(example.read("audio"))
         if len(speech.windows) != 1:
             most = self._ids.places * windows.FRAMES / 100
-            message = (
-                f"Row {example.row} ({example.files['audio'].name[:80]}): the clip is longer than the {most:g} s that "
-                "the model hears at once. Cut the clip and its transcript."
-            )
-            raise InvalidInput(message, code="invalid_dataset", param="training_file")
+            raise refused(example, f"the clip is longer than the {most:g} s that the model hears at once. Cut it.")
         window: windows.Window = speech.windows[0]
         return window
 
@@ -117,30 +96,15 @@ class WhisperAdaptation:
         tokens, taught = stacked([item.target for item in items], self._ids.end)
         return {name: torch.from_numpy(values) for name, values in given.items()} | {"tokens": tokens, "taught": taught}
 
-    def features(self, batch: Batch) -> Tensor:
-        raise NotImplementedError
-
     def loss(self, outputs: Tensor, targets: Sequence[Said]) -> Tensor:
         """Mean over clips of the mean cross-entropy of a clip's tokens."""
         sizes = [len(said.wanted) for said in targets]
         losses = functional.cross_entropy(outputs, torch.cat([said.wanted for said in targets]), reduction="none")
         return torch.stack([one.mean() for one in torch.split(losses, sizes)]).mean()
 
-    @torch.no_grad()
-    def judge(self, items: Sequence[Item], outputs: Outputs, *, tick: Tick | None = None) -> Judged:
-        """Word and character errors of what the served search finds; the loss is that of training."""
-        loss = 0.0
-        for places in by_length(items):
-            some = [items[place] for place in places]
-            loss += float(self.loss(outputs(some).float(), [item.target for item in some])) * len(some) / len(items)
-        rows, texts = self._answers.rows(items, self.servable(), tick=tick)
-        return Judged(rows, speech_scores(texts, [item.target.example.values["text"] for item in items]), loss)
-
-    @torch.no_grad()
-    def compare(self, answer: list[Spoken], row: list[Spoken], body: Any, example: Example) -> tuple[float, bool]:
-        """Differences of mean log-probabilities; where tokens differ, how far apart torch rates the two."""
-        same = body["text"] == self._answers.text(row, self._answers.encode(example.read("audio")))
-        return max(self._apart(one, other, example) for one, other in zip(answer, row, strict=True)), bool(same)
+    def apart(self, answer: list[Spoken], row: list[Spoken], example: Example) -> float:
+        """In mean log-probabilities; where tokens differ, how far apart torch rates the two."""
+        return max(self._apart(one, other, example) for one, other in zip(answer, row, strict=True))
 
     def _apart(self, trained: Spoken, served: Spoken, example: Example) -> float:
         if trained.tokens == served.tokens and trained.temperature == served.temperature:
@@ -162,17 +126,9 @@ class WhisperAdaptation:
         fixed = {"weights": given["weights"]} | {f"cross_{name}": values for name, values in cross}
         return CachedDecoder(graphs["decoder"], fixed, names, (self._ids.heads, self._ids.width))
 
-    def request(self, example: Example) -> object:
-        return example.read("audio")
-
     def servable(self) -> Servable:
-        files = {"tokenizer.json": self._checkpoint / "tokenizer.json"}
-        merged = replace(self._whisper, model=self.network.whisper)
-        return whisper_servable(merged, options=dict(self._base.options), files=files)
-
-    def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
-        """There is no head: the graphs are whole."""
-        return True
+        whisper = replace(self._whisper, model=self.network.whisper)
+        return whisper_servable(whisper, options=self._options, files=self._files)
 
     def _language(self, examples: Sequence[Example]) -> str | None:
         """The one that most clips are heard as, for multilingual models."""

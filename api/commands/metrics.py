@@ -13,20 +13,26 @@ MOST_CLASSES = 30  # rows of a per-class table before it stops helping
 
 
 SPELLED = {"macro_f1": "macro F1", "f1": "F1", "map": "mAP", "map50": "mAP50", "mean_iou": "mean IoU", "iou": "IoU"}
-SPELLED |= {"support": "rows", "ap": "AP", "ap50": "AP50"}
+SPELLED |= {"support": "rows", "ap": "AP", "ap50": "AP50", "wer": "WER", "cer": "CER"}
 NOT_FIGURES = ("rows", "score", "loss", "support", "seconds")  # `score` is one of the others under a second name
 MOST_FIGURES = 4
 
 
 def figures_of(model: Json) -> list[str]:
-    """The names of a model's first figures on held-out rows: those of the probe beside it, else what there is."""
+    """The names of a model's first figures on held-out rows: those of what it started from, else what there is."""
     metrics = _member(model, "metrics")
     heldout = _member(metrics, "heldout")
-    for values in (_member(metrics, "probe"), heldout):
+    for values in (start_of(model), heldout):
         names = [name for name, value in values.items() if _is_number(value) and name not in NOT_FIGURES]
         if found := [name for name in names if name in heldout]:
             return found[:MOST_FIGURES]
     return ["score"] if _is_number(heldout.get("score")) else []
+
+
+def start_of(model: Json) -> dict[str, Any]:
+    """The figures of what was adapted: a probe on the frozen body, or the body itself where it does the task."""
+    metrics = _member(model, "metrics")
+    return _member(metrics, "probe") or _member(metrics, "before")
 
 
 def spelled(name: str) -> str:
@@ -35,15 +41,16 @@ def spelled(name: str) -> str:
 
 
 def comparison(model: Json) -> Table | None:
-    """The figures on the held-out rows: the frozen body with a probe beside the adapted model."""
+    """The figures on the held-out rows: what it started from beside the adapted model."""
     metrics, names = _member(model, "metrics"), figures_of(model)
-    after, before = _member(metrics, "heldout"), _member(metrics, "probe")
+    after, before = _member(metrics, "heldout"), start_of(model)
     if not names:
         return None
     titles = tuple(spelled(name) for name in names)
     made = table("on held-out rows", *titles, numbers=titles)
     if before:
-        made.add_row("before: frozen body + logistic regression", *(figure(before.get(name)) for name in names))
+        title = "frozen body + logistic regression" if "probe" in metrics else "the pre-trained model as it is"
+        made.add_row(f"before: {title}", *(figure(before.get(name)) for name in names))
     told = f"after: adapted, {after.get('rows', '?')} rows never trained on"
     made.add_row(told, *(figure(after.get(name)) for name in names))
     return made

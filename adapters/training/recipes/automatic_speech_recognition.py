@@ -1,4 +1,4 @@
-"""automatic-speech-recognition: imports Whisper, and recognisers with CTC; adapts Whisper to clips with transcripts."""
+"""automatic-speech-recognition: imports Whisper, and recognisers with CTC; adapts Whisper to transcripts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from adapters.training.checkpoint import ensure_tokenizer
 from adapters.training.layouts.ctc import is_ctc, read_ctc
 from adapters.training.layouts.whisper import read_whisper, special_tokens
 from adapters.training.recipe import Servable
+from adapters.training.speech_recognition import SpeechRecognition
 from adapters.training.whisper_recognition import WhisperAdaptation
 from adapters.training.whisper_servable import whisper_servable
 from zoo.catalogue.entry import ModelEntry
+from zoo.errors import Unsupported
 
 
 def load(checkpoint: Path) -> Servable:
@@ -40,6 +42,12 @@ def load(checkpoint: Path) -> Servable:
 
 def adapt(
     checkpoint: Path, base: ModelEntry, examples: Sequence[Example], *, labels: tuple[str, ...], asked: Hyperparameters
-) -> WhisperAdaptation:
-    """Any imported Whisper, with its own words; raises ``Unsupported`` for checkpoints that are none."""
+) -> SpeechRecognition:
+    """Any imported recogniser, with its own words or letters; ``Unsupported`` (``not_adaptable``) for other models."""
+    if base.task != "automatic-speech-recognition":
+        message = f"{base.name} does {base.task}: start from a recogniser, such as whisper-tiny-en."
+        raise Unsupported(message, code="not_adaptable", param="model")
+    if is_ctc(checkpoint):
+        message = f"{base.name} writes letter by letter, and such models cannot be adapted: start from a Whisper."
+        raise Unsupported(message, code="not_adaptable", param="model")
     return WhisperAdaptation(checkpoint, base, examples)
