@@ -16,6 +16,7 @@ from adapters.training.sound_body import INPUT, WAVEFORMS, example_sounds, fold_
 from adapters.training.sound_classifier import SoundClassifier
 from adapters.training.sound_config import read_hearing
 from zoo.errors import Unsupported
+from zoo.tasks.decoding.recogniser import MOST_SECONDS
 
 _KINDS = ("wav2vec2", "hubert")
 _MOST_TOKENS = 100_000
@@ -52,7 +53,7 @@ def read_ctc(checkpoint: Path) -> Servable:
         axes={0: "batch", 1: "samples"},
         bounds={"samples": round(hearing.seconds * hearing.rate)},
         architecture=str(config.model_type),
-        limits={"seconds": int(hearing.seconds)},
+        limits={"seconds": round(MOST_SECONDS)},
         options={"ctc": {**letters, "step": prod(config.conv_stride)}, "hearing": hearing.as_dict()},
     )
 
