@@ -80,7 +80,9 @@ def _decoder(whisper: WhisperCheckpoint) -> Servable:
         inputs=tuple(axes_of),
         outputs=("logits", "alignment", *(f"new_{name}" for name in names)),
         example=example,
-        sizes=((4, 5, 6, places // 3), (1, 4, 0, places), (5, 1, most // 2, places // 2), (1, 1, most - 1, places)),
+        # The third comes with five rows, and caches for them are kept until the graph is compared: of half the places
+        # and tokens they would be as large as Whisper-base itself.
+        sizes=((4, 5, 6, places // 3), (1, 4, 0, places), (5, 1, most // 8, places // 8), (1, 1, most - 1, places)),
         axes={},
         axes_of=axes_of,
         bounds={"new": most, "past": most, "positions": places},
