@@ -34,7 +34,10 @@ def verbose_object(transcript: Transcript, asked: TranscriptionRequest, *, trans
     if "segment" in wanted:
         answer["segments"] = [_segment_object(number, one) for number, one in enumerate(transcript.segments)]
     if "word" in wanted:
-        answer["words"] = [{"word": word.text, "start": word.start, "end": word.end} for word in transcript.words]
+        answer["words"] = [
+            {"word": word.text.strip(), "start": round(word.start, 2), "end": round(word.end, 2)}
+            for word in transcript.words
+        ]
     return answer | {"usage": usage_object(transcript)}
 
 

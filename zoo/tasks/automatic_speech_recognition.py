@@ -6,59 +6,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from tokenizers import Tokenizer
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt, InvalidInput, ZooError
 from zoo.tasks.decoding.beam import Beams
+from zoo.tasks.decoding.ctc_recogniser import CtcRecogniser
+from zoo.tasks.decoding.recogniser import MOST_SECONDS, AutomaticSpeechRecognitionParameters, Recogniser
 from zoo.tasks.decoding.transcriber import BATCH, Asked, Transcriber
 from zoo.tasks.decoding.transcript import Segment, Spoken, Transcript, segments
 from zoo.tasks.decoding.whisper_tokens import WhisperTokens
+from zoo.tasks.decoding.words import words_of
 from zoo.tasks.processors.log_mel import LogMel
 from zoo.tasks.processors.pauses import Stretch, stretches
 from zoo.tasks.processors.sound import SAMPLE, sound_blocks
 from zoo.tasks.processors.whisper_window import FRAMES, Window, window
-from zoo.tasks.task import Parameters, Runs, Task
+from zoo.tasks.task import Encoded, Runs, Task
 
-MOST_SECONDS = 4 * 3600.0
 SOON = 10.0  # seconds of the first stretch where words are wanted soon; the encoder takes a third of a window's time
 AT_ONCE = 8  # windows of a recording that are decoded together
-
-
-class AutomaticSpeechRecognitionParameters(Parameters):
-    """``return_timestamps`` adds ``chunks``; ``language`` (such as ``en``, detected unless set) and ``translate`` (into
-    English) are for multilingual models; ``prompt`` is what was said before, or names to expect.
-
-    ``num_beams`` texts are written side by side, of which the likeliest is taken; ``length_penalty`` above 1 prefers
-    longer ones. ``max_new_tokens`` is for each window of 30 s. All may come in ``generation_parameters`` too, or in
-    ``generate_kwargs``, as transformers' pipeline has them.
-    """
-
-    return_timestamps: bool | Literal["word"] = False
-    language: str | None = Field(None, max_length=40)
-    task: Literal["transcribe", "translate"] = "transcribe"
-    prompt: str | None = Field(None, max_length=10_000)
-    temperature: float = Field(0.0, ge=0.0, le=1.0)
-    num_beams: int = Field(1, ge=1, le=10)
-    length_penalty: float = Field(1.0, ge=-10.0, le=10.0)
-    max_new_tokens: int | None = Field(None, ge=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lifted(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """What is asked for one level below counts unless it is asked for here too."""
-        outer = dict(given)
-        for name in ("generation_parameters", "generate_kwargs"):
-            inner = outer.pop(name, None)
-            if inner is not None and not isinstance(inner, dict):
-                raise ValueError(f"{name} has to be an object such as {{'num_beams': 3}}")
-            outer = {**(inner or {}), **outer}
-        return outer
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,18 +50,8 @@ class EncodedSpeech:
         return sum(window.cost for window in self.windows) if self.recording is None else BATCH
 
 
-class AutomaticSpeechRecognition(Task):
-    """Input: a sound. Output: ``{"text"}``, and ``chunks`` of ``{"text", "timestamp": [start, end]}`` if asked for.
-
-    Two graphs: ``model.onnx`` is the encoder, ``decoder.onnx`` some tokens more of the decoder.
-    """
-
-    name = "automatic-speech-recognition"
-    modality = "audio"
-    listens = True
-    batch_cost: ClassVar[int] = BATCH
-    sample: ClassVar[object] = SAMPLE
-    Parameters = AutomaticSpeechRecognitionParameters
+class WhisperRecogniser:
+    """Two graphs: ``model.onnx`` is the encoder, ``decoder.onnx`` some tokens more of the decoder."""
 
     def __init__(self, entry: ModelEntry, folder: Path) -> None:
         settings = entry.options.get("whisper")
@@ -124,14 +84,8 @@ class AutomaticSpeechRecognition(Task):
             for speech in batch
         ]
 
-    def postprocess(
-        self, row: list[Spoken], encoded: EncodedSpeech, parameters: AutomaticSpeechRecognitionParameters
-    ) -> dict[str, object]:
-        transcript = self._transcript(row)
-        if not parameters.return_timestamps:
-            return {"text": transcript.text}
-        chunks = [{"text": part.text, "timestamp": [part.start, part.end]} for part in transcript.segments]
-        return {"text": transcript.text, "chunks": chunks}
+    def transcript(self, row: list[Spoken], parameters: AutomaticSpeechRecognitionParameters) -> Transcript:
+        return self._transcript(row)
 
     def listen(
         self, sound: object, parameters: AutomaticSpeechRecognitionParameters, run: Runs, *, eager: bool
@@ -185,15 +139,17 @@ class AutomaticSpeechRecognition(Task):
         language = next((spoken.language for spoken in row if spoken.language), None)
         if not self._tokens.multilingual:
             language = "en"
-        return Transcript("".join(part.text for part in found).strip(), tuple(found), row[-1].end, language)
+        words = [word for part in found for word in words_of(part, self._decode, part.spoken.language or language)]
+        text = "".join(part.text for part in found).strip()
+        return Transcript(text, tuple(found), row[-1].end, language, tuple(words))
 
     def _decode(self, tokens: Sequence[int]) -> str:
         return str(self._text.decode(list(tokens), skip_special_tokens=True))
 
     def _asked(self, parameters: AutomaticSpeechRecognitionParameters) -> Asked:
         language = parameters.language
-        if parameters.return_timestamps == "word":
-            message = "This model gives the times of segments, not of single words: ask for those."
+        if parameters.return_timestamps == "char":
+            message = 'This model gives the times of words ("word") and segments (true), not of letters.'
             raise InvalidInput(message, param="parameters.return_timestamps")
         if language is not None and language.lower() not in self._tokens.languages and self._tokens.multilingual:
             known = ", ".join(sorted(self._tokens.languages))
@@ -210,7 +166,44 @@ class AutomaticSpeechRecognition(Task):
             task=parameters.task,
             prompt=tuple(prompt),
             times=bool(parameters.return_timestamps),
+            words=parameters.return_timestamps == "word",
             temperature=parameters.temperature,
             beams=Beams(parameters.num_beams, parameters.length_penalty),
             most=parameters.max_new_tokens,
         )
+
+
+class AutomaticSpeechRecognition(Task):
+    """Input: a sound. Output: ``{"text"}``, and ``chunks`` of ``{"text", "timestamp": [start, end]}`` if asked for."""
+
+    name = "automatic-speech-recognition"
+    modality = "audio"
+    listens = True
+    batch_cost: ClassVar[int] = BATCH
+    sample: ClassVar[object] = SAMPLE
+    Parameters = AutomaticSpeechRecognitionParameters
+
+    def __init__(self, entry: ModelEntry, folder: Path) -> None:
+        letters = "ctc" in entry.options
+        self._recogniser: Recogniser = CtcRecogniser(entry) if letters else WhisperRecogniser(entry, folder)
+
+    def preprocess(self, item: object, parameters: AutomaticSpeechRecognitionParameters) -> Encoded:
+        return self._recogniser.preprocess(item, parameters)
+
+    def run(self, batch: Sequence[Any], run: Runs) -> list[Any]:
+        return self._recogniser.run(batch, run)
+
+    def postprocess(
+        self, row: Any, encoded: Encoded, parameters: AutomaticSpeechRecognitionParameters
+    ) -> dict[str, object]:
+        transcript = self._recogniser.transcript(row, parameters)
+        if not parameters.return_timestamps:
+            return {"text": transcript.text}
+        pieces = transcript.segments if parameters.return_timestamps is True else transcript.words
+        chunks = [{"text": piece.text, "timestamp": [piece.start, piece.end]} for piece in pieces]
+        return {"text": transcript.text, "chunks": chunks}
+
+    def listen(
+        self, sound: object, parameters: AutomaticSpeechRecognitionParameters, run: Runs, *, eager: bool
+    ) -> Iterator[Transcript]:
+        yield from self._recogniser.listen(sound, parameters, run, eager=eager)

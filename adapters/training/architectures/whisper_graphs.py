@@ -9,6 +9,7 @@ that many equal keys would amount to.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import torch
@@ -70,7 +71,10 @@ class WhisperDecoder(nn.Module):
         super().__init__()
         self.decoder = model.decoder
         self.projection = projection
-        self._alignment = alignment or ((len(model.decoder.layers) - 1, 0),)
+        layers = len(model.decoder.layers)
+        heads = model.decoder.layers[0].encoder_attn.num_heads
+        # Of a checkpoint that names none, those of the upper half follow the sound best.
+        self._alignment = alignment or tuple(product(range(layers // 2, layers), range(heads)))
 
     def forward(self, tokens: Tensor, at: Tensor, weights: Tensor, **held: Tensor) -> tuple[Tensor, ...]:
         decoder = self.decoder

@@ -30,16 +30,23 @@ class CachedDecoder:
 
     def step(self, tokens: Ids, at: Sequence[int] = (-1,)) -> Floats:
         """Logits (batch, hypotheses, len(at), vocabulary) at places of ``tokens`` (batch, hypotheses, new)."""
+        outputs = ("logits", *(f"new_{name}" for name in self._names))
+        logits, *self._past = self._run(self._feeds(tokens, at), outputs)
+        return np.asarray(logits, dtype=np.float32)
+
+    def alignment(self, tokens: Ids) -> Floats:
+        """Where the alignment heads look when they read each of ``tokens`` (batch, hypotheses, new), which are not
+        remembered: (batch, hypotheses, heads, new, positions)."""
+        (seen,) = self._run(self._feeds(tokens, (-1,)), ("alignment",))
+        return np.asarray(seen, dtype=np.float32)
+
+    def _feeds(self, tokens: Ids, at: Sequence[int]) -> dict[str, Array]:
         batch, group, new = tokens.shape
         heads, width = self._head
         past = self._past or [np.zeros((batch, group, heads, 0, width), np.float32)] * len(self._names)
         places = np.array([place % new for place in at], dtype=np.int64)
         feeds = {f"past_{name}": values for name, values in zip(self._names, past, strict=True)}
-        logits, *self._past = self._run(
-            {"tokens": tokens, "at": places, **feeds, **self._fixed},
-            ("logits", *(f"new_{name}" for name in self._names)),
-        )
-        return np.asarray(logits, dtype=np.float32)
+        return {"tokens": tokens, "at": places, **feeds, **self._fixed}
 
     def choose(self, hypotheses: Ids) -> None:
         """Go on with those hypotheses (batch, wanted) of each row; one may be chosen several times."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from zoo.tasks.decoding.alignment import moments
 from zoo.tasks.decoding.beam import Beams, beam
 from zoo.tasks.decoding.cached_decoder import CachedDecoder, Ids
 from zoo.tasks.decoding.greedy import Hypothesis, Limits, greedy, log_softmax
@@ -53,6 +54,7 @@ class Asked:
     temperature: float = 0.0
     beams: Beams = Beams(1)
     most: int | None = None
+    words: bool = False
 
 
 Wanted = tuple[Window, Asked]
@@ -82,7 +84,14 @@ class Transcriber:
         given = stacked(windows)
         fixed = {"weights": given["weights"], **self._heard(given, run)}
         most = np.array([LEAST_TOKENS + int(TOKENS_PER_PLACE * window.heard) for window in windows])
-        return self._spoken(fixed, most, batch[0][1], run)
+        asked = batch[0][1]
+        found = self._spoken(fixed, most, asked, run)
+        if not asked.words:
+            return found
+        return [
+            self._timed(spoken, {name: values[[row]] for name, values in fixed.items()}, windows[row].heard, asked, run)
+            for row, spoken in enumerate(found)
+        ]
 
     def _heard(self, given: dict[str, Array], run: Runs) -> dict[str, Array]:
         """Keys and values of all windows, which the encoder hears a few at a time."""
@@ -133,6 +142,14 @@ class Transcriber:
             _judged(hypothesis, float(silent), asked, ids)
             for hypothesis, silent in zip(hypotheses, silence, strict=True)
         ]
+
+    def _timed(self, spoken: Spoken, fixed: dict[str, Array], heard: int, asked: Asked, run: Runs) -> Spoken:
+        """With the moment of each token, of what was heard in a window of ``fixed`` alone."""
+        if not spoken.tokens:
+            return spoken
+        prompt, _ = self._prompt(replace(asked, language=spoken.language))
+        seen = self._decoder(fixed, run).alignment(np.array([[[*prompt, *spoken.tokens]]], dtype=np.int64))
+        return replace(spoken, moments=moments(seen[0, 0, :, len(prompt) :, :heard]))
 
     def _decoder(self, fixed: dict[str, Array], run: Runs) -> CachedDecoder:
         ids = self._tokens

@@ -14,7 +14,8 @@ SECONDS = 0.02  # a time token
 class Spoken:
     """What was heard in one window. ``mean`` is the mean logarithm of a token's probability; ``compression`` how many
     times shorter the text gets by zlib: above 2.4 it repeats itself. ``silent``: no speech by Whisper's rule. The window
-    reaches from ``start`` to ``end``, in seconds of the recording."""
+    reaches from ``start`` to ``end``, in seconds of the recording. ``moments``: when each token is over, in seconds of
+    the window, where they were looked for."""
 
     tokens: tuple[int, ...]
     mean: float
@@ -25,11 +26,15 @@ class Spoken:
     language: str | None = None
     start: float = 0.0
     end: float = 0.0
+    moments: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Text with its start and end in seconds of the recording; ``window`` is where its window starts."""
+    """Text with its start and end in seconds of the recording; ``window`` is where its window starts.
+
+    ``times`` of each token, start and end, as ``Spoken.moments`` says.
+    """
 
     text: str
     start: float
@@ -37,6 +42,7 @@ class Segment:
     tokens: tuple[int, ...]
     spoken: Spoken
     window: float = 0.0
+    times: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,20 +82,24 @@ def segments(
 ) -> list[Segment]:
     """A segment for each pair of times; one for all where there are none. Those without text are left out."""
     found: list[Segment] = []
-    began, text = start, list[Token]()
+    began, text, times = start, list[Token](), list[tuple[float, float]]()
+    moments = [round(min(end, start + moment), 2) for moment in spoken.moments]
+    spans = zip([round(start, 2), *moments], moments, strict=False)
 
     def segment(end: float) -> Segment:
         heard = round(began, 2), round(max(began, end), 2)
-        return Segment(decode(text), *heard, tuple(text), spoken, window=round(start, 2))
+        return Segment(decode(text), *heard, tuple(text), spoken, window=round(start, 2), times=tuple(times))
 
     for token in spoken.tokens:
+        span = next(spans, None)
         if token < ids.end:
             text.append(token)
+            times += [span] if span else []
         elif token >= ids.first_time:
             moment = min(end, start + (token - ids.first_time) * SECONDS)
             if text:
                 found.append(segment(moment))
-                text = []
+                text, times = [], []
             began = moment
     if text:
         found.append(segment(end))

@@ -2,73 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import pytest
 import torch
-from transformers import GenerationConfig, WhisperForConditionalGeneration
+from transformers import WhisperForConditionalGeneration
 
-from adapters.training.architectures.whisper_graphs import WhisperDecoder, WhisperEncoder, cache_names
-from tests.tiny_whisper import SPEAKING, SUPPRESSED, SUPPRESSED_FIRST, tiny_whisper
+from adapters.training.architectures.whisper_graphs import cache_names
+from tests.torch_whisper import (
+    END,
+    FIRST,
+    NO_TIMES,
+    PLACES,
+    START,
+    TorchGraphs,
+    never,
+    rules_for_transformers,
+    torch_whisper,
+)
 from tests.zoo.tasks.decoding.test_greedy import END as LAST
 from tests.zoo.tasks.decoding.test_greedy import Script, free
 from zoo.tasks.decoding.beam import Beams, beam
 from zoo.tasks.decoding.cached_decoder import CachedDecoder, Floats, Ids
 from zoo.tasks.decoding.greedy import Hypothesis, Limits, greedy
 from zoo.tasks.decoding.whisper_rules import WhisperRules
-from zoo.tasks.task import Array
 
-END, START, NO_TIMES = 256, 257, 264
 MOST = 17
-FIRST = [*SUPPRESSED_FIRST, END]  # never the first token
-PLACES = 30
-
-
-class Network:
-    """Both graphs of a tiny Whisper in torch, called as a session is."""
-
-    def __init__(self, model: WhisperForConditionalGeneration) -> None:
-        self.encoder = WhisperEncoder(model.model)
-        self.decoder = WhisperDecoder(model.model, model.proj_out, ((0, 1),))
-
-    def heard(self, features: torch.Tensor) -> dict[str, Array]:
-        rows = len(features)
-        order, weights = torch.arange(PLACES).expand(rows, -1), torch.zeros(rows, PLACES)
-        cross = self.encoder(features, order, order, weights)
-        named = {f"cross_{name}": values.numpy() for name, values in zip(cache_names(2), cross, strict=True)}
-        return {"weights": weights.numpy(), **named}
-
-    def __call__(self, feeds: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        logits, _, *cache = self.decoder(**{name: torch.from_numpy(values) for name, values in feeds.items()})
-        return [logits.numpy(), *(values.numpy() for values in cache)]
-
-
-def model_of(seed: int, sure: float) -> WhisperForConditionalGeneration:
-    """The larger ``sure``, the sooner one text is far likelier than the others; most come to an end."""
-    model = tiny_whisper(seed=seed, vocabulary=SPEAKING)
-    norm = model.model.decoder.layer_norm
-    norm.weight.mul_(sure)
-    model.model.decoder.embed_tokens.weight[END] += 0.9 * sure * norm.bias / norm.bias.square().sum()
-    return model
 
 
 def features(rows: int, seed: int) -> torch.Tensor:
     return 3 * torch.randn(rows, 8, 2 * PLACES, generator=torch.Generator().manual_seed(seed))
 
 
-def suppressed(times: bool) -> list[int]:
-    return [*SUPPRESSED, *range(START, NO_TIMES + 1 if times else SPEAKING)]
-
-
 def written(
     model: WhisperForConditionalGeneration, clips: torch.Tensor, beams: Beams, *, times: bool
 ) -> list[Hypothesis]:
     prompt = [START] if times else [START, NO_TIMES]
-    never, first = np.array(suppressed(times)), np.array(FIRST)
-    rules = WhisperRules(never, first, END, NO_TIMES, NO_TIMES + 1, times=times)
-    network = Network(model)
-    decoder = CachedDecoder(network, network.heard(clips), cache_names(2), (2, 8))
+    suppressed, first = np.array(never(times)), np.array(FIRST)
+    rules = WhisperRules(suppressed, first, END, NO_TIMES, NO_TIMES + 1, times=times)
+    graphs = TorchGraphs(model)
+    decoder = CachedDecoder(graphs["decoder"], graphs.heard(clips), cache_names(2), (2, 8))
     logits = decoder.step(np.tile(np.array(prompt), (len(clips), 1, 1)))[:, 0, 0]
     return beam(decoder, logits, Limits(END, [MOST] * len(clips)), rules, beams)
 
@@ -76,17 +48,7 @@ def written(
 def expected(
     model: WhisperForConditionalGeneration, clip: torch.Tensor, beams: Beams, *, times: bool
 ) -> tuple[int, ...]:
-    model.generation_config = GenerationConfig(
-        eos_token_id=END,
-        pad_token_id=END,
-        bos_token_id=END,
-        decoder_start_token_id=START,
-        no_timestamps_token_id=NO_TIMES,
-        suppress_tokens=suppressed(times),
-        begin_suppress_tokens=FIRST,
-        is_multilingual=False,
-        max_initial_timestamp_index=50,
-    )
+    model.generation_config = rules_for_transformers(times=times)
     found = model.generate(
         clip[None],
         num_beams=beams.count,
@@ -103,17 +65,17 @@ def expected(
 @pytest.mark.parametrize("beams", [Beams(2), Beams(5), Beams(3, 0.0), Beams(4, 2.0), Beams(3, -1.0)])
 @pytest.mark.parametrize("seed", [0, 1, 3, 6])
 def test_every_row_is_written_as_transformers_writes_it_alone(seed: int, beams: Beams, times: bool) -> None:
-    model, clips = model_of(seed, 6.0), features(3, seed)
+    model, clips = torch_whisper(seed, sure=6.0), features(3, seed)
     found = [text.tokens for text in written(model, clips, beams, times=times)]
     assert found == [expected(model, clip, beams, times=times) for clip in clips]
 
 
 def test_more_texts_find_a_likelier_one_than_the_first_choices_do() -> None:
-    model, clips = model_of(1, 1.0), features(8, 2)
-    network = Network(model)
-    decoder = CachedDecoder(network, network.heard(clips), cache_names(2), (2, 8))
+    model, clips = torch_whisper(1, sure=1.0), features(8, 2)
+    graphs = TorchGraphs(model)
+    decoder = CachedDecoder(graphs["decoder"], graphs.heard(clips), cache_names(2), (2, 8))
     logits = decoder.step(np.tile(np.array([START, NO_TIMES]), (8, 1, 1)))[:, 0, 0]
-    rules = WhisperRules(np.array(suppressed(False)), np.array(FIRST), END, NO_TIMES, NO_TIMES + 1)
+    rules = WhisperRules(np.array(never(False)), np.array(FIRST), END, NO_TIMES, NO_TIMES + 1)
     first = greedy(decoder, logits, Limits(END, [MOST] * 8), rules)
     wide = written(model, clips, Beams(5, 0.0), times=False)
     assert [text.tokens for text in first] != [text.tokens for text in wide]
