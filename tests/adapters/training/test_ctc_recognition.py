@@ -31,7 +31,7 @@ MODELS: dict[str, Any] = {"wav2vec2": Wav2Vec2ForCTC, "hubert": HubertForCTC}
 
 
 def said(text: str) -> Example:
-    return Example(3, 4, {"text": text}, files={"audio": type("File", (), {"name": "a.wav"})()})  # type: ignore[dict-item]
+    return Example(3, 4, {"text": text}, files={"audio": type("File", (), {"name": "a.wav"})()})
 
 
 def test_transcripts_are_spelled_in_the_case_of_the_model_without_other_signs() -> None:
