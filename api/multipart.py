@@ -20,6 +20,7 @@ from zoo.errors import InvalidInput, TooLarge, Unsupported
 MAX_PARTS = 32
 MAX_PART_HEADERS = 8
 MAX_PART_HEADER_BYTES = 16 * 1024
+MAX_NAME = 64  # characters of a field's name that an error repeats
 MAX_FIELD_BYTES = 4 * 1024
 MAX_BOUNDARY = 70  # RFC 2046
 MAX_PREAMBLE = 64 * 1024
@@ -77,8 +78,8 @@ def _boundary(content_type: str) -> bytes:
     return boundary
 
 
-def _bad(reason: str) -> BadRequest:
-    return BadRequest(f"The multipart form cannot be read: {reason}.", code="bad_multipart")
+def _bad(reason: str, *, param: str | None = None) -> BadRequest:
+    return BadRequest(f"The multipart form cannot be read: {reason}.", code="bad_multipart", param=param)
 
 
 class _Reader:
@@ -169,23 +170,28 @@ class _Reader:
             return
         self._value += data[start:end]
         if len(self._value) > MAX_FIELD_BYTES:
-            raise _bad(f"a text field is longer than {MAX_FIELD_BYTES} bytes")
+            raise _bad(f"a text field is longer than {MAX_FIELD_BYTES} bytes", param=self._field)
 
     def _on_part_end(self) -> None:
         if self._name == "file":
             return
         if self._name in self._form.fields:
-            raise _bad("it has two text fields of the same name")
+            raise _bad("it has two text fields of the same name", param=self._field)
         try:
             text = self._value.decode("utf-8")
         except UnicodeDecodeError:
-            raise _bad("a text field is not UTF-8") from None
+            raise _bad("a text field is not UTF-8", param=self._field) from None
         if "\0" in text:
-            raise InvalidInput("Text may not hold a NUL character.", code="invalid_text")
+            raise InvalidInput("Text may not hold a NUL character.", code="invalid_text", param=self._field)
         if self._name in self._lists:
             self._form.lists.setdefault(self._name, []).append(text)
         else:
             self._form.fields[self._name] = text
+
+    @property
+    def _field(self) -> str:
+        """The name of the part as an error names it."""
+        return self._name[:MAX_NAME]
 
     def _on_end(self) -> None:
         self._complete = True

@@ -33,6 +33,9 @@ async def read(request: Request, sound: IO[bytes], *, max_bytes: int) -> Transcr
     asked = _fields_of(form)
     if form.content is None:
         raise BadRequest("The form has no part named file: curl -F file=@talk.mp3 sends one.", param="file")
+    if not form.content.read(1):
+        raise BadRequest("The file is empty: it has no bytes.", code="invalid_audio", param="file")
+    form.content.seek(0)
     if asked.timestamp_granularities and asked.response_format != "verbose_json":
         message = "Times are in verbose_json alone: send response_format=verbose_json with them."
         raise BadRequest(message, param="timestamp_granularities[]")

@@ -1,9 +1,10 @@
-"""Importing real-size picture classifiers: seconds, peak memory against the checkpoint, speed beside the raw session.
+"""Importing models of real size: seconds, peak memory against the checkpoint, speed beside the raw session.
 
-`python -m benchmarks.imports [--only resnet50 …]`: ResNet-50 and ViT-base in transformers' layout and VGG-16 in timm's,
-with random weights. Each import runs in a process of its own, whose peak resident memory is read, the mapped checkpoint
-included; a bare process is one that has loaded the same modules and nothing else. Pictures a second are those of one
-`Predictor`, from JPEG bytes to labels, and of its bare session on prepared batches of the same size.
+`python -m benchmarks.imports [--only resnet50 …]`: ResNet-50, ViT-base, wav2vec2-base (a classifier) and Whisper-base
+in transformers' layout and VGG-16 in timm's, with random weights. Each import runs in a process of its own, whose peak
+resident memory is read, the mapped checkpoint included; a bare process is one that has loaded the same modules and
+nothing else. CPU seconds are those of all threads. Pictures a second are those of one `Predictor`, from JPEG bytes to
+labels, and of its bare session on prepared batches of the same size.
 """
 
 from __future__ import annotations
@@ -22,55 +23,24 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.checkpoints import CHECKPOINTS
 from benchmarks.service import circumstances
 from zoo.engine.predictor import MODEL_FILE, Predictor
 from zoo.engine.session import Session
 from zoo.engine.threads import granted_threads
 
-MODELS = ("resnet50", "vgg16", "vit-base")
 BATCH, SECONDS = 8, 5.0
 
 
 def write(name: str, folder: Path) -> None:
-    """A checkpoint in hub layout with random weights; in a process of its own, as it takes memory too."""
+    """A checkpoint with random weights; in a process of its own, as it takes memory too."""
     import torch
-    from safetensors.torch import save_file
-    from transformers import (
-        ResNetConfig,
-        ResNetForImageClassification,
-        ViTConfig,
-        ViTForImageClassification,
-    )
 
     torch.manual_seed(0)
-    labels = {place: f"class {place}" for place in range(1000)}
-    if name == "vgg16":
-        from adapters.training.architectures.vgg import VARIANTS, VGG
-
-        network = VGG(VARIANTS[name], 1000)
-        save_file(network.state_dict(), str(folder / "model.safetensors"))
-        prepared = {"input_size": [3, 224, 224], "interpolation": "bilinear", "crop_pct": 0.875}
-        prepared |= {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
-        config = {"architecture": name, "num_classes": 1000, "pretrained_cfg": prepared}
-        config["label_names"] = list(labels.values())
-        (folder / "config.json").write_text(json.dumps(config))
-        return
-    if name == "resnet50":
-        ResNetForImageClassification(ResNetConfig(id2label=labels)).save_pretrained(folder)
-    else:
-        ViTForImageClassification(ViTConfig(id2label=labels)).save_pretrained(folder)
-    prepared = {"do_resize": True, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True}
-    if name == "resnet50":
-        prepared |= {"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 224}}
-        prepared |= {"crop_pct": 0.875, "resample": 3}
-        prepared |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
-    else:
-        prepared |= {"image_processor_type": "ViTImageProcessor", "size": {"height": 224, "width": 224}, "resample": 2}
-        prepared |= {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
-    (folder / "preprocessor_config.json").write_text(json.dumps(prepared))
+    CHECKPOINTS[name].write(folder)
 
 
-def bring(folder: Path, home: Path) -> None:
+def bring(name: str, folder: Path, home: Path) -> None:
     """Import one folder as the worker does; prints seconds, peak megabytes and the names of all loaded modules."""
     from adapters.jobs import Job, JobKind, JobSpec
     from adapters.pretraining.adapted import Progress
@@ -79,10 +49,11 @@ def bring(folder: Path, home: Path) -> None:
 
     started = time.monotonic()
     source = {"kind": "folder", "path": str(folder)}
-    spec = JobSpec(kind=JobKind.IMPORT, model="big", task="image-classification", source=source)
+    spec = JobSpec(kind=JobKind.IMPORT, model="big", task=CHECKPOINTS[name].task, source=source)
     importing.run(Progress(Job(id="ftjob-1", spec=spec, created_at=time.time()), home), Settings(home=home))
     seconds = round(time.monotonic() - started, 1)
-    print(json.dumps({"seconds": seconds, "megabytes": _peak(), "modules": list(sys.modules)}))
+    used = round(time.process_time(), 1)
+    print(json.dumps({"seconds": seconds, "cpu": used, "megabytes": _peak(), "modules": list(sys.modules)}))
 
 
 def bare(modules: Path) -> None:
@@ -128,13 +99,14 @@ def measure(name: str, place: Path) -> str:
     folder.mkdir()
     home.mkdir()
     _step("write", name, folder)
-    took = json.loads(_step("bring", folder, home))
+    took = json.loads(_step("bring", name, folder, home))
     modules.write_text(json.dumps(took["modules"]))
-    alone = int(json.loads(_step("bare", modules, home))["megabytes"])
+    alone = int(json.loads(_step("bare", modules))["megabytes"])
     peak, size = int(took["megabytes"]), (folder / "model.safetensors").stat().st_size / 1e6
-    served, raw = speeds(home)
-    cells = [name, f"{size:.0f}", took["seconds"], peak, f"{peak / size:.1f}", alone, peak - alone]
-    cells += [f"{(peak - alone) / size:.1f}", f"{served:.1f}", f"{raw:.1f}"]
+    pictures = CHECKPOINTS[name].task == "image-classification"
+    speed = [f"{rate:.1f}" for rate in speeds(home)] if pictures else ["–", "–"]
+    cells = [name, f"{size:.0f}", took["seconds"], took["cpu"], peak, f"{peak / size:.1f}", alone, peak - alone]
+    cells += [f"{(peak - alone) / size:.1f}", *speed]
     return f"| {' | '.join(map(str, cells))} |"
 
 
@@ -148,21 +120,21 @@ def _step(*words: object) -> str:
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="*", default=MODELS)
-    parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--only", nargs="*", default=tuple(CHECKPOINTS))
+    parser.add_argument("--step", nargs="*", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.step:
-        kind, first, second = asked.step
+        kind, *words = asked.step
         if kind == "write":
-            write(first, Path(second))
+            write(words[0], Path(words[1]))
         elif kind == "bring":
-            bring(Path(first), Path(second))
+            bring(words[0], Path(words[1]), Path(words[2]))
         else:
-            bare(Path(first))
+            bare(Path(words[0]))
         return
     print(circumstances(), "", sep="\n")
-    print("| model | MB | import, s | peak, MB | / MB | bare process, MB | above it | / MB | pictures/s | session |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("| model | MB | import, s | CPU, s | peak, MB | / MB | bare, MB | above it | / MB | pictures/s | session |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name in asked.only:
         with tempfile.TemporaryDirectory() as place:
             print(measure(name, Path(place)), flush=True)

@@ -50,7 +50,7 @@ def finished(client: httpx.Client, job: str) -> dict[str, Any]:
             raise RuntimeError(f"{job}: {found['error']}")
         if found["status"] == "succeeded":
             return found
-        time.sleep(0.1)
+        time.sleep(0.5)  # each question takes time from the job that is asked about
 
 
 def circumstances() -> str:

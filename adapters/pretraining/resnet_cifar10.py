@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.pretraining.small_pictures import Recipe, main
+from adapters.pretraining.small_pictures import Cycle, Recipe, Run, main
 from adapters.training.architectures.resnet import ResNet
 
 ARGUMENTS = {"block": "basic", "layers": [1, 1, 1, 1], "widths": [32, 128, 256, 256], "stem": "small"}
@@ -13,5 +13,8 @@ def network(classes: int) -> ResNet:
     return ResNet("basic", (1, 1, 1, 1), classes, widths=(32, 128, 256, 256), stem="small")
 
 
+RUN = Run(cycles=(Cycle(16, 0.4), Cycle(12, 0.2, hole=12), Cycle(4, 0.1)))
+
+
 if __name__ == "__main__":
-    main(Recipe("resnet-cifar10", "resnet", ARGUMENTS, network, stem="conv1"))
+    main(Recipe("resnet-cifar10", "resnet", ARGUMENTS, network, stem="conv1", run=RUN))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.pretraining.small_pictures import Recipe, Run, main
+from adapters.pretraining.small_pictures import Cycle, Recipe, Run, main
 from adapters.training.architectures.vgg import VGG, Plan
 
 PLAN: Plan = (32, 64, "M", 64, 256, "M", 256, 256, "M", 256)
@@ -14,5 +14,8 @@ def network(classes: int) -> VGG:
     return VGG(PLAN, classes, norm=True, hidden=False)
 
 
+RUN = Run(cycles=(Cycle(16, 0.4),))
+
+
 if __name__ == "__main__":
-    main(Recipe("vgg-cifar10", "vgg", ARGUMENTS, network, stem="features.0", run=Run(cycles=((16, 0.4), (8, 0.2)))))
+    main(Recipe("vgg-cifar10", "vgg", ARGUMENTS, network, stem="features.0", run=RUN))

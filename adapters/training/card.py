@@ -11,7 +11,7 @@ MOST_CLASSES = 100
 _LOADED = {
     "text": "load them with `PeftModel.from_pretrained` on the base encoder",
     "image": "named as in the network that `adapters.training.picture_body.load_body` makes of the base",
-    "audio": "named as in `adapters.training.architectures.clip_encoder.ClipEncoder` around the base's encoder",
+    "audio": "named as in the network that `adapters.training.sound_body.load_body` makes of the base",
 }
 
 _REFIT = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from adapters.training.recipe import Batch, Size, seeded
 from zoo.errors import InvalidInput
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+# Used by no task here, and missing in many published checkpoints: the pooler of BERT-like encoders, and the vector that
+# wav2vec2 puts in the place of masked ones while it is trained.
+_UNUSED = re.compile(r"^pooler\.|(^|\.)masked_spec_embed$")
 
 
 def load_weights(kind: Any, checkpoint: Path, *, attention: str = "sdpa", **options: Any) -> nn.Module:
@@ -33,8 +37,7 @@ def load_weights(kind: Any, checkpoint: Path, *, attention: str = "sdpa", **opti
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         message = "The weights cannot be loaded: the checkpoint needs a whole model.safetensors for its config.json."
         raise InvalidInput(message, code="invalid_checkpoint") from error
-    # The pooler of BERT-like encoders is used by no task here, and many sentence encoders ship without it.
-    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    missing = sorted(key for key in report["missing_keys"] if not _UNUSED.search(key))
     if missing:
         message = f"The checkpoint lacks weights for {len(missing)} parts, such as {missing[0]}."
         raise InvalidInput(message, code="invalid_checkpoint")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from adapters.training.hyperparameters import Plan
+from zoo.catalogue.adapter import CONFIG
 from zoo.errors import InvalidInput, Unsupported
 
 HEAD_FILE = "head.safetensors"
@@ -132,6 +134,9 @@ def save(wrapped: PeftModel, head: nn.Module, folder: Path) -> None:
     # With "auto" peft asks the hub whether the vocabulary was resized; embeddings are never adapted here.
     wrapped.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; the version has a card of its own
+    config = json.loads((folder / CONFIG).read_text())
+    config["auto_mapping"] = None  # names a Python module of this project, which no reader of adapters should import
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
     weights = {name: value.detach().to(torch.float32).contiguous() for name, value in head.state_dict().items()}
     if weights:
         save_file(weights, str(folder / HEAD_FILE))

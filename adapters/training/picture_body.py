@@ -59,6 +59,11 @@ class PictureBody(nn.Module):
         """What makes scores of the classifier's logits: ``softmax``, ``sigmoid`` or ``none``."""
         return self._parts.function_to_apply
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether ``classifier`` should see the mean over the picture and its mirror image."""
+        return self._parts.mirrored
+
     def steps(self) -> Sequence[nn.Module]:
         """Parts that run one after the other, each on the tensor that the one before gave; looked up anew each time."""
         return [self.network.get_submodule(name) for name in self._parts.steps]

@@ -27,12 +27,15 @@ class Kind(StrEnum):
 
     TEXT = "text"
     VISION = "vision"
+    SPEECH = "speech"
 
 
 @command(app, settings=("home",))
 def demo(
     session: Session,
-    kind: Annotated[Kind, typer.Argument(help="Support tickets, or photographs and road signs.")] = Kind.TEXT,
+    kind: Annotated[
+        Kind, typer.Argument(help="Support tickets; photographs and road signs; spoken notes.")
+    ] = Kind.TEXT,
 ) -> None:
     """Show everything once: serve, adapt, predict, measure. Takes a few minutes.
 

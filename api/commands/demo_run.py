@@ -12,7 +12,7 @@ from rich.console import Console
 
 from api.client import Client
 from api.commands.demo_summary import Measured
-from api.commands.files import checked, problems_view
+from api.commands.files import checked, problems_view, report_view
 from api.commands.follow import TERMINAL_STATES, follow, product, succeeded
 from api.commands.metrics import comparison, parity
 from api.commands.terminal import duration, printable
@@ -61,13 +61,13 @@ class DemoRun:
             self.story.print(f"  ONNX Runtime against torch: {told}", soft_wrap=True)
 
     def upload(self, data: Path, what: str) -> str:
-        """Labelled data, uploaded and checked; the id of the file."""
-        with self.stage("upload", f"Uploading {data.name}: {what}, each with its label"):
+        """Data to learn from, uploaded and checked; the id of the file."""
+        with self.stage("upload", f"Uploading {data.name}: {what}"):
             stored = checked(self.client, self.client.upload(data))
         report = self.client.report(str(stored["id"]))
-        classes = ", ".join(f"{printable(one['label'])} {one['count']}" for one in report.get("classes", []))
-        self.story.print(f"  {report.get('usable_rows')} usable rows; {classes}", soft_wrap=True)
-        for line in problems_view(report)[1:]:
+        if classes := ", ".join(f"{printable(one['label'])} {one['count']}" for one in report.get("classes", [])):
+            self.story.print(f"  {report.get('usable_rows')} usable rows; {classes}", soft_wrap=True)
+        for line in problems_view(report)[1:] if classes else report_view(report):
             self.story.print(line)
         if report.get("fatal"):
             raise InvalidInput(f"{data.name} cannot be trained on; restore it from the project's repository")

@@ -17,18 +17,20 @@ from rich.table import Table
 from rich.text import Text
 
 from api.client import Json, reference
-from api.commands.metrics import figures_of, parity, spelled
+from api.commands.metrics import figures_of, parity, spelled, start_of
 from api.commands.terminal import duration, figure, printable, size, table
 
 STAGES = {  # in the order that they are shown in; a demo has names for its own beside these
     "start": "service started and ready",
     "import": "pre-trained model imported",
     "embed": "",
+    "listen": "",
     "photographs": "",
     "draw": "",
     "upload": "data uploaded and checked",
     "adapt": "adapted: queued, trained, exported, checked, published",
     "predict": "new data predicted (the new model is loaded here)",
+    "subtitles": "",
     "latency": "predictions timed",
     "total": "all of it",
 }
@@ -36,13 +38,17 @@ STAGES = {  # in the order that they are shown in; a demo has names for its own 
 
 @dataclass
 class Measured:
-    """What one run found out: seconds per stage, the models as the service describes them, seconds per request."""
+    """What one run found out: seconds per stage, the models as the service describes them, seconds per request.
+
+    ``compared``: what the demo itself measured, before and after.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     body: Json = field(default_factory=dict)
     job: Json = field(default_factory=dict)
     model: Json = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
+    compared: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def reference(self) -> str:
@@ -62,11 +68,12 @@ class Measured:
             "job": self.job.get("id"),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "job_seconds": metrics.get("seconds"),
-            "before": metrics.get("probe") or metrics.get("before"),
+            "before": start_of(self.model) or None,
             "after": {name: (metrics.get("heldout") or {}).get(name) for name in ("rows", *figures_of(self.model))},
+            "compared": {name: {"before": one, "after": two} for name, (one, two) in self.compared.items()},
             "parity": self.model.get("parity"),
-            "adapter_bytes": bytes_of(self.model, "adapter/"),
-            "onnx_bytes": bytes_of(self.model, "model.onnx"),
+            "adapter_bytes": bytes_of(self.model, start="adapter/"),
+            "onnx_bytes": bytes_of(self.model, end=".onnx"),
             "latency_ms": {
                 "p50": self.p50_ms,
                 "slowest": max(self.latencies, default=0.0) * 1000,
@@ -86,16 +93,17 @@ def summary(measured: Measured, stages: Mapping[str, str]) -> list[RenderableTyp
 
 def _worth(measured: Measured) -> Table:
     metrics = measured.model.get("metrics") or {}
-    before, after = metrics.get("probe") or metrics.get("before") or {}, metrics.get("heldout") or {}
+    before, after = start_of(measured.model), metrics.get("heldout") or {}
     rows: list[tuple[str, str]] = [
         *(
             (f"{spelled(name)} on held-out rows, before → after", _pair(before.get(name), after.get(name)))
             for name in figures_of(measured.model)
         ),
         ("held-out rows", str(after.get("rows", "–"))),
+        *((f"{name}, before → after", _pair(*pair)) for name, pair in measured.compared.items()),
         ("served against trained model", parity(measured.model) or "–"),
-        ("size of the adapter (what was learnt)", size(bytes_of(measured.model, "adapter/"))),
-        ("size of the served ONNX model", size(bytes_of(measured.model, "model.onnx"))),
+        ("size of the adapter (what was learnt)", size(bytes_of(measured.model, start="adapter/"))),
+        ("size of the served ONNX model", size(bytes_of(measured.model, end=".onnx"))),
         ("one prediction over HTTP, median", figure(measured.p50_ms, "{:.1f} ms".format)),
     ]
     inside = metrics.get("seconds")
@@ -126,10 +134,11 @@ def zoo_command() -> str:
     return os.path.relpath(script) if script.is_relative_to(Path.cwd()) else str(script)
 
 
-def bytes_of(model: Json, path: str) -> int:
-    """Bytes of the model's files at or below ``path``."""
+def bytes_of(model: Json, *, start: str = "", end: str = "") -> int:
+    """Bytes of the model's files whose paths begin and end so."""
     files: list[dict[str, Any]] = model.get("files") or []
-    return sum(int(one.get("size") or 0) for one in files if str(one.get("path", "")).startswith(path))
+    paths = [(str(one.get("path", "")), int(one.get("size") or 0)) for one in files]
+    return sum(count for path, count in paths if path.startswith(start) and path.endswith(end))
 
 
 def _pair(before: object, after: object) -> str:

@@ -40,7 +40,7 @@ def tell(run: DemoRun, home: Path) -> None:
     """Import, compare sentences, adapt to the tickets, sort new ones, measure. ``home`` is not needed."""
     run.bring(BODY)
     _sentences(run)
-    run.adapt(BODY, "tickets", NAME, run.upload(EXAMPLES / TRAINING_FILE, "support tickets"))
+    run.adapt(BODY, "tickets", NAME, run.upload(EXAMPLES / TRAINING_FILE, "support tickets, each with its label"))
     _answers(run)
     run.time_requests("one text", lambda: run.client.predict(run.measured.reference, [SENTENCES[0]]))
 

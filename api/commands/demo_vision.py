@@ -39,7 +39,7 @@ def tell(run: DemoRun, home: Path) -> None:
     learnt, new = home / NAME, home / f"{NAME}_new"
     held_back = _drawn(run, learnt, new)
     with zipped(learnt) as packed:
-        file_id = run.upload(packed, f"pictures of road signs, {EACH} of each kind")
+        file_id = run.upload(packed, f"pictures of road signs, {EACH} of each kind, each with its label")
     run.adapt(BODY, "signs", NAME, file_id)
     _answers(run, held_back, home / SHEET)
     content = held_back[0][1].read_bytes()

@@ -19,14 +19,20 @@ MOST_FIGURES = 4
 
 
 def figures_of(model: Json) -> list[str]:
-    """The names of a model's first figures on held-out rows: those of what it is compared with, else what there is."""
+    """The names of a model's first figures on held-out rows: those of what it started from, else what there is."""
     metrics = _member(model, "metrics")
     heldout = _member(metrics, "heldout")
-    for values in (_started(metrics), heldout):
+    for values in (start_of(model), heldout):
         names = [name for name, value in values.items() if _is_number(value) and name not in NOT_FIGURES]
         if found := [name for name in names if name in heldout]:
             return found[:MOST_FIGURES]
     return ["score"] if _is_number(heldout.get("score")) else []
+
+
+def start_of(model: Json) -> dict[str, Any]:
+    """The figures of what was adapted: a probe on the frozen body, or the body itself where it does the task."""
+    metrics = _member(model, "metrics")
+    return _member(metrics, "probe") or _member(metrics, "before")
 
 
 def spelled(name: str) -> str:
@@ -37,7 +43,7 @@ def spelled(name: str) -> str:
 def comparison(model: Json) -> Table | None:
     """The figures on the held-out rows: what it started from beside the adapted model."""
     metrics, names = _member(model, "metrics"), figures_of(model)
-    after, before = _member(metrics, "heldout"), _started(metrics)
+    after, before = _member(metrics, "heldout"), start_of(model)
     if not names:
         return None
     titles = tuple(spelled(name) for name in names)
@@ -81,11 +87,6 @@ def parity(model: Json) -> str:
         f" same answer on {figure(agreed, '{:.1%}'.format)}"
         f" of {measured.get('rows', '?')} rows"
     )
-
-
-def _started(metrics: Json) -> dict[str, Any]:
-    """Figures of what was there before: a probe, or the pre-trained model where that does the task already."""
-    return _member(metrics, "probe") or _member(metrics, "before")
 
 
 def _is_number(value: object) -> bool:

@@ -14,26 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from api.cli import app
 from api.client import Client
-from api.commands import demo, demo_pictures, demo_run, demo_text, demo_vision, follow
+from api.commands import demo_pictures, demo_text, demo_vision
 from api.commands.demo_service import DemoService
-from tests.api.canned_service import (
-    FAILED,
-    FILE,
-    IMPORTED,
-    JOB,
-    LISTED,
-    OFFERED,
-    REPORT,
-    RUNNING,
-    SUCCEEDED,
-    TICKETS,
-    CannedService,
-    canned_service,
-)
+from tests.api.canned_service import FAILED, JOB, LISTED, OFFERED, RUNNING, SUCCEEDED, TICKETS, CannedService
+from tests.api.demo_fakes import demo_service, run_demo
 from tests.api.picture_fakes import picture
 from zoo.errors import Unavailable
 from zoo.settings import Settings
@@ -61,40 +47,12 @@ def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[CannedS
     (examples / "tickets.csv").write_text("text,label\nwhere is my money,billing\n")
     (examples / "tickets_new.txt").write_text("my refund is late\n\ntake it back\n")
     monkeypatch.setattr(demo_text, "EXAMPLES", examples)
-    monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(demo_run, "TIMED_REQUESTS", 3)
-    with canned_service() as running:
+    with demo_service(monkeypatch) as running:
         running.says("GET", "/v1/models/minilm", OFFERED | {"id": "minilm"}, LISTED | {"parity": TICKETS["parity"]})
-        running.says("POST", "/v1/models", JOB | {"id": "ftjob-0"})
-        running.says("GET", "/v1/jobs/ftjob-0", IMPORTED)
         running.says("POST", "/v1/models/minilm/predict", [[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
-        running.says("GET", "/v1/fine_tuning/jobs", {"data": [SUCCEEDED, RUNNING | {"id": "ftjob-old"}]})
-        running.says("POST", "/v1/jobs/ftjob-old/cancel", JOB)
-        running.says("POST", "/v1/files", FILE)
-        running.says("GET", "/v1/files/file-1/report", REPORT)
-        running.says("POST", "/v1/fine_tuning/jobs", JOB)
-        running.says("GET", "/v1/jobs/ftjob-1", RUNNING, SUCCEEDED)
         running.says("GET", "/v1/models/tickets@1", TICKETS)
         running.says("POST", "/v1/models/tickets@1/predict", [SCORES, SCORES])
-        monkeypatch.setattr(demo, "DemoService", lambda home, settings: StandIn(home, settings, running.url))
         yield running
-
-
-class StandIn(DemoService):
-    """A demo service that somebody else runs."""
-
-    def __init__(self, home: Path, settings: Settings, url: str) -> None:
-        super().__init__(home, settings)
-        self.url = url
-
-    def __enter__(self) -> DemoService:
-        self.home.mkdir(parents=True)
-        self.log.write_text("a line of the log\n")
-        return self
-
-
-def run_demo(tmp_path: Path, *words: str) -> Result:
-    return CliRunner().invoke(app, ["demo", "--home", str(tmp_path / "home"), *words])
 
 
 def test_the_demo_tells_the_whole_story(service: CannedService, tmp_path: Path) -> None:
@@ -195,12 +153,8 @@ def gallery(service: CannedService, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     return service
 
 
-def run_vision(tmp_path: Path, *words: str) -> Result:
-    return CliRunner().invoke(app, ["demo", "vision", "--home", str(tmp_path / "home"), *words])
-
-
 def test_the_demo_of_pictures_tells_the_whole_story(gallery: CannedService, tmp_path: Path) -> None:
-    result = run_vision(tmp_path)
+    result = run_demo(tmp_path, "vision")
     assert result.exit_code == 0, result.output
     told = [
         "Importing the pre-trained model effnet-lite0",
@@ -222,7 +176,7 @@ def test_the_demo_of_pictures_tells_the_whole_story(gallery: CannedService, tmp_
 def test_the_drawn_pictures_are_uploaded_as_a_zip_and_everything_but_the_seed_is_automatic(
     gallery: CannedService, tmp_path: Path
 ) -> None:
-    run_vision(tmp_path)
+    run_demo(tmp_path, "vision")
     body = gallery.asked("POST", "/v1/files")[0].body
     sent = zipfile.ZipFile(io.BytesIO(body[body.index(b"PK") : body.rindex(b"PK") + 22]))
     assert len(sent.namelist()) == 12 and "stop/02.jpg" in sent.namelist()
@@ -231,7 +185,7 @@ def test_the_drawn_pictures_are_uploaded_as_a_zip_and_everything_but_the_seed_is
 
 
 def test_the_sheet_is_a_picture_of_the_held_back_signs(gallery: CannedService, tmp_path: Path) -> None:
-    run_vision(tmp_path)
+    run_demo(tmp_path, "vision")
     with Image.open(tmp_path / "home" / "demo" / "signs.png") as sheet:
         assert sheet.format == "PNG" and sheet.width > 900
     assert len(list((tmp_path / "home" / "demo" / "signs_new").rglob("*.jpg"))) == 6
@@ -241,7 +195,7 @@ def test_without_photographs_the_demo_of_pictures_goes_on(
     gallery: CannedService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo_vision, "photographs", list)
-    result = run_vision(tmp_path)
+    result = run_demo(tmp_path, "vision")
     assert result.exit_code == 0 and "No photographs here" in result.stdout
 
 
@@ -250,8 +204,7 @@ def test_the_photographs_are_those_of_scikit_learn() -> None:
 
 
 def test_a_demo_that_there_is_not_is_a_wrong_command_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["demo", "smell", "--home", str(tmp_path)])
-    assert result.exit_code == 2
+    assert run_demo(tmp_path, "smell").exit_code == 2
 
 
 def test_the_same_seed_draws_the_same_signs_and_another_one_others(tmp_path: Path) -> None:

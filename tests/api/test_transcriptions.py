@@ -135,6 +135,13 @@ def test_a_wrong_field_is_named(caller: httpx.Client, fields: dict[str, Any], pa
     assert (status, named) == (400, param)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "code"), [("x" * 5000, "bad_multipart"), ("a\0b", "invalid_text"), (["a", "b"], "bad_multipart")]
+)
+def test_a_text_that_cannot_be_taken_is_named(caller: httpx.Client, prompt: str | list[str], code: str) -> None:
+    assert fault(send(caller, prompt=prompt))[1:] == (code, "prompt")
+
+
 def test_an_unknown_format_is_answered_with_those_there_are(caller: httpx.Client) -> None:
     message = send(caller, response_format="docx").json()["error"]["message"]
     assert all(name in message for name in ("json", "text", "srt", "vtt", "verbose_json"))
@@ -175,7 +182,7 @@ def test_a_prompt_changes_what_is_heard(caller: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("sound", "code"),
     [
-        (b"", "unsupported_media_type"),
+        (b"", "invalid_audio"),
         (b"This is text that is called talk.mp3.", "unsupported_media_type"),
         (noise()[:60], "invalid_audio"),
         (b"RIFF" + bytes(40), "unsupported_media_type"),

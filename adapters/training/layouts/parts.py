@@ -23,7 +23,8 @@ class Parts:
     """``network.pooled(pixels)`` is (batch, width): what ``classifier``, which is not inside it, sees.
 
     ``steps`` name submodules of the network that run one after the other on one tensor. ``labels`` are the classes of
-    the classifier in order, none where there is none.
+    the classifier in order, none where there is none. ``mirrored``: what is classified is the mean over the picture and
+    its mirror image (Simonyan and Zisserman, "Very Deep Convolutional Networks …", 2014, section 3.2).
     """
 
     network: nn.Module
@@ -33,6 +34,7 @@ class Parts:
     architecture: str
     preprocessing: Preprocessing
     function_to_apply: str = "softmax"
+    mirrored: bool = False
 
 
 def read_weights(checkpoint: Path) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """timm's layout: config.json with ``architecture`` and ``pretrained_cfg``, weights as safetensors; timm is not needed.
 
-The starters of this project are written so too, with ``model_args`` for what their architecture leaves open.
+The starters of this project are written so too, with ``model_args`` for what their architecture leaves open and
+``mirrored`` where the mirror image is to be looked at too.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class _Config(BaseModel):
     num_classes: int = Field(1000, ge=0, le=100_000)
     model_args: dict[str, Any] = {}
     label_names: Any = None
+    mirrored: bool = False
 
 
 Arguments = TypeVar("Arguments", bound=BaseModel)
@@ -81,6 +83,7 @@ def read_timm(checkpoint: Path) -> Parts:
         labels=_labels(config, checkpoint),
         architecture="resnet" if isinstance(network, resnet.ResNet) else "vgg",
         preprocessing=of_timm(written),
+        mirrored=config.mirrored,
     )
 
 

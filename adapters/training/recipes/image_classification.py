@@ -17,7 +17,7 @@ from zoo.errors import Unsupported
 
 
 class PictureClassifier(nn.Module):
-    """A body and a linear head on its pooled vector."""
+    """A body and a linear head on its pooled vector, or on the mean of that and the mirror image's."""
 
     def __init__(self, body: PictureBody, head: nn.Linear) -> None:
         super().__init__()
@@ -26,7 +26,10 @@ class PictureClassifier(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Logits (batch, labels), before any softmax."""
-        logits: Tensor = self.head(self.body(pixel_values))
+        pooled = self.body(pixel_values)
+        if self.body.mirrored:
+            pooled = (pooled + self.body(pixel_values.flip(3))) / 2
+        logits: Tensor = self.head(pooled)
         return logits
 
 

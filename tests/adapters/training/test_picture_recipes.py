@@ -156,6 +156,20 @@ def test_a_vgg_in_timms_layout_answers_as_its_layers_written_out(tmp_path: Path)
     np.testing.assert_allclose(np.asarray(rows, dtype=float), expected.numpy(), atol=1e-4)
 
 
+def test_a_mirrored_classifier_answers_with_the_mean_over_both_sides(tmp_path: Path) -> None:
+    config = write_picture_checkpoint(tmp_path / "checkpoint", "timm-resnet") / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"mirrored": True}))
+    predictor = serve(tmp_path, CLASSIFY).predictor
+    body = load_body(tmp_path / "checkpoint")
+    assert body.classifier is not None
+    pixels = torch.from_numpy(prepare(open_picture(PICTURES[1]), body.preprocessing).pixels)[None]
+    with torch.no_grad():
+        logits = (body.classifier(body(pixels)) + body.classifier(body(pixels.flip(3)))) / 2
+    answer: Any = predictor.predict(PICTURES[1], {"top_k": len(body.labels)}).body
+    expected = dict(zip(body.labels, logits.softmax(1)[0].tolist(), strict=True))
+    assert {one["label"]: one["score"] for one in answer} == pytest.approx(expected, abs=1e-5)
+
+
 def test_features_are_the_pooled_output_of_transformers(tmp_path: Path) -> None:
     folder = write_picture_checkpoint(tmp_path / "checkpoint", "convnext")
     processor, model = AutoImageProcessor.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()

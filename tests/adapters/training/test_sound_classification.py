@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn import functional
 from transformers import AutoModel, WhisperForConditionalGeneration
 
@@ -170,6 +171,17 @@ def test_served_it_answers_as_trained(checkpoint: Path, tmp_path: Path) -> None:
 def test_a_classifier_of_clips_gives_its_encoder(tmp_path: Path) -> None:
     adaptation = adaptation_of(write_sound_checkpoint(tmp_path, "whisper"))
     assert adaptation.head.in_features == 3 * 32
+
+
+@torch.no_grad()
+def test_a_vector_that_only_pre_training_uses_may_be_missing(tmp_path: Path) -> None:
+    checkpoint = write_sound_checkpoint(tmp_path, "wav2vec2")
+    before = adaptation_of(checkpoint)
+    weights = load_file(checkpoint / "model.safetensors")
+    del weights["wav2vec2.masked_spec_embed"]
+    save_file(weights, checkpoint / "model.safetensors", metadata={"format": "pt"})
+    batch = before.collate(before.encode(examples([0.2])))
+    torch.testing.assert_close(adaptation_of(checkpoint).body(**batch), before.body(**batch))
 
 
 def test_layers_behind_the_encoder_are_not_left_out_in_silence(tmp_path: Path) -> None:

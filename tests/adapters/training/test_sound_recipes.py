@@ -75,6 +75,37 @@ def test_answers_are_those_of_transformers(tmp_path: Path, name: str) -> None:
         assert set(expected) == set(LABELS)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"top_k": 2},
+        {"top_k": 9},
+        {"function_to_apply": "sigmoid"},
+        {"function_to_apply": "none", "top_k": 1},
+        {"function_to_apply": "softmax"},
+    ],
+)
+def test_what_is_asked_for_is_what_transformers_makes_of_it(
+    asked: dict[str, Any], several_labels: tuple[Predictor, Any]
+) -> None:
+    predictor, theirs = several_labels
+    samples = noise(0.4, 3)
+    body: Any = predictor.predict(sound_of(samples, subtype="FLOAT"), asked).body
+    with torch.no_grad():
+        expected = theirs(samples, **asked)
+    assert [item["label"] for item in body] == [item["label"] for item in expected]
+    assert [item["score"] for item in body] == pytest.approx([item["score"] for item in expected], abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def several_labels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Predictor, Any]:
+    """A checkpoint that gives a sigmoid of each label unless another function is asked for, and the pipeline of it."""
+    home = tmp_path_factory.mktemp("several")
+    kind, config = KINDS["several labels at once"]
+    checkpoint = write_sound_checkpoint(home / "checkpoint", kind, **config)
+    return served(checkpoint, home), pipeline(TASK, model=str(checkpoint), device="cpu")
+
+
 def changed(checkpoint: Path, name: str, **values: Any) -> Path:
     path = checkpoint / name
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))

@@ -2,19 +2,63 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+
 import pytest
 import torch
 
 from adapters.training.checkpoint import infer_task
+from adapters.training.layouts.adapted import read_head
 from adapters.training.recipe import load_recipe
+from zoo.catalogue.adapter import LoraAdapter
 from zoo.catalogue.entry import CatalogueEntry
 from zoo.catalogue.registry import load_catalogue
+from zoo.catalogue.sources import fetch
 from zoo.catalogue.sources.starter import STARTERS
+from zoo.errors import SourceUnavailable
+from zoo.tasks.processors.hearing import Hearing, padded
 
+DATA = Path(__file__).parents[3].parent / "shared" / "data"
 ENTRIES = [entry for entry in load_catalogue().values() if any(one.kind == "starter" for one in entry.sources)]
+WHOLE = [entry for entry in ENTRIES if not entry.companions]
+SMALL = [entry for entry in ENTRIES if entry.companions]
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", SMALL, ids=lambda entry: entry.name)
+def test_a_starter_without_its_body_is_an_adapter_and_a_head_for_its_classes(entry: CatalogueEntry) -> None:
+    folder = STARTERS / entry.name
+    assert infer_task(folder) == entry.task
+    adapter = LoraAdapter.read(folder / "adapter")
+    head, labels = read_head(folder, adapter.head["weight"].shape[1])
+    assert head.out_features == len(labels) >= 2
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 2_000_000
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real data sets are not on this machine")
+@pytest.mark.parametrize(
+    ("name", "data", "ending"),
+    [("spoken-digits", "fsdd", ".flac"), ("spoken-keywords", "speech_commands_small", ".ogg")],
+)
+def test_a_spoken_starter_knows_its_words(name: str, data: str, ending: str, tmp_path: Path) -> None:
+    try:
+        fetch(load_catalogue()[name], tmp_path)
+    except SourceUnavailable as error:
+        pytest.skip(error.message)
+    servable = load_recipe("audio-classification").load(tmp_path)
+    hearing = Hearing.of(servable.options["hearing"])
+    with zipfile.ZipFile(DATA / data / "test.zip") as archive:
+        names = [name for name in archive.namelist() if name.endswith(ending)][::10]
+        sounds, heard = padded([hearing.encode(archive.read(name)).values for name in names])
+    with torch.no_grad():
+        logits = servable.module(torch.from_numpy(sounds), torch.from_numpy(heard))
+    said = [servable.labels[place] for place in logits.argmax(dim=1).tolist()]
+    right = [word == name.split("/")[0] for word, name in zip(said, names, strict=True)]
+    assert sum(right) >= len(right) - 1
+
+
+@pytest.mark.parametrize("entry", WHOLE, ids=lambda entry: entry.name)
 def test_a_starter_loads_for_its_task_and_answers_numbers(entry: CatalogueEntry) -> None:
     folder = STARTERS / entry.name
     assert infer_task(folder) == entry.task
