@@ -21,6 +21,7 @@ on all rows of the file."""
 _NORMALISED = """
 Word and character error rate (wer, cer) are counted in lower case without punctuation."""
 _RECOGNISER = "load them with `PeftModel.from_pretrained` on transformers' recogniser of the base"
+_SPELLER = "load them with `PeftModel.from_pretrained` on transformers' network of the base, without its letters"
 
 
 def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str]) -> str:
@@ -29,7 +30,7 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
     assert heldout is not None
     loaded, head = _LOADED[entry.modality], " and `head.safetensors`, the new part"
     if "wer" in heldout:
-        loaded, head = _RECOGNISER, ""
+        loaded, head = (_RECOGNISER, "") if "whisper" in entry.options else (_SPELLER, head)
     lines = [
         f"# {entry.name}",
         "",

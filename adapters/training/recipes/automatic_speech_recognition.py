@@ -1,4 +1,4 @@
-"""automatic-speech-recognition: imports Whisper, and recognisers with CTC; adapts Whisper to transcripts."""
+"""automatic-speech-recognition: imports Whisper, and recognisers with CTC; adapts both to clips with transcripts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training.checkpoint import ensure_tokenizer
+from adapters.training.ctc_recognition import CtcAdaptation
 from adapters.training.layouts.ctc import is_ctc, read_ctc
 from adapters.training.layouts.whisper import read_whisper, special_tokens
 from adapters.training.recipe import Servable
@@ -47,7 +48,4 @@ def adapt(
     if base.task != "automatic-speech-recognition":
         message = f"{base.name} does {base.task}: start from a recogniser, such as whisper-tiny-en."
         raise Unsupported(message, code="not_adaptable", param="model")
-    if is_ctc(checkpoint):
-        message = f"{base.name} writes letter by letter, and such models cannot be adapted: start from a Whisper."
-        raise Unsupported(message, code="not_adaptable", param="model")
-    return WhisperAdaptation(checkpoint, base, examples)
+    return CtcAdaptation(checkpoint, base) if is_ctc(checkpoint) else WhisperAdaptation(checkpoint, base, examples)

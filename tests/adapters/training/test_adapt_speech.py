@@ -70,7 +70,7 @@ def test_figures_are_those_of_before_and_after(adapted: tuple[TinyZoo, dict[str,
     assert set(result["metrics"]) == {"heldout", "before"}
     assert result["metrics"]["heldout"]["wer"] < result["metrics"]["before"]["wer"]
     assert set(entry.metrics["before"]) == {"wer", "cer"}
-    assert any(message.startswith("ears@1 as it is: wer ") for message in context.messages)
+    assert any(message.startswith("ears as it is: wer ") for message in context.messages)
     card = (zoo.store.folder("notes", 1) / "README.md").read_text()
     assert "| ears@1 as it is |" in card and "lower case without punctuation" in card
 

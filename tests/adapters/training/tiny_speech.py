@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from tests.tiny_whisper import SPEAKING, write_tokenizer, write_whisper
 from tests.zoo.tasks.processors.sound_files import sound_of, tone
 
 WORDS = {"high": 3000.0, "low": 250.0}
+WRITTEN = MappingProxyType({"high": "High.", "low": "Low."})
 
 
 def sung(word: str, seed: int) -> bytes:
@@ -30,13 +32,13 @@ def sung(word: str, seed: int) -> bytes:
     return sound_of(np.asarray(0.8 * note + 0.02 * draw.standard_normal(len(note)), dtype=np.float32), "FLAC")
 
 
-def clips(each: int) -> dict[str, bytes | str]:
-    """A data set of ``each`` clips of every word, in metadata's layout."""
+def clips(each: int, said: Mapping[str, str] = WRITTEN) -> dict[str, bytes | str]:
+    """A data set of ``each`` clips of every word, in metadata's layout; ``said`` is how the words are written."""
     rows = [(f"{word}{place}.flac", word, place) for word in WORDS for place in range(each)]
     files: dict[str, bytes | str] = {
         name: sung(word, place + 1000 * list(WORDS).index(word)) for name, word, place in rows
     }
-    files["metadata.csv"] = "file_name,text\n" + "".join(f'{name},"{word.title()}."\n' for name, word, _ in rows)
+    files["metadata.csv"] = "file_name,text\n" + "".join(f'{name},"{said[word]}"\n' for name, word, _ in rows)
     return files
 
 
