@@ -26,8 +26,8 @@ from adapters.training.division import Parts, divide
 from adapters.training.features import forward
 from adapters.training.importing import checkpoint_of
 from adapters.training.recipe import Adaptation, load_recipe
-from adapters.training.segmentation_scores import confusion, segmentation_scores
-from adapters.training.segmentation_targets import served_map
+from adapters.training.segmentation.scores import confusion, segmentation_scores
+from adapters.training.segmentation.targets import served_map
 from benchmarks.service import HOME, circumstances, finished, ready, service
 from zoo.catalogue.store import Store
 from zoo.settings import Settings

@@ -20,9 +20,9 @@ from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from adapters.training.architectures.clip_encoder import ClipEncoder
-from adapters.training.sound_body import read_encoder
-from adapters.training.sound_classification import ClipClassifier
-from adapters.training.sound_config import whisper_hearing
+from adapters.training.sounds.body import read_encoder
+from adapters.training.sounds.classification import ClipClassifier
+from adapters.training.sounds.config import whisper_hearing
 from benchmarks.labelled import logistic, read
 from zoo.engine.threads import granted_threads
 

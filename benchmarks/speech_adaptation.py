@@ -25,7 +25,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from adapters.training.speech_scores import edits, normalised
+from adapters.training.speech.scores import edits, normalised
 from benchmarks.service import HOME, circumstances, finished, ready, service
 
 BODY = "whisper-tiny-en"

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from adapters.training.architectures.fcos import FcosHead
-from adapters.training.dense_detector import DenseDetector, DetectorConfig, write_detector
+from adapters.training.detection.dense_detector import DenseDetector, DetectorConfig, write_detector
 from adapters.training.learning import Learnt
 
 

@@ -10,8 +10,8 @@ from zoo.catalogue.entry import ModelEntry
 MOST_CLASSES = 100
 _LOADED = {
     "text": "load them with `PeftModel.from_pretrained` on the base encoder",
-    "image": "named as in the network that `adapters.training.picture_body.load_body` makes of the base",
-    "audio": "named as in the network that `adapters.training.sound_body.load_body` makes of the base",
+    "image": "named as in the network that `adapters.training.pictures.body.load_body` makes of the base",
+    "audio": "named as in the network that `adapters.training.sounds.body.load_body` makes of the base",
 }
 
 _REFIT = """

@@ -12,9 +12,9 @@ from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import load_weights
 from adapters.training.layouts.parts import unfit
 from adapters.training.recipe import Servable
-from adapters.training.sound_body import INPUT, WAVEFORMS, example_sounds, fold_parametrisations
-from adapters.training.sound_classifier import SoundClassifier
-from adapters.training.sound_config import read_hearing
+from adapters.training.sounds.body import INPUT, WAVEFORMS, example_sounds, fold_parametrisations
+from adapters.training.sounds.classifier import SoundClassifier
+from adapters.training.sounds.config import read_hearing
 from zoo.errors import Unsupported
 from zoo.tasks.decoding.recogniser import MOST_SECONDS
 

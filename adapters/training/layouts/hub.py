@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from adapters.training import checkpoint as checkpoints
 from adapters.training.layouts.parts import WEIGHTS_FILE, Parts, unfit
-from adapters.training.processor_config import of_processor
+from adapters.training.pictures.processor_config import of_processor
 from zoo.errors import Unsupported, ZooError
 
 _ENDINGS = ("ForImageClassification", "ForImageClassificationWithTeacher")

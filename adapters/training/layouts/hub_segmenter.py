@@ -13,7 +13,7 @@ from transformers import SegformerForSemanticSegmentation, UperNetForSemanticSeg
 from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import load_weights
 from adapters.training.layouts.parts import unfit
-from adapters.training.processor_config import of_processor
+from adapters.training.pictures.processor_config import of_processor
 from zoo.errors import InvalidInput, Unsupported
 from zoo.tasks.processors.image import Preprocessing
 

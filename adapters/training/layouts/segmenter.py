@@ -20,7 +20,7 @@ from adapters.training.architectures.efficientnet_lite import MAPS, WIDTH, Effic
 from adapters.training.architectures.unet import CHANNELS, GROUPS, Segmenter, UNetDecoder
 from adapters.training.checkpoint import read_json
 from adapters.training.layouts.parts import WEIGHTS_FILE, Parts, fill, named_labels, read_weights, unfit
-from adapters.training.picture_body import PictureBody
+from adapters.training.pictures.body import PictureBody
 from zoo.errors import ArtifactCorrupt
 from zoo.tasks.processors.image import Preprocessing
 

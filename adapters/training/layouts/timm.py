@@ -18,7 +18,7 @@ from adapters.training.architectures import resnet, vgg
 from adapters.training.checkpoint import read_json
 from adapters.training.layouts.imagenet import CLASSES, imagenet_labels
 from adapters.training.layouts.parts import Parts, fill, named_labels, numbered_labels, read_weights, unfit
-from adapters.training.processor_config import of_timm
+from adapters.training.pictures.processor_config import of_timm
 from zoo.errors import InvalidInput, Unsupported
 
 Count = Annotated[int, Field(ge=1, le=64)]

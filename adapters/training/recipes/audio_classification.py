@@ -9,9 +9,9 @@ from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training.layouts.adapted import is_adapted
 from adapters.training.recipe import Servable
-from adapters.training.sound_body import load_body
-from adapters.training.sound_classification import SoundAdaptation, read_adapted
-from adapters.training.sound_classifier import read_classifier
+from adapters.training.sounds.body import load_body
+from adapters.training.sounds.classification import SoundAdaptation, read_adapted
+from adapters.training.sounds.classifier import read_classifier
 from zoo.catalogue.entry import ModelEntry
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training.checkpoint import ensure_tokenizer
-from adapters.training.ctc_recognition import CtcAdaptation
 from adapters.training.layouts.ctc import is_ctc, read_ctc
 from adapters.training.layouts.whisper import read_whisper, special_tokens
 from adapters.training.recipe import Servable
-from adapters.training.speech_recognition import SpeechRecognition
-from adapters.training.whisper_recognition import WhisperAdaptation
-from adapters.training.whisper_servable import whisper_servable
+from adapters.training.speech.ctc import CtcAdaptation
+from adapters.training.speech.recognition import SpeechRecognition
+from adapters.training.speech.whisper import WhisperAdaptation
+from adapters.training.speech.whisper_servable import whisper_servable
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import Unsupported
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
-from adapters.training.picture_body import INPUT, PictureBody, example_pictures, load_body
-from adapters.training.picture_classification import PictureAdaptation
+from adapters.training.pictures.body import INPUT, PictureBody, example_pictures, load_body
+from adapters.training.pictures.classification import PictureAdaptation
 from adapters.training.recipe import Servable
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import Unsupported

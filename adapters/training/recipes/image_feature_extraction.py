@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.training.picture_body import INPUT, example_pictures, load_body
+from adapters.training.pictures.body import INPUT, example_pictures, load_body
 from adapters.training.recipe import Servable
 
 

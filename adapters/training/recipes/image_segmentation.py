@@ -20,13 +20,13 @@ from adapters.jobs import Hyperparameters
 from adapters.training.judging import compare_rows, judge_rows
 from adapters.training.layouts.hub_segmenter import read_hub_segmenter
 from adapters.training.layouts.segmenter import ARCHITECTURE, is_own_segmenter, read_own_segmenter
-from adapters.training.mask_views import IGNORED, View
-from adapters.training.picture_body import INPUT, example_pictures
+from adapters.training.pictures.body import INPUT, example_pictures
 from adapters.training.recipe import Batch, Item, Servable
-from adapters.training.segmentation_loss import segmentation_loss
-from adapters.training.segmentation_network import Network, network_for
-from adapters.training.segmentation_scores import confusion, segmentation_scores
-from adapters.training.segmentation_targets import Frame, MaskTarget, own_classes, served_map, shares
+from adapters.training.segmentation.loss import segmentation_loss
+from adapters.training.segmentation.network import Network, network_for
+from adapters.training.segmentation.scores import confusion, segmentation_scores
+from adapters.training.segmentation.targets import Frame, MaskTarget, own_classes, served_map, shares
+from adapters.training.segmentation.views import IGNORED, View
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidDataset
 from zoo.tasks.processors.image import Preprocessing, open_picture, prepare

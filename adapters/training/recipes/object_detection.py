@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
-from adapters.training import detection_agreement as agreement
 from adapters.training.architectures.fcos import FcosHead, grid
 from adapters.training.checkpoint import read_json
-from adapters.training.dense_detector import (
+from adapters.training.detection import agreement
+from adapters.training.detection.dense_detector import (
     SIDE,
     DenseDetector,
     DetectorConfig,
@@ -28,12 +28,12 @@ from adapters.training.dense_detector import (
     read_detector,
     tapped,
 )
-from adapters.training.detection_loss import Objects, detection_loss
-from adapters.training.detection_scores import detection_scores
-from adapters.training.detection_views import View
+from adapters.training.detection.loss import Objects, detection_loss
+from adapters.training.detection.query_detectors import READERS, load_queries
+from adapters.training.detection.scores import detection_scores
+from adapters.training.detection.views import View
 from adapters.training.judging import compare_rows, judge_rows
-from adapters.training.picture_body import INPUT, PictureBody, load_body
-from adapters.training.query_detectors import READERS, load_queries
+from adapters.training.pictures.body import INPUT, PictureBody, load_body
 from adapters.training.recipe import Batch, Defaults, Item, Servable
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import Unsupported

@@ -18,7 +18,7 @@ from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobPreempted, JobSpec
 from adapters.training import adapt, importing, learning
 from adapters.training.features import Probe, fit_probe
-from adapters.training.picture_classification import without_margin
+from adapters.training.pictures.classification import without_margin
 from tests.adapters.datasets.zips import pack
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo

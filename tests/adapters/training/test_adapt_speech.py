@@ -14,7 +14,7 @@ from transformers import WhisperForConditionalGeneration
 from adapters.jobs import Hyperparameters, JobKind, JobPreempted, JobSpec
 from adapters.training import adapt
 from adapters.training.layouts.whisper import read_whisper
-from adapters.training.speech_scores import speech_scores
+from adapters.training.speech.scores import speech_scores
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.adapters.training.tiny_speech import WORDS, clips, copied, publish_linguist, speech_zoo, sung, uploaded
 from tests.conftest import TinyZoo

@@ -16,8 +16,8 @@ from adapters.training.checkpoint import infer_task
 from adapters.training.hyperparameters import resolve
 from adapters.training.layouts.adapted import write_adapted
 from adapters.training.recipe import Batch, load_recipe
-from adapters.training.sound_body import load_body
-from adapters.training.sound_classification import SoundAdaptation
+from adapters.training.sounds.body import load_body
+from adapters.training.sounds.classification import SoundAdaptation
 from tests.tiny_whisper import tiny_whisper, write_ctranslate2
 from zoo.errors import InvalidInput
 

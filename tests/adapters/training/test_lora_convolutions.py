@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from adapters.training import lora
 from adapters.training.hyperparameters import Plan, resolve
 from adapters.training.layer_cut import LayerCut
-from adapters.training.picture_body import load_body
+from adapters.training.pictures.body import load_body
 from tests.adapters.training.tiny_networks import DEFAULTS, Convolutions, stirred
 from tests.tiny_pictures import KINDS, write_picture_checkpoint
 from zoo.errors import InvalidInput, Unsupported

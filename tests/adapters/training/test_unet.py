@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from adapters.training.architectures.unet import Segmenter, UNetDecoder
-from adapters.training.segmentation_loss import segmentation_loss
-from adapters.training.segmentation_targets import Frame, MaskTarget, at_own_size, shares
+from adapters.training.segmentation.loss import segmentation_loss
+from adapters.training.segmentation.targets import Frame, MaskTarget, at_own_size, shares
 from tests.tiny_segmenters import TinyBody, scene
 from zoo.tasks.processors.image import Fit, Preprocessing, prepare
 

@@ -12,7 +12,7 @@ import transformers
 from numpy.typing import NDArray
 from PIL import Image
 
-from adapters.training.processor_config import of_processor
+from adapters.training.pictures.processor_config import of_processor
 from zoo.errors import ArtifactCorrupt, InvalidInput
 from zoo.tasks.processors.image import (
     SAMPLE,

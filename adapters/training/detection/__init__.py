@@ -1,0 +1,1 @@
+"""Detectors: networks, targets and figures."""

@@ -1,0 +1,1 @@
+"""Recognisers of speech: what they learn from and how they are judged."""

@@ -1,0 +1,147 @@
+"""Whisper and clips with their transcripts: it learns to write what was said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from adapters.datasets import Example
+from adapters.training.graphs_in_torch import GraphsInTorch
+from adapters.training.layouts.whisper import read_whisper
+from adapters.training.recipe import Batch, Defaults, Item, Servable
+from adapters.training.speech.network import TaughtWhisper
+from adapters.training.speech.recognition import SpeechRecognition, frozen, refused
+from adapters.training.speech.transcripts import Said, Transcripts, stacked
+from adapters.training.speech.whisper_servable import whisper_servable
+from zoo.catalogue.entry import ModelEntry
+from zoo.tasks.decoding.cached_decoder import CachedDecoder
+from zoo.tasks.decoding.greedy import log_softmax
+from zoo.tasks.decoding.transcript import Spoken
+from zoo.tasks.decoding.whisper_tokens import WhisperTokens
+from zoo.tasks.processors import whisper_window as windows
+
+LISTENED = 32  # clips that the language is told by
+KEPT_BYTES = 1_000_000_000  # of spectra in memory; those beyond are computed again each time
+ENCODER_SHARE = 0.5  # of its layers, from the last one down, that get LoRA
+TOGETHER = 6_000  # positions of one pass with gradients: four whole windows
+
+
+class WhisperAdaptation(SpeechRecognition):
+    """See ``recipe.Adaptation``. Clips are heard as they are when served, silence at few positions."""
+
+    def __init__(self, checkpoint: Path, base: ModelEntry, examples: Sequence[Example]) -> None:
+        super().__init__(checkpoint, base)
+        self._whisper = read_whisper(checkpoint)
+        self._options = dict(base.options)
+        self._files = {"tokenizer.json": checkpoint / "tokenizer.json"}
+        self._ids = WhisperTokens.of(base.options["whisper"])
+        self._kept = 0
+        self.body: nn.Module = frozen(self._whisper.model)
+        self.network = TaughtWhisper(self.body).eval()
+        self.head = self.network.head
+        self._steps = self.network.steps()
+        self._transcripts = Transcripts(checkpoint, self._ids, language=self._language(examples))
+
+    @property
+    def defaults(self) -> Defaults:
+        """LoRA on the whole decoder and the upper part of the encoder."""
+        layers = len(self._whisper.model.model.decoder.layers)
+        layers += round(ENCODER_SHARE * len(self._whisper.model.model.encoder.layers))
+        return Defaults(
+            updates=160,
+            epochs=(3, 10),
+            batch_size=(16, 16),
+            learning_rate=(1e-3, 1e-3),
+            lora_rank=16,
+            top=(layers - 0.5) / len(self._steps),
+            refit_below=0,
+            together=TOGETHER,
+        )
+
+    def steps(self) -> Sequence[nn.Module]:
+        return self._steps
+
+    def item(self, example: Example) -> Item:
+        window = self._window(example)
+        spectrum = _tensors(window)
+        size = sum(values.nbytes for values in spectrum.values())
+        said = self._transcripts(example)
+        if self._kept + size <= KEPT_BYTES:
+            self._kept += size
+            return Item(length=window.cost, target=said, tensors=spectrum)
+        return Item(length=window.cost, target=said, load=lambda: _tensors(self._window(example)))
+
+    def _window(self, example: Example) -> windows.Window:
+        """Raises ``InvalidInput`` (``invalid_dataset``) for a clip that is longer than what is heard at once."""
+        speech = self.answers.encode(example.read("audio"))
+        if len(speech.windows) != 1:
+            most = self._ids.places * windows.FRAMES / 100
+            raise refused(example, f"the clip is longer than the {most:g} s that the model hears at once. Cut it.")
+        window: windows.Window = speech.windows[0]
+        return window
+
+    def collate(self, items: Sequence[Item], *, entered: bool = False) -> Batch:
+        """With ``entered`` the spectra are left out: what enters the layers stands for them."""
+        some = [item.read() for item in items]
+        if entered:
+            some = [one | {"features": one["features"][:, :2]} for one in some]
+        given = windows.stacked([windows.Window(**{k: v.numpy() for k, v in one.items()}, heard=0) for one in some])
+        tokens, taught = stacked([item.target for item in items], self._ids.end)
+        return {name: torch.from_numpy(values) for name, values in given.items()} | {"tokens": tokens, "taught": taught}
+
+    def loss(self, outputs: Tensor, targets: Sequence[Said]) -> Tensor:
+        """Mean over clips of the mean cross-entropy of a clip's tokens."""
+        sizes = [len(said.wanted) for said in targets]
+        losses = functional.cross_entropy(outputs, torch.cat([said.wanted for said in targets]), reduction="none")
+        return torch.stack([one.mean() for one in torch.split(losses, sizes)]).mean()
+
+    def apart(self, answer: list[Spoken], row: list[Spoken], example: Example) -> float:
+        """In mean log-probabilities; where tokens differ, how far apart torch rates the two."""
+        return max(self._apart(one, other, example) for one, other in zip(answer, row, strict=True))
+
+    def _apart(self, trained: Spoken, served: Spoken, example: Example) -> float:
+        if trained.tokens == served.tokens and trained.temperature == served.temperature:
+            return max(abs(trained.mean - served.mean), abs(trained.no_speech - served.no_speech))
+        if trained.temperature or served.temperature or trained.language != served.language:
+            return float("inf")
+        pairs = list(zip((*trained.tokens, self._ids.end), (*served.tokens, self._ids.end), strict=False))
+        place = next(place for place, (one, other) in enumerate(pairs) if one != other)
+        before = [*self._transcripts.prompt(trained.language), *trained.tokens[:place]]
+        chances = log_softmax(self._decoder(example).step(np.array([[before]]))[0, 0, 0])
+        one, other = pairs[place]
+        return float(abs(chances[one] - chances[other]))
+
+    def _decoder(self, example: Example) -> CachedDecoder:
+        """torch's decoder for one clip, which has read nothing yet."""
+        graphs, names = GraphsInTorch(self.servable()), self._ids.names
+        given = windows.stacked([self._window(example)])
+        cross = zip(names, graphs(given), strict=True)
+        fixed = {"weights": given["weights"]} | {f"cross_{name}": values for name, values in cross}
+        return CachedDecoder(graphs["decoder"], fixed, names, (self._ids.heads, self._ids.width))
+
+    def servable(self) -> Servable:
+        whisper = replace(self._whisper, model=self.network.whisper)
+        return whisper_servable(whisper, options=self._options, files=self._files)
+
+    def _language(self, examples: Sequence[Example]) -> str | None:
+        """The one that most clips are heard as, for multilingual models."""
+        if not self._ids.multilingual or not self._ids.languages:
+            return None
+        names, ids = list(self._ids.languages), list(self._ids.languages.values())
+        votes: Counter[str] = Counter()
+        for example in examples[:: -(-len(examples) // LISTENED)]:
+            logits = self._decoder(example).step(np.array([[[self._ids.start]]]))[0, 0, 0]
+            votes[names[int(logits[ids].argmax())]] += 1
+        return votes.most_common(1)[0][0]
+
+
+def _tensors(window: windows.Window) -> Batch:
+    names = ("features", "sources", "places", "weights")
+    return {name: torch.from_numpy(getattr(window, name)) for name in names}
