@@ -23,7 +23,6 @@ from torch import nn
 from adapters.datasets import Example, FileStore, open_mask
 from adapters.jobs import Hyperparameters, JobKind, JobSpec
 from adapters.training.division import Parts, divide
-from adapters.training.features import forward
 from adapters.training.importing import checkpoint_of
 from adapters.training.recipe import Adaptation, load_recipe
 from adapters.training.segmentation.scores import confusion, segmentation_scores
@@ -94,9 +93,8 @@ def scratch(parts: Parts, *, epochs: int, seed: int = 0) -> float:
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     network.eval()
-    others = made.encode(parts.heldout)
-    outputs = forward(others, lambda some: network(**made.collate(some)))
-    return float(made.metrics(outputs, [item.target for item in others])["mean_iou"])
+    judged = made.judge(made.encode(parts.heldout), lambda some: network(**made.collate(some)))
+    return float(judged.metrics["mean_iou"])
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ class Row:
 
     @property
     def seconds(self) -> float:
-        return sum(soundfile.info(path).duration for path in self.paths)
+        return float(sum(soundfile.info(path).duration for path in self.paths))
 
 
 @dataclass(frozen=True)
