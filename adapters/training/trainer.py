@@ -99,6 +99,9 @@ class Trainer:
     def fit(self, train: Rows, validation: Rows | None) -> None:
         """Train to the end of the plan, then put back the state that validation rated best, of equals the later.
 
+        Equal are those that differ by no more than one row's worth: on 100 rows a probe's .950 and .948 of what LoRA
+        made of it threw away .02 of test accuracy on eurosat.
+
         Without validation rows the last state stays.
         """
         torch.manual_seed(self._seed)
@@ -190,8 +193,8 @@ class Trainer:
         with rough(adaptation.defaults):
             judged = adaptation.judge(validation.items, validation.outputs, tick=tick)
         metrics, loss, score = judged.metrics, judged.loss, float(judged.metrics["score"])
-        if score >= self.progress.best_score:
-            self.progress.best_score, self.progress.best_step = score, step
+        if score >= self.progress.best_score - 1 / len(validation.items):
+            self.progress.best_score, self.progress.best_step = max(score, self.progress.best_score), step
             self._best = self._copy()
         first = adaptation.headline[0]
         line = {"step": step, "valid_loss": round(loss, 5), f"valid_{first}": float(metrics[first])}
