@@ -101,7 +101,6 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
 
 def evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[Item]) -> tuple[Expected, Judged]:
     """What the trained network answers to the held-out rows: the figures, and what the gate will expect."""
-    job.watch.start("evaluate")
     judged = measure(job, adaptation, items)
     requests = [adaptation.request(example) for example in parts.heldout]
 
