@@ -14,6 +14,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from adapters.training.speech.scores import edits
+
 RATE = 16_000
 NOISE = 0.003  # of full scale, in the pauses that are not silent
 LONG_PAUSE = 20  # clips, after each of which there is a long stretch without speech
@@ -77,7 +79,7 @@ def _order(count: int, draw: np.random.Generator) -> Iterator[int]:
 def word_error_rate(said: Sequence[str], written: Sequence[str]) -> float:
     """Of all texts together, in lower case without punctuation."""
     pairs = [(_words(one), _words(other)) for one, other in zip(said, written, strict=True)]
-    return sum(_distance(one, other) for one, other in pairs) / sum(len(one) for one, _ in pairs)
+    return sum(edits(other, one) for one, other in pairs) / sum(len(one) for one, _ in pairs)
 
 
 def longest_loop(text: str, most: int = 12) -> int:
@@ -94,15 +96,3 @@ def longest_loop(text: str, most: int = 12) -> int:
 
 def _words(text: str) -> list[str]:
     return re.sub(r"[^\w\s']", " ", text.lower()).split()
-
-
-def _distance(said: list[str], written: list[str]) -> int:
-    """Levenshtein's, row by row: what is left out is found in one pass, as each word costs one more than the last."""
-    ids = {word: number for number, word in enumerate({*said, *written})}
-    others = np.array([ids[word] for word in written], dtype=np.int64)
-    steps = np.arange(len(written) + 1)
-    row = steps.copy()
-    for place, word in enumerate(said, 1):
-        best = np.minimum(row[1:] + 1, row[:-1] + (others != ids[word]))
-        row = np.minimum.accumulate(np.concatenate([[place], best]) - steps) + steps
-    return int(row[-1])
