@@ -19,11 +19,15 @@ Tick = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Judged:
-    """The answer to each item in their order, figures, and the loss. ``largest``: of the numbers in the answers."""
+    """The answer to each item in their order, figures, and the loss. ``largest``: of the numbers in the answers.
+
+    ``counted``: how many answers are right or wrong each for itself: rows, or words. Fewer than one of them is chance.
+    """
 
     answers: Sequence[Any]
     metrics: dict[str, Any]
     loss: float
+    counted: int
     largest: float = 0.0
 
 
@@ -42,7 +46,7 @@ def judge_rows(adaptation: _Measures, items: Sequence[Item], outputs: Outputs, *
     rows = forward(items, outputs, tick=tick)
     targets = [item.target for item in items]
     loss = float(adaptation.loss(rows, targets))
-    return Judged(list(rows), adaptation.metrics(rows, targets), loss, largest=float(rows.abs().max()))
+    return Judged(list(rows), adaptation.metrics(rows, targets), loss, len(rows), largest=float(rows.abs().max()))
 
 
 def compare_rows(adaptation: _Agrees, answer: Tensor, row: Any, body: object, example: Any) -> tuple[float, bool]:

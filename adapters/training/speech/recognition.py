@@ -69,7 +69,8 @@ class SpeechRecognition(ABC):
             loss += float(self.loss(outputs(some).float(), [item.target for item in some])) * len(some) / len(items)
         rows, texts = self.answers.rows(items, self.servable(), tick=tick)
         said = [item.target.example.values["text"] for item in items]
-        return Judged(rows, speech_scores(texts, said), loss)
+        scores = speech_scores(texts, said)
+        return Judged(rows, scores, loss, counted=max(1, scores["words"]))
 
     @torch.no_grad()
     def compare(self, answer: Any, row: Any, body: Any, example: Example) -> tuple[float, bool]:
