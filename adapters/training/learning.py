@@ -93,7 +93,8 @@ def kept_share(learnt: Learnt, judged: Judged) -> tuple[float, Judged]:
 
     ``judged`` is all of it. Where the network is trained once more there is half of it too: half of the way from a
     probe to the trained weights is often better than both (Wortsman et al., "Robust fine-tuning of zero-shot models",
-    2022). Of equal scores the loss decides: few rows tie often, 30 know 31 accuracies.
+    2022). Of scores that one row tells apart, or one word, the loss decides: it is the finer measure, and 100 rows
+    whose accuracies tied gave up a training that had taken a third off the loss.
     """
     if learnt.start is None or not (learnt.plan.refit or learnt.adaptation.knows):
         return 1.0, judged
@@ -101,7 +102,9 @@ def kept_share(learnt: Learnt, judged: Judged) -> tuple[float, Judged]:
     if learnt.plan.refit:
         _shorten(learnt, 0.5)
         found[0.5] = _judged(learnt.adaptation, learnt.heldout)
-    share = max(sorted(found), key=lambda share: (found[share].metrics["score"], -round(found[share].loss, 4)))
+    best = max(one.metrics["score"] for one in found.values())
+    equal = {share: one for share, one in found.items() if one.metrics["score"] >= best - 1 / one.counted}
+    share = min(sorted(equal), key=lambda share: round(equal[share].loss, 4))
     return share, found[share]
 
 
