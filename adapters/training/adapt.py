@@ -6,7 +6,6 @@ import csv
 import io
 import shutil
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ from adapters.training.gate import Expected, prove
 from adapters.training.graft import changed
 from adapters.training.hyperparameters import Plan
 from adapters.training.judging import Judged
-from adapters.training.learning import Run, kept_share, learn, learn_all, measure
-from adapters.training.recipe import Adaptation, Item
+from adapters.training.learning import Run, keep, learn, learn_all, measure
+from adapters.training.recipe import Adaptation
 from adapters.training.stopwatch import Stopwatch
 from adapters.training.trainer import Trainer
 from zoo.catalogue.entry import ModelEntry
@@ -64,14 +63,15 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     start = {started: {name: learnt.start.metrics[name] for name in adaptation.headline}} if learnt.start else {}
     tokens = trainer.progress.tokens
     with store.staging() as staged:
-        expected, judged = evaluate(job, adaptation, parts, learnt.heldout)
-        share, judged = kept_share(learnt, judged)
-        if plan.refit or not share:
+        share, judged = keep(learnt, measure(job, adaptation, learnt.heldout))
+        if plan.refit or share < 1:
             score = judged.metrics[first]
             context.event(f"Of the training {share:.0%} is kept: {first} {score:.4f} on held-out rows")
+        published = judged
+        if plan.refit:
             learnt = learn_all(job, parts, learnt, share=share)
             tokens += learnt.trainer.progress.tokens
-            expected, _ = evaluate(job, adaptation, parts, learnt.heldout)
+            published = measure(job, adaptation, learnt.heldout)
         lora.save(learnt.wrapped, adaptation.head, staged / ADAPTER)
         _export(job, adaptation, learnt.wrapped, staged)
         metrics = judged.metrics
@@ -79,7 +79,7 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         draft = _draft(job, adaptation, plan, parts).model_copy(update={"metrics": figures})
         job.watch.start("gate")
         tick = partial(context.tick, "gate")
-        parity = prove(staged, draft, expected, threads=threads, tick=tick)
+        parity = prove(staged, draft, _expected(adaptation, parts, published), threads=threads, tick=tick)
         draft = draft.model_copy(
             update={
                 "parity": parity.as_dict(),
@@ -99,15 +99,14 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     }
 
 
-def evaluate(job: Run, adaptation: Adaptation, parts: Parts, items: Sequence[Item]) -> tuple[Expected, Judged]:
-    """What the trained network answers to the held-out rows: the figures, and what the gate will expect."""
-    judged = measure(job, adaptation, items)
+def _expected(adaptation: Adaptation, parts: Parts, judged: Judged) -> Expected:
+    """What the gate is to find of the held-out rows, served."""
     requests = [adaptation.request(example) for example in parts.heldout]
 
     def compare(place: int, row: Any, body: object) -> tuple[float, bool]:
         return adaptation.compare(judged.answers[place], row, body, parts.heldout[place])
 
-    return Expected(requests, compare, judged.largest), judged
+    return Expected(requests, compare, judged.largest)
 
 
 def _export(job: Run, adaptation: Adaptation, wrapped: Any, staged: Path) -> None:

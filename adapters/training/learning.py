@@ -88,23 +88,26 @@ def learn(job: Run, parts: Parts) -> Learnt:
     return Learnt(adaptation, plan, wrapped, trainer, encoded, start, head)
 
 
-def kept_share(learnt: Learnt, judged: Judged) -> tuple[float, Judged]:
-    """How much of the training is kept, all or nothing of it, and how that does on the held-out rows.
+def keep(learnt: Learnt, judged: Judged) -> tuple[float, Judged]:
+    """Go back to the start, or half of the way, where that does better on the held-out rows: how much is kept of 1.
 
-    ``judged`` is all of it. Where the network is trained once more there is half of it too: half of the way from a
-    probe to the trained weights is often better than both (Wortsman et al., "Robust fine-tuning of zero-shot models",
-    2022). Of scores that one row tells apart, or one word, the loss decides: it is the finer measure, and 100 rows
-    whose accuracies tied gave up a training that had taken a third off the loss.
+    ``judged`` is all of it. Half of the way from a start that does well to the trained weights is often better than
+    both (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022). Of scores that one row tells apart, or one
+    word, the loss decides: it is the finer measure, and 100 rows whose accuracies tied gave up a training that had
+    taken a third off the loss.
     """
     if learnt.start is None or not (learnt.plan.refit or learnt.adaptation.knows):
         return 1.0, judged
-    found = {0.0: learnt.start, 1.0: judged}
-    if learnt.plan.refit:
-        _shorten(learnt, 0.5)
-        found[0.5] = _judged(learnt.adaptation, learnt.heldout)
+    trained = {name: weight.detach().clone() for name, weight in lora.weights(learnt.wrapped)}
+    head = _copy(learnt.adaptation.head)
+    _shorten(learnt, 0.5)
+    found = {0.0: learnt.start, 0.5: _judged(learnt.adaptation, learnt.heldout), 1.0: judged}
     best = max(one.metrics["score"] for one in found.values())
     equal = {share: one for share, one in found.items() if one.metrics["score"] >= best - 1 / one.counted}
     share = min(sorted(equal), key=lambda share: round(equal[share].loss, 4))
+    learnt.wrapped.load_state_dict(trained, strict=False)
+    learnt.adaptation.head.load_state_dict(head)
+    _shorten(learnt, share)
     return share, found[share]
 
 
@@ -129,8 +132,7 @@ def learn_all(job: Run, parts: Parts, learnt: Learnt, *, share: float) -> Learnt
     wrapped, trainer = _train(job, adaptation, plan, whole, stage="refit")
     job.context.event(f"Trained once more on all {len(train) // plan.views} rows of the training file")
     whole_run = replace(learnt, wrapped=wrapped, trainer=trainer, encoded=whole, head=head)
-    if 0 < share < 1:
-        _shorten(whole_run, share)
+    _shorten(whole_run, share)
     return whole_run
 
 
@@ -157,6 +159,8 @@ def _copy(head: nn.Module) -> dict[str, Tensor]:
 @torch.no_grad()
 def _shorten(learnt: Learnt, share: float) -> None:
     """Go only ``share`` of the way that training went: of LoRA's product, and of the head from its start."""
+    if share == 1:
+        return
     lora.scale(learnt.wrapped, share)
     for name, value in learnt.adaptation.head.state_dict().items():
         value.copy_(torch.lerp(learnt.head[name], value, share))

@@ -9,7 +9,7 @@ import copy
 import inspect
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -104,10 +104,15 @@ def wrap(body: nn.Module, names: Sequence[str], plan: Plan, *, base: str) -> Pef
     return wrapped
 
 
+def weights(wrapped: PeftModel) -> Iterator[tuple[str, nn.Parameter]]:
+    """A and B of each adapted layer, with their names."""
+    return ((name, weight) for name, weight in wrapped.named_parameters() if "lora_" in name)
+
+
 @torch.no_grad()
 def scale(wrapped: PeftModel, share: float) -> None:
     """Make ``B A`` that much of what it is."""
-    for name, weight in wrapped.named_parameters():
+    for name, weight in weights(wrapped):
         if "lora_B" in name:
             weight.mul_(share)
 

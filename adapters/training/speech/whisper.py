@@ -16,6 +16,7 @@ from adapters.datasets import Example
 from adapters.training.graphs_in_torch import GraphsInTorch
 from adapters.training.layouts.whisper import read_whisper
 from adapters.training.recipe import Batch, Defaults, Item, Servable
+from adapters.training.speech.masking import masked
 from adapters.training.speech.network import TaughtWhisper
 from adapters.training.speech.recognition import SpeechRecognition, frozen, refused
 from adapters.training.speech.transcripts import Said, Transcripts, stacked
@@ -29,7 +30,7 @@ from zoo.tasks.processors import whisper_window as windows
 
 LISTENED = 32  # clips that the language is told by
 KEPT_BYTES = 1_000_000_000  # of spectra in memory; those beyond are computed again each time
-ENCODER_SHARE = 0.5  # of its layers, from the last one down, that get LoRA
+VIEWS = 8  # of each clip, with other parts of its spectrum left out
 TOGETHER = 6_000  # positions of one pass with gradients: four whole windows
 
 
@@ -51,22 +52,32 @@ class WhisperAdaptation(SpeechRecognition):
 
     @property
     def defaults(self) -> Defaults:
-        """LoRA on the whole decoder and the upper part of the encoder."""
-        layers = len(self._whisper.model.model.decoder.layers)
-        layers += round(ENCODER_SHARE * len(self._whisper.model.model.encoder.layers))
+        """LoRA on all of the encoder and the decoder; half of the way that it went is kept where that does better.
+
+        323 clips of one reader, word errors on 160 others, 76 before: as here 54, at .6 of the way 42. With half of the
+        encoder, spectra as they are and all of the way a whole job took the test part from .057 to .054 only.
+        """
         return Defaults(
             updates=160,
             epochs=(3, 10),
             batch_size=(16, 16),
             learning_rate=(1e-3, 1e-3),
             lora_rank=16,
-            top=(layers - 0.5) / len(self._steps),
+            top=1.0,
+            views=VIEWS,
             refit_below=0,
             together=TOGETHER,
         )
 
     def steps(self) -> Sequence[nn.Module]:
         return self._steps
+
+    def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
+        """Where there are several views of a clip, each has other parts of its spectrum left out."""
+        items = super().encode(examples)
+        if views == 1:
+            return items
+        return [_view(item, view) for item in items for view in range(views)]
 
     def item(self, example: Example) -> Item:
         window = self._window(example)
@@ -140,6 +151,16 @@ class WhisperAdaptation(SpeechRecognition):
             logits = self._decoder(example).step(np.array([[[self._ids.start]]]))[0, 0, 0]
             votes[names[int(logits[ids].argmax())]] += 1
         return votes.most_common(1)[0][0]
+
+
+def _view(item: Item, view: int) -> Item:
+    seed = (item.target.example.row, view)
+
+    def load() -> Batch:
+        heard = item.read()
+        return heard | {"features": masked(heard["features"], seed=seed)}
+
+    return replace(item, tensors={}, load=load)
 
 
 def _tensors(window: windows.Window) -> Batch:
