@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from adapters.training.architectures.whisper_graphs import WhisperDecoder, WhisperEncoder, cache_names
+from adapters.training.architectures.stacks import cache_names
+from adapters.training.architectures.whisper_graphs import WhisperDecoder, WhisperEncoder
 from adapters.training.layouts.whisper import WhisperCheckpoint
 from adapters.training.recipe import Batch, Servable, Size
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from transformers import WhisperForConditionalGeneration
 
-from adapters.training.architectures.whisper_graphs import WhisperDecoder, WhisperEncoder, cache_names
+from adapters.training.architectures.stacks import cache_names
+from adapters.training.architectures.whisper_graphs import WhisperDecoder, WhisperEncoder
 from tests.tiny_whisper import tiny_whisper
 
 PLACES = 30  # of the tiny network's window

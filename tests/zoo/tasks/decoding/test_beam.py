@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import WhisperForConditionalGeneration
 
-from adapters.training.architectures.whisper_graphs import cache_names
+from adapters.training.architectures.stacks import cache_names
 from tests.torch_whisper import (
     END,
     FIRST,
