@@ -22,7 +22,7 @@ from zoo.tasks.task import is_task, task_class, task_module
 
 # Two requests at once on one session keep the cores busy while one of them tokenises or pads.
 WORKERS = 2
-LISTENERS = 16  # requests whose sounds are read at once; most of them wait for a place in a batch that they share
+LISTENERS = 16  # requests at once of tasks that share batches; most of them wait for a place in one
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Loader:
         yield from self._loaded(entry).listen(sound, parameters, eager=eager)
 
     def _threads_for(self, entry: ModelEntry) -> ThreadPoolExecutor:
-        return self._listeners if is_task(entry.task) and task_class(entry.task).listens else self._pool
+        return self._listeners if is_task(entry.task) and task_class(entry.task).shares else self._pool
 
     def load(self, reference: str) -> Predictor:
         """The predictor of a version, loaded if need be; ``ModelNotFound``, ``ArtifactCorrupt``, ``Unsupported``."""

@@ -136,7 +136,7 @@ class Predictor:
 
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
-        self._answer([self._task.sample], self._task.parameters({}), lambda row, _: row)
+        self._answer([self._task.sample], self._task.warming(), lambda row, _: row)
 
     def _check_count(self, items: Sequence[object], param: str) -> None:
         if not items:

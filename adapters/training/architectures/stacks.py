@@ -103,8 +103,3 @@ def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> tuple[Ten
     """The mixed values and the attention; ``key`` is (batch, heads, width, positions)."""
     attention = torch.softmax(query @ key + bias, dim=-1)
     return attention @ value, attention
-
-
-def cache_names(layers: int) -> tuple[str, ...]:
-    """``key_0``, ``value_0``, ``key_1``, …: the order in which graphs name keys and values."""
-    return tuple(f"{kind}_{layer}" for layer in range(layers) for kind in ("key", "value"))

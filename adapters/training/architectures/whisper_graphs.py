@@ -74,8 +74,9 @@ class WhisperStack(Stack):
         return list(self.side.layers)
 
     def embed(self, tokens: Tensor, past: int) -> Tensor:
-        places: Tensor = self.side.embed_positions.weight[past : past + tokens.shape[1]]
-        return places + self.side.embed_tokens(tokens)
+        places = self.side.embed_positions.weight[past : past + tokens.shape[1]]
+        hidden: Tensor = self.side.embed_tokens(tokens) + places
+        return hidden
 
     def looks(self, layer: Any) -> tuple[Attention, nn.Module]:
         return _attention(layer.self_attn), layer.self_attn_layer_norm
