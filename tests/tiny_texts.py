@@ -6,6 +6,7 @@ here piece by piece.
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 from collections.abc import Sequence
@@ -220,6 +221,13 @@ def _write(folder: Path, model: nn.Module | Any, generation: dict[str, Any]) -> 
     path = folder / "generation_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **generation}))
     return folder
+
+
+def write_pairs(path: Path, rows: Sequence[tuple[str, str]], header: tuple[str, str] = ("en", "de")) -> Path:
+    """A CSV file with two columns."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
 
 
 def pairs(count: int, *, seed: int = 0) -> list[tuple[str, str]]:

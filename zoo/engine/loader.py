@@ -98,6 +98,17 @@ class Loader:
             else:  # a caller that leaves does not end the step that runs
                 step.add_done_callback(lambda _: sound.close())
 
+    async def stream(self, reference: str, item: object, parameters: Mapping[str, Any]) -> AsyncIterator[Prediction]:
+        """The answer to one item bit by bit, as ``Predictor.stream`` hands it out. Raises like ``predict``."""
+        entry = self._registry.resolve(reference)
+        with self._admitted():
+            bits = self._written(entry, item, parameters)
+            while (bit := await asyncio.wrap_future(self._listeners.submit(next, bits, None))) is not None:
+                yield bit
+
+    def _written(self, entry: ModelEntry, item: object, parameters: Mapping[str, Any]) -> Iterator[Prediction]:
+        yield from self._loaded(entry).stream(item, parameters)
+
     def _heard(
         self, entry: ModelEntry, sound: BinaryIO, parameters: Mapping[str, Any], eager: bool
     ) -> Iterator[Prediction]:

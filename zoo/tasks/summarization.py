@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,22 +22,26 @@ class Summarization(Task):
     modality = "text"
     batch_cost: ClassVar[int] = 4 * BATCH
     shares = True
+    streams = True
     Parameters = TextToTextParameters
 
     def __init__(self, entry: ModelEntry, folder: Path) -> None:
-        self._model = TextToText(entry, folder, share=PASSAGE)
+        self.model = TextToText(entry, folder, share=PASSAGE)
 
     def parameters(self, raw: Mapping[str, Any]) -> Wish:
-        return self._model.wish(super().parameters(raw))
+        return self.model.wish(super().parameters(raw))
 
     def preprocess(self, item: object, parameters: Wish) -> Reading:
-        return self._model.read(item, parameters)
+        return self.model.read(item, parameters)
 
     def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis]]:
-        return self._model.run(batch, run)
+        return self.model.run(batch, run)
+
+    def stream(self, item: object, parameters: Wish, run: Runs) -> Iterator[str]:
+        return self.model.stream(self.model.read(item, parameters), run)
 
     def postprocess(self, row: list[Hypothesis], encoded: Reading, parameters: Wish) -> dict[str, str]:
-        return {"summary_text": self._model.text(row, encoded)}
+        return {"summary_text": self.model.text(row, encoded)}
 
     def respond(self, results: list[object], many: bool) -> Any:
         """Always a list of answers: the Hugging Face client takes element 0 for a single text."""

@@ -55,6 +55,7 @@ class Task(ABC):
     modality: ClassVar[str]
     embeds: ClassVar[bool] = False  # whether /v1/embeddings may be asked of it: a text is answered with one vector
     listens: ClassVar[bool] = False  # whether /v1/audio may be asked of it: it then has ``listen``
+    streams: ClassVar[bool] = False  # whether an answer may be had bit by bit: it then has ``stream``
     shares: ClassVar[bool] = False  # whether ``run`` puts what several threads ask for at once into one batch
     # Padding decides on a CPU: rows sorted by length and at most this cost (padding counted) in one run were the
     # fastest (237 texts/s against 47 in arrival order, MiniLM, lengths 4-256).
@@ -107,6 +108,10 @@ class Task(ABC):
         ``sound``: bytes or an open file, read as it is needed. ``eager`` answers the first stretch alone, so that
         there is something to show soon; without it many are answered together. Only where ``listens``.
         """
+        raise NotImplementedError
+
+    def stream(self, item: object, parameters: Any, run: Runs) -> Iterator[str]:
+        """The text that answers an item bit by bit, at least one; the bits joined are the text. Where ``streams``."""
         raise NotImplementedError
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,27 +32,31 @@ class Translation(Task):
     modality = "text"
     batch_cost: ClassVar[int] = 4 * BATCH
     shares = True
+    streams = True
     Parameters = TranslationParameters
 
     def __init__(self, entry: ModelEntry, folder: Path) -> None:
-        self._model = TextToText(entry, folder, share=PASSAGE)
+        self.model = TextToText(entry, folder, share=PASSAGE)
 
     def parameters(self, raw: Mapping[str, Any]) -> Wish:
         asked: TranslationParameters = super().parameters(raw)
-        return self._model.wish(asked, source=asked.src_lang, target=asked.tgt_lang)
+        return self.model.wish(asked, source=asked.src_lang, target=asked.tgt_lang)
 
     def warming(self) -> Wish:
         """A model of many languages has no pair of its own, so any two of them."""
-        return self._model.wish(TranslationParameters(), **self._model.any_pair())
+        return self.model.wish(TranslationParameters(), **self.model.any_pair())
 
     def preprocess(self, item: object, parameters: Wish) -> Reading:
-        return self._model.read(item, parameters)
+        return self.model.read(item, parameters)
 
     def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis]]:
-        return self._model.run(batch, run)
+        return self.model.run(batch, run)
+
+    def stream(self, item: object, parameters: Wish, run: Runs) -> Iterator[str]:
+        return self.model.stream(self.model.read(item, parameters), run)
 
     def postprocess(self, row: list[Hypothesis], encoded: Reading, parameters: Wish) -> dict[str, str]:
-        return {"translation_text": self._model.text(row, encoded)}
+        return {"translation_text": self.model.text(row, encoded)}
 
     def respond(self, results: list[object], many: bool) -> Any:
         """Always a list of answers: the Hugging Face client takes element 0 for a single text."""
