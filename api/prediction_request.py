@@ -30,10 +30,14 @@ _WORDS = {"true": True, "false": False}
 
 @dataclass(frozen=True)
 class Asked:
-    """What the engine is asked: an item (text, base64 or bytes) or a list of items, and the task's options."""
+    """What the engine is asked: an item (text, base64 or bytes) or a list of items, and the task's options.
+
+    ``stream``: whether the answer is wanted bit by bit.
+    """
 
     inputs: object
     options: dict[str, Any]
+    stream: bool = False
 
 
 async def read(request: Request, model_id: str, services: Services) -> Asked:
@@ -45,7 +49,7 @@ async def read(request: Request, model_id: str, services: Services) -> Asked:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if json_body.is_json(kind) or (kind == "" and _begins_like_json(await request.body())):
         asked, _ = await json_body.read(request, PredictRequest)
-        return Asked(asked.inputs, asked.options)
+        return Asked(asked.inputs, asked.options, asked.stream)
     entry = await in_thread(services.registry.resolve, model_id)
     if entry.modality == "text" or not (kind in _ANY_BYTES or kind == FORM or kind.startswith(f"{entry.modality}/")):
         raise _unsupported(entry)

@@ -33,11 +33,12 @@ class PredictRequest(Body):
     prompt_name: Any = Field(None, description="Feature extraction: named prompt to put in front.")
     dimensions: Any = Field(None, description="Feature extraction: length of the vectors.")
     encoding_format: Any = Field(None, description="Feature extraction: float.")
+    stream: bool = Field(False, description="Translation, summarization: server-sent events while it is written.")
 
     @property
     def options(self) -> dict[str, Any]:
         """``parameters`` and the options sent beside it; null means not set."""
-        beside = self.model_dump(exclude={"inputs", "parameters"}, exclude_none=True)
+        beside = self.model_dump(exclude={"inputs", "parameters", "stream"}, exclude_none=True)
         return {**beside, **(self.parameters or {})}
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
+from api.frames import END, fault_frame, frame
 from api.transcript_object import usage_object
 from zoo.errors import ZooError
 from zoo.tasks.decoding.transcript import Transcript, joined
@@ -23,16 +22,10 @@ async def frames(heard: AsyncIterator[Transcript], fault: Callable[[ZooError], Z
             stretches.append(stretch)
             text = joined(stretches).text
             if len(text) > len(told):
-                yield _frame({"type": "transcript.text.delta", "delta": text[len(told) :]})
+                yield frame({"type": "transcript.text.delta", "delta": text[len(told) :]})
             told = text
         whole = joined(stretches)
-        yield _frame({"type": "transcript.text.done", "text": told, "usage": usage_object(whole)})
-        yield "data: [DONE]\n\n"
+        yield frame({"type": "transcript.text.done", "text": told, "usage": usage_object(whole)})
+        yield END
     except ZooError as error:
-        known = fault(error)
-        body = {"message": known.message, "type": "invalid_request_error", "param": known.param, "code": known.code}
-        yield f"event: error\ndata: {json.dumps({'error': body})}\n\n"
-
-
-def _frame(event: dict[str, Any]) -> str:
-    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
+        yield fault_frame(fault(error))

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from transformers import GenerationConfig, WhisperForConditionalGeneration
 
-from adapters.training.architectures.whisper_graphs import WhisperDecoder, WhisperEncoder, cache_names
+from adapters.training.architectures.whisper_graphs import WhisperDecoder, WhisperEncoder
 from tests.tiny_whisper import ALIGNMENT, SPEAKING, SUPPRESSED, SUPPRESSED_FIRST, tiny_whisper
+from zoo.tasks.decoding.cached_decoder import cache_names
 from zoo.tasks.decoding.whisper_tokens import WhisperTokens
 from zoo.tasks.task import Array, Run
 

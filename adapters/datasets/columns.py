@@ -129,7 +129,9 @@ def _by_looks(schema: Schema, names: Sequence[str], sample: Sequence[Row], found
         fits, rank = _RULES[role.kind]
         fitting = {name: look for name, look in looks.items() if fits(look)}
         if fitting:
-            found[role.name] = max(fitting, key=lambda name: rank(fitting[name]))
+            found[role.name] = (
+                next(iter(fitting)) if schema.in_order else max(fitting, key=lambda name: rank(fitting[name]))
+            )
             del looks[found[role.name]]
 
 
@@ -170,6 +172,7 @@ def _rank_category(look: _Look) -> float:
 
 _RULES: dict[str, tuple[Callable[[_Look], bool], Callable[[_Look], float]]] = {
     "text": (_fits_text, _rank_text),
+    "answer": (_fits_text, _rank_text),
     "file": (_fits_file, _rank_text),
     "category": (_fits_category, _rank_category),
 }

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from adapters.datasets.archives import ArchiveFile
 from adapters.datasets.fold import fold
 
+_ANSWERS = ("label", "target")  # roles of what is to be answered, not read
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -51,7 +53,7 @@ class Example:
         return (
             self.together
             or self.fingerprint
-            or fold("\n".join(text for role, text in self.values.items() if role != "label"))
+            or fold("\n".join(text for role, text in self.values.items() if role not in _ANSWERS))
         )
 
     @property

@@ -166,6 +166,7 @@ class Report(_Part):
     )
     balance: Balance | None = None
     lengths: Lengths | None = None
+    answer_lengths: Lengths | None = Field(None, description="Of the texts that are to be written.")
     pictures: Pictures | None = None
     boxes: Boxes | None = None
     clips: Clips | None = None

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal
 
 from adapters.datasets import schemas
+from adapters.datasets.formats import Row
+from adapters.datasets.pairs import Watch
 from adapters.datasets.problems import DatasetFault, fault
 from zoo.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A part that a column plays; ``names`` are the column names that are known to play it, the best first."""
+    """A part that a column plays; ``names`` are the column names that are known to play it, the best first.
+
+    An ``answer`` is a text that is to be written.
+    """
 
     name: str
-    kind: Literal["text", "category", "file"]
+    kind: Literal["text", "answer", "category", "file"]
     names: tuple[str, ...]
 
 
@@ -29,7 +35,9 @@ class Schema:
     """The roles of a task's columns, all of them needed, and the layouts of a zip that it learns from, if it does.
 
     ``medium`` is the role of the files in such a zip, ``image`` or ``audio``; ``annotation`` what each of them carries;
-    ``needs`` says in words what to send.
+    ``needs`` says in words what to send. ``recognises`` tells from some rows whether a table, for which no task was
+    named, is for this one; ``in_order``: columns that no name tells play the roles in the order of the file. ``watch``
+    sees what is wrong with a row as a whole.
     """
 
     task: str
@@ -38,11 +46,19 @@ class Schema:
     layouts: tuple[str, ...] = ()
     medium: Literal["image", "audio"] | None = None
     annotation: Annotation | None = None
+    recognises: Callable[[Sequence[Row]], bool] | None = None
+    in_order: bool = False
+    watch: type[Watch] | None = None
 
     @property
     def texts(self) -> tuple[Role, ...]:
-        """The roles that hold free text."""
+        """The roles that hold free text to be read."""
         return tuple(role for role in self.roles if role.kind == "text")
+
+    @property
+    def answers(self) -> tuple[Role, ...]:
+        """The roles that hold free text to be written."""
+        return tuple(role for role in self.roles if role.kind == "answer")
 
     @property
     def category(self) -> Role | None:
@@ -70,6 +86,12 @@ def schema_of_layout(layout: str, medium: str) -> Schema:
 def media_schemas(medium: str) -> tuple[Schema, ...]:
     """Those of all tasks that learn from zips of a medium, in the order of their names."""
     return tuple(schema for _, module in sorted(_known().items()) if (schema := _load(module)).medium == medium)
+
+
+def schema_of_table(sample: Sequence[Row], default: str) -> Schema:
+    """The schema of the first task that recognises rows for which none is named, or that of ``default``."""
+    schemas_ = (_load(module) for _, module in sorted(_known().items()))
+    return next((one for one in schemas_ if one.recognises and one.recognises(sample)), None) or schema_for(default)
 
 
 def mismatch(schema: Schema, holds: str) -> DatasetFault:

@@ -35,6 +35,8 @@ class Tally:
         self._labels = array("I")
         self._characters: Counter[int] = Counter()
         self._words: Counter[int] = Counter()
+        self._answers: tuple[Counter[int], Counter[int]] = Counter(), Counter()
+        self._watch = schema.watch() if schema.watch else None
         self._first_bad: Problem | None = None
 
     def add(self, row: Row) -> None:
@@ -56,6 +58,11 @@ class Tally:
         self._labels.append(label)
         self._characters[len(text)] += 1
         self._words[len(text.split())] += 1
+        for role in self._schema.answers:
+            self._answers[0][len(values[role.name])] += 1
+            self._answers[1][len(values[role.name].split())] += 1
+        if self._watch is not None:
+            self._watch.add(values, row.line)
 
     def _label(self, name: str, row: Row) -> int:
         number = self._label_ids.get(name)
@@ -89,6 +96,8 @@ class Tally:
             )
         self.survey = self._prints.survey()
         self._note_texts()
+        for problem, count in self._watch.problems() if self._watch is not None else ():
+            self._problems.add(problem, count=count)
         if self._schema.category:
             self._note_conflicts()
             self._note_classes()
@@ -192,6 +201,11 @@ class Tally:
     def balance(self) -> Balance | None:
         """None without classes."""
         return Balance.of(self._counts)
+
+    def answer_lengths(self) -> Lengths | None:
+        """None where nothing is to be written."""
+        characters, words = self._answers
+        return Lengths(characters=Spread.of(characters), words=Spread.of(words)) if characters else None
 
     def lengths(self) -> Lengths | None:
         """None without texts."""

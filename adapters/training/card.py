@@ -21,6 +21,7 @@ on all rows of the file."""
 _NORMALISED = """
 Word and character error rate (wer, cer) are counted in lower case without punctuation."""
 _RECOGNISER = "load them with `PeftModel.from_pretrained` on transformers' recogniser of the base"
+_WRITER = "load them with `PeftModel.from_pretrained` on transformers' network of the base"
 _SPELLER = "load them with `PeftModel.from_pretrained` on transformers' network of the base, without its letters"
 
 
@@ -31,6 +32,8 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
     loaded, head = _LOADED[entry.modality], " and `head.safetensors`, the new part"
     if "wer" in heldout:
         loaded, head = (_RECOGNISER, "") if "whisper" in entry.options else (_SPELLER, head)
+    if "text_to_text" in entry.options:
+        loaded, head = _WRITER, ""
     lines = [
         f"# {entry.name}",
         "",
@@ -74,13 +77,20 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
         f"- `adapter/`: LoRA in peft's format ({loaded}){head}",
         "",
         "## Limits",
-        *([f"Texts are cut at {entry.limits['max_tokens']} tokens."] if "max_tokens" in entry.limits else []),
+        *([_lengths(entry)] if "max_tokens" in entry.limits else []),
         *([f"Of a sound the first {entry.limits['seconds']} s are heard."] if "seconds" in entry.limits else []),
         "The figures hold for data like the held-out rows; data of another kind are answered too, often with a high "
         "score.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _lengths(entry: ModelEntry) -> str:
+    most = entry.limits["max_tokens"]
+    if "text_to_text" in entry.options:
+        return f"Texts of more than {most} tokens are answered passage by passage; in training both sides were cut."
+    return f"Texts are cut at {most} tokens."
 
 
 def _figures(headline: Sequence[str], rows: Mapping[str, Mapping[str, float] | None]) -> list[str]:

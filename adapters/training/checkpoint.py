@@ -56,6 +56,10 @@ _HEADS = {
     "ForObjectDetection": "object-detection",
     "ForSemanticSegmentation": "image-segmentation",
     "WhisperForConditionalGeneration": "automatic-speech-recognition",
+    "MarianMTModel": "translation",
+    "M2M100ForConditionalGeneration": "translation",
+    "T5ForConditionalGeneration": "translation",
+    "BartForConditionalGeneration": "summarization",
     "ForCTC": "automatic-speech-recognition",
 }
 

@@ -44,6 +44,8 @@ def answer_view(asked: str, answer: Any) -> list[RenderableType]:
         return [head, f"  {len(answer)} numbers, norm {norm:.4f}, first: {first} …"]
     if isinstance(answer, dict) and isinstance(answer.get("text"), str):
         return [head, *_speech(answer)]
+    if (text := _written(answer)) is not None:
+        return [head, *(Text("  " + line) for line in printable(text).splitlines() or ["nothing was written"])]
     return [head, "  " + printable(json.dumps(answer, ensure_ascii=False))]
 
 
@@ -56,6 +58,14 @@ def _speech(answer: dict[str, Any]) -> list[RenderableType]:
         Text(f"  {chunk['timestamp'][0]:8.2f} {chunk['timestamp'][1]:8.2f}  {printable(chunk['text']).strip()}")
         for chunk in chunks
     ]
+
+
+def _written(answer: Any) -> str | None:
+    """The text of an answer that is nothing but a text: a translation, a summary."""
+    if not isinstance(answer, dict) or len(answer) != 1:
+        return None
+    ((name, text),) = answer.items()
+    return text if name in ("translation_text", "summary_text") and isinstance(text, str) else None
 
 
 def _scores(answer: list[dict[str, Any]]) -> RenderableType:

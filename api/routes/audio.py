@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from starlette.requests import Request
 
 from api import subtitles, transcript_events, transcription_request
+from api.frames import HEADERS
 from api.multipart import temporary
 from api.openapi import answers, takes_form
 from api.routes.predict import count, headers_of, unless_left
@@ -24,7 +25,6 @@ from zoo.tasks.decoding.transcript import Transcript, joined
 
 router = APIRouter(tags=["Predict"])
 _EXAMPLE = {"text": "Where is my parcel?", "usage": {"type": "duration", "seconds": 2}}
-_EVENTS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 @router.post(
@@ -61,7 +61,7 @@ async def _answer(request: Request, services: Services, *, translated: bool) -> 
         if asked.stream:
             first = await unless_left(request, _first(heard))
             events = transcript_events.frames(_counted(first, heard, services), in_form)
-            return StreamingResponse(events, media_type="text/event-stream", headers=_EVENTS | headers_of(first))
+            return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS | headers_of(first))
         whole = await unless_left(request, _whole(heard))
     except ZooError as error:
         raise in_form(error) from None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import Request
 
-from api import prediction_request
+from api import prediction_request, text_events
 from api.errors import ClientLeft
+from api.frames import HEADERS
 from api.openapi import answers, takes_item
 from api.schemas import PredictRequest
 from api.services import Services, ServicesDep, in_thread
@@ -30,9 +32,11 @@ _EXAMPLE = [[{"label": "delivery", "score": 0.98}, {"label": "refund", "score": 
     openapi_extra=takes_item(PredictRequest),
     responses=answers(_EXAMPLE, "In the Hugging Face shape of the model's task."),
 )
-async def predict(model_id: str, request: Request, services: ServicesDep) -> JSONResponse:
+async def predict(model_id: str, request: Request, services: ServicesDep) -> Response:
     asked = await prediction_request.read(request, model_id, services)
     check_batch(asked.inputs, services)
+    if asked.stream:
+        return await _streamed(request, services.loader.stream(model_id, asked.inputs, asked.options), services)
     work = services.loader.predict(model_id, asked.inputs, asked.options)
     prediction = await unless_left(request, work)
     count(prediction, services)
@@ -46,7 +50,7 @@ async def predict(model_id: str, request: Request, services: ServicesDep) -> JSO
     openapi_extra=takes_item(PredictRequest),
     responses=answers(_EXAMPLE, "In the Hugging Face shape of the model's task."),
 )
-async def predict_hf(model_id: str, request: Request, services: ServicesDep) -> JSONResponse:
+async def predict_hf(model_id: str, request: Request, services: ServicesDep) -> Response:
     return await predict(model_id, request, services)
 
 
@@ -61,6 +65,26 @@ async def model_info(model_id: str, services: ServicesDep) -> dict[str, Any]:
     entry = await in_thread(services.registry.resolve, model_id)
     known = {"model_id": entry.name, "version": entry.version, "task": entry.task, "precision": entry.precision}
     return known | {"labels": list(entry.labels), "limits": entry.limits}
+
+
+async def _streamed(request: Request, written: AsyncIterator[Prediction], services: Services) -> Response:
+    """An error before the first bit is an ordinary answer."""
+    first = await unless_left(request, _first(written))
+
+    async def bits() -> AsyncIterator[str]:
+        spent = first.run_ms
+        yield str(first.body)
+        async for bit in written:
+            spent += bit.run_ms
+            yield str(bit.body)
+        count(replace(first, run_ms=spent), services)
+
+    events = text_events.frames(bits())
+    return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS | headers_of(first))
+
+
+async def _first(written: AsyncIterator[Prediction]) -> Prediction:
+    return await anext(written)
 
 
 def check_batch(inputs: object, services: Services) -> None:

@@ -103,3 +103,9 @@ def test_a_file_that_is_not_utf8_is_refused(service: CannedService, tmp_path: Pa
     file = tmp_path / "lines.txt"
     file.write_bytes(b"caf\xe9\n")
     assert "is not UTF-8 text" in zoo(service, "--file", str(file)).stderr
+
+
+def test_a_translation_or_summary_is_shown_as_text(service: CannedService) -> None:
+    service.says("POST", PATH, [{"translation_text": "Guten Morgen.\nWie geht's?"}, {"summary_text": ""}])
+    lines = zoo(service, "good morning", "nothing").stdout.splitlines()
+    assert lines == ["good morning", "  Guten Morgen.", "  Wie geht's?", "nothing", "  nothing was written"]

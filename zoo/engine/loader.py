@@ -22,7 +22,7 @@ from zoo.tasks.task import is_task, task_class, task_module
 
 # Two requests at once on one session keep the cores busy while one of them tokenises or pads.
 WORKERS = 2
-LISTENERS = 16  # requests whose sounds are read at once; most of them wait for a place in a batch that they share
+LISTENERS = 16  # requests at once of tasks that share batches; most of them wait for a place in one
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,24 @@ class Loader:
             else:  # a caller that leaves does not end the step that runs
                 step.add_done_callback(lambda _: sound.close())
 
+    async def stream(self, reference: str, item: object, parameters: Mapping[str, Any]) -> AsyncIterator[Prediction]:
+        """The answer to one item bit by bit, as ``Predictor.stream`` hands it out. Raises like ``predict``."""
+        entry = self._registry.resolve(reference)
+        with self._admitted():
+            bits = self._written(entry, item, parameters)
+            while (bit := await asyncio.wrap_future(self._listeners.submit(next, bits, None))) is not None:
+                yield bit
+
+    def _written(self, entry: ModelEntry, item: object, parameters: Mapping[str, Any]) -> Iterator[Prediction]:
+        yield from self._loaded(entry).stream(item, parameters)
+
     def _heard(
         self, entry: ModelEntry, sound: BinaryIO, parameters: Mapping[str, Any], eager: bool
     ) -> Iterator[Prediction]:
         yield from self._loaded(entry).listen(sound, parameters, eager=eager)
 
     def _threads_for(self, entry: ModelEntry) -> ThreadPoolExecutor:
-        return self._listeners if is_task(entry.task) and task_class(entry.task).listens else self._pool
+        return self._listeners if is_task(entry.task) and task_class(entry.task).shares else self._pool
 
     def load(self, reference: str) -> Predictor:
         """The predictor of a version, loaded if need be; ``ModelNotFound``, ``ArtifactCorrupt``, ``Unsupported``."""

@@ -134,9 +134,23 @@ class Predictor:
             yield Prediction(entry=self.entry, body=transcript, items=1, run_ms=spent)
             started = time.perf_counter()
 
+    def stream(self, item: object, parameters: Mapping[str, Any] | None = None) -> Iterator[Prediction]:
+        """The answer to one item bit by bit: each ``body`` is a piece of text. Raises like ``predict``."""
+        if not self._task.streams:
+            message = f"{self.entry.name} answers {self.entry.task}, which is not streamed: leave stream out."
+            raise InvalidInput(message, code="wrong_task", param="stream")
+        if isinstance(item, list):
+            raise InvalidInput("One text is streamed at a time: send a string.", code="batch_size", param="inputs")
+        bits = self._task.stream(item, self._task.parameters(parameters or {}), self._sessions)
+        started = time.perf_counter()
+        for bit in bits:
+            spent = (time.perf_counter() - started) * 1000
+            yield Prediction(entry=self.entry, body=bit, items=1, run_ms=spent)
+            started = time.perf_counter()
+
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
-        self._answer([self._task.sample], self._task.parameters({}), lambda row, _: row)
+        self._answer([self._task.sample], self._task.warming(), lambda row, _: row)
 
     def _check_count(self, items: Sequence[object], param: str) -> None:
         if not items:

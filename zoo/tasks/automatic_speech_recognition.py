@@ -184,6 +184,7 @@ class AutomaticSpeechRecognition(Task):
     name = "automatic-speech-recognition"
     modality = "audio"
     listens = True
+    shares = True
     batch_cost: ClassVar[int] = BATCH
     sample: ClassVar[object] = SAMPLE
     Parameters = AutomaticSpeechRecognitionParameters

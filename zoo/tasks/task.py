@@ -55,6 +55,8 @@ class Task(ABC):
     modality: ClassVar[str]
     embeds: ClassVar[bool] = False  # whether /v1/embeddings may be asked of it: a text is answered with one vector
     listens: ClassVar[bool] = False  # whether /v1/audio may be asked of it: it then has ``listen``
+    streams: ClassVar[bool] = False  # whether an answer may be had bit by bit: it then has ``stream``
+    shares: ClassVar[bool] = False  # whether ``run`` puts what several threads ask for at once into one batch
     # Padding decides on a CPU: rows sorted by length and at most this cost (padding counted) in one run were the
     # fastest (237 texts/s against 47 in arrival order, MiniLM, lengths 4-256).
     batch_cost: ClassVar[int] = 512
@@ -77,6 +79,10 @@ class Task(ABC):
                 message = f"{where} is not an option of {self.name}; it has: {known}."
                 raise InvalidInput(message, code="unknown_field", param=where) from None
             raise InvalidInput(f"{where}: {first['msg']}.", param=where) from None
+
+    def warming(self) -> Any:
+        """Options to run ``sample`` with: those of a request that has none."""
+        return self.parameters({})
 
     def items(self, inputs: object) -> tuple[list[object], bool]:
         """The single items of ``inputs``, and whether a list was sent (then a list is answered)."""
@@ -102,6 +108,10 @@ class Task(ABC):
         ``sound``: bytes or an open file, read as it is needed. ``eager`` answers the first stretch alone, so that
         there is something to show soon; without it many are answered together. Only where ``listens``.
         """
+        raise NotImplementedError
+
+    def stream(self, item: object, parameters: Any, run: Runs) -> Iterator[str]:
+        """The text that answers an item bit by bit, at least one; the bits joined are the text. Where ``streams``."""
         raise NotImplementedError
 
     @abstractmethod

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-FORBIDDEN = -1e9  # added to the scores of what must not be looked at, as in the served graphs
+from adapters.training.architectures.stacks import FORBIDDEN
 
 
 class WhisperFront(nn.Module):

@@ -15,7 +15,7 @@ from adapters.datasets import Example
 from adapters.training.features import by_length
 from adapters.training.judging import Judged, Tick
 from adapters.training.recipe import Batch, Item, Outputs, Servable
-from adapters.training.speech.answers import SpeechAnswers
+from adapters.training.searched import SearchedAnswers
 from adapters.training.speech.scores import speech_scores
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
@@ -35,7 +35,7 @@ class SpeechRecognition(ABC):
     labels: tuple[str, ...] = ()
 
     def __init__(self, checkpoint: Path, base: ModelEntry) -> None:
-        self.answers = SpeechAnswers(base, checkpoint)
+        self.answers = SearchedAnswers(base, checkpoint, request=self.request)
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Sequence[Any]) -> Tensor:
@@ -75,8 +75,8 @@ class SpeechRecognition(ABC):
     @torch.no_grad()
     def compare(self, answer: Any, row: Any, body: Any, example: Example) -> tuple[float, bool]:
         """``apart``, and whether the text is that of the served row, by the tokenizer of the base."""
-        text = self.answers.text(row, self.answers.encode(example.read("audio")))
-        return self.apart(answer, row, example), bool(body["text"] == text)
+        text = self.answers.text(row, self.answers.encode(example))
+        return self.apart(answer, row, example), self.answers.told(body) == text
 
     def request(self, example: Example) -> object:
         return example.read("audio")

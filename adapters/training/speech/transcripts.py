@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from adapters.datasets import Example
 from adapters.training.speech.recognition import refused
+from adapters.training.teaching import Said
 from zoo.tasks.decoding.whisper_tokens import WhisperTokens
-
-
-@dataclass(frozen=True, eq=False)
-class Said:
-    """What is to be learnt from a clip: ``taught`` marks those of ``tokens`` behind which one of ``wanted`` comes."""
-
-    example: Example
-    tokens: Tensor
-    taught: Tensor
-    wanted: Tensor
 
 
 class Transcripts:
@@ -58,12 +46,3 @@ class Transcripts:
         taught[len(before) - 1 :] = True
         taught[0] = taught[0] or self._language is not None  # the language is heard, too
         return Said(example, torch.tensor(tokens), taught, torch.tensor(wanted)[taught])
-
-
-def stacked(said: Sequence[Said], filler: int) -> tuple[Tensor, Tensor]:
-    """``tokens`` and ``taught`` of several clips, (rows, longest)."""
-    shape = len(said), max(len(one.tokens) for one in said)
-    tokens, taught = torch.full(shape, filler), torch.zeros(shape, dtype=torch.bool)
-    for row, one in enumerate(said):
-        tokens[row, : len(one.tokens)], taught[row, : len(one.tokens)] = one.tokens, one.taught
-    return tokens, taught

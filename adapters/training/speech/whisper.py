@@ -10,17 +10,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from adapters.datasets import Example
+from adapters.training import teaching
 from adapters.training.graphs_in_torch import GraphsInTorch
 from adapters.training.layouts.whisper import read_whisper
 from adapters.training.recipe import Batch, Defaults, Item, Servable
 from adapters.training.speech.masking import masked
 from adapters.training.speech.network import TaughtWhisper
 from adapters.training.speech.recognition import SpeechRecognition, frozen, refused
-from adapters.training.speech.transcripts import Said, Transcripts, stacked
+from adapters.training.speech.transcripts import Transcripts
 from adapters.training.speech.whisper_servable import whisper_servable
+from adapters.training.teaching import Said, stacked
 from zoo.catalogue.entry import ModelEntry
 from zoo.tasks.decoding.cached_decoder import CachedDecoder
 from zoo.tasks.decoding.greedy import log_softmax
@@ -92,7 +93,7 @@ class WhisperAdaptation(SpeechRecognition):
 
     def _window(self, example: Example) -> windows.Window:
         """Raises ``InvalidInput`` (``invalid_dataset``) for a clip that is longer than what is heard at once."""
-        speech = self.answers.encode(example.read("audio"))
+        speech = self.answers.encode(example)
         if len(speech.windows) != 1:
             most = self._ids.places * windows.FRAMES / 100
             raise refused(example, f"the clip is longer than the {most:g} s that the model hears at once. Cut it.")
@@ -109,10 +110,7 @@ class WhisperAdaptation(SpeechRecognition):
         return {name: torch.from_numpy(values) for name, values in given.items()} | {"tokens": tokens, "taught": taught}
 
     def loss(self, outputs: Tensor, targets: Sequence[Said]) -> Tensor:
-        """Mean over clips of the mean cross-entropy of a clip's tokens."""
-        sizes = [len(said.wanted) for said in targets]
-        losses = functional.cross_entropy(outputs, torch.cat([said.wanted for said in targets]), reduction="none")
-        return torch.stack([one.mean() for one in torch.split(losses, sizes)]).mean()
+        return teaching.loss(outputs, targets)
 
     def apart(self, answer: list[Spoken], row: list[Spoken], example: Example) -> float:
         """In mean log-probabilities; where tokens differ, how far apart torch rates the two."""

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import torch
 
-from adapters.training.architectures.whisper_graphs import WhisperDecoder, WhisperEncoder, cache_names
+from adapters.training.architectures.whisper_graphs import WhisperDecoder, WhisperEncoder
+from adapters.training.decoder_servable import DecoderShape, decoder_servable
 from adapters.training.layouts.whisper import WhisperCheckpoint
 from adapters.training.recipe import Batch, Servable, Size
+from zoo.tasks.decoding.cached_decoder import cache_names
 
 
 def whisper_servable(whisper: WhisperCheckpoint, *, options: dict[str, object], files: dict[str, Path]) -> Servable:
@@ -48,46 +50,13 @@ def whisper_servable(whisper: WhisperCheckpoint, *, options: dict[str, object], 
 def _decoder(whisper: WhisperCheckpoint) -> Servable:
     """Some tokens more of every hypothesis of every clip."""
     config = whisper.model.config
-    names, heads = cache_names(config.decoder_layers), config.decoder_attention_heads
-    width, most = config.d_model // heads, config.max_target_positions
-
-    def example(rows: int, size: Size) -> Batch:
-        """``size``: hypotheses, new tokens, those in the cache, positions of the encoder."""
-        group, new, past, positions = size
-        drawn = _drawn(rows)
-        made: Batch = {
-            "tokens": torch.randint(config.vocab_size, (rows, group, new), generator=drawn),
-            "at": torch.tensor([new - 1, 0]) if new > 1 else torch.tensor([0]),
-            "weights": torch.zeros(rows, positions),
-        }
-        for name in names:
-            made[f"past_{name}"] = torch.randn(rows, group, heads, past, width, generator=drawn)
-        for name in names:
-            shape = (width, positions) if name.startswith("key") else (positions, width)
-            made[f"cross_{name}"] = torch.randn(rows, heads, *shape, generator=drawn)
-        return made
-
-    axes_of = {
-        "tokens": {0: "batch", 1: "group", 2: "new"},
-        "at": {0: "wanted"},
-        "weights": {0: "batch", 1: "positions"},
-        **{f"past_{name}": {0: "batch", 1: "group", 3: "past"} for name in names},
-        **{f"cross_{name}": {0: "batch", 3 if name.startswith("key") else 2: "positions"} for name in names},
-    }
-    places = config.max_source_positions
-    return Servable(
-        module=WhisperDecoder(whisper.model.model, whisper.model.proj_out, whisper.alignment_heads).eval(),
-        inputs=tuple(axes_of),
-        outputs=("logits", "alignment", *(f"new_{name}" for name in names)),
-        example=example,
-        # The third comes with five rows, and caches for them are kept until the graph is compared: of half the places
-        # and tokens they would be as large as Whisper-base itself.
-        sizes=((4, 5, 6, places // 3), (1, 4, 0, places), (5, 1, most // 8, places // 8), (1, 1, most - 1, places)),
-        axes={},
-        axes_of=axes_of,
-        bounds={"new": most, "past": most, "positions": places},
-        architecture="whisper",
-    )
+    heads, most, places = config.decoder_attention_heads, config.max_target_positions, config.max_source_positions
+    # The third size comes with five rows, and caches for them are kept until the graph is compared: of half the places
+    # and tokens they would be as large as Whisper-base itself.
+    sizes = ((4, 5, 6, places // 3), (1, 4, 0, places), (5, 1, most // 8, places // 8), (1, 1, most - 1, places))
+    shape = DecoderShape(config.vocab_size, config.decoder_layers, heads, config.d_model // heads, most, places)
+    graph = WhisperDecoder(whisper.model.model, whisper.model.proj_out, whisper.alignment_heads)
+    return decoder_servable(graph, shape, sizes=sizes, architecture="whisper", watched=True)
 
 
 def _drawn(seed: int) -> torch.Generator:

@@ -33,3 +33,14 @@ def test_rows_and_classes_of_a_real_set(tmp_path: Path, name: str, rows: int, cl
     parts = split(labels, [each["text"] for each in values], seed=0)
     for part in (parts.train, parts.validation, parts.heldout):
         assert len({labels[row] for row in part}) == classes
+
+
+@pytest.mark.parametrize(("name", "rows"), [("tatoeba_en_de", 3000), ("multi30k_en_de", 1000)])
+def test_real_translations_are_read_and_seldom_complained_of(tmp_path: Path, name: str, rows: int) -> None:
+    path = tmp_path / "test.csv"
+    path.write_bytes(gzip.decompress((DATA / name / "test.csv.gz").read_bytes()))
+    report = inspect_file(path, limits=Limits(rows=1_000_000, row_bytes=65536, labels=1000))
+    assert (report.task, report.usable_rows) == ("translation", rows)
+    assert report.columns == {"source": "en", "target": "de"}
+    assert report.problem_counts.get("languages_swapped", 0) <= 0.002 * rows
+    assert report.problem_counts.get("uneven_lengths", 0) <= 0.005 * rows

@@ -15,7 +15,7 @@ from zoo.errors import InvalidInput, SourceUnavailable
 
 MAX_BYTES = 20_000_000_000
 MAX_TEXT_BYTES = 64 * 1024 * 1024
-_TEXTS = frozenset({".json", ".txt", ".model"})
+_TEXTS = frozenset({".json", ".txt", ".model", ".spm"})
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"})
 _SHARD = re.compile(r"model-[0-9]{5}-of-[0-9]{5}\.safetensors")
 # CTranslate2's weights have the name of older pickles; its vocabulary lies beside them. `check` looks into the file.

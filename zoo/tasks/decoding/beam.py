@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,17 @@ BLOCK = 512  # values of which only the largest is looked at first
 @dataclass(frozen=True)
 class Beams:
     """How wide a search is. A text's score is divided by its length to the power of ``length_penalty``: above zero
-    longer texts gain by it, below shorter ones."""
+    longer texts gain by it, below shorter ones. With ``early_stopping`` it ends as soon as ``count`` texts are there,
+    with "never" only when none that is still written could do better at any length that it may get.
+    """
 
     count: int
     length_penalty: float = 1.0
+    early_stopping: bool | Literal["never"] = False
+
+    def best_length(self, length: int, most: int) -> int:
+        """The length by which a text of ``length`` tokens that may have ``most`` is expected to score best."""
+        return most if self.early_stopping == "never" and self.length_penalty > 0 else length
 
 
 @dataclass
@@ -37,9 +45,13 @@ class _Row:
         self.seen += 1
         del self.found[: -self.count]
 
-    def settled(self, best_running: float) -> bool:
-        """Whether nothing that is still being written could do better, as far as its score so far tells."""
-        return best_running == -np.inf or (len(self.found) == self.count and best_running <= self.found[0][0])
+    def settled(self, best_running: float, *, early: bool) -> bool:
+        """Whether nothing that is still being written could do better, as far as its score so far tells.
+
+        ``early``: when there are as many as were wanted, in any case.
+        """
+        full = len(self.found) == self.count
+        return best_running == -np.inf or (full and (early or best_running <= self.found[0][0]))
 
 
 def beam(decoder: CachedDecoder, logits: Floats, limits: Limits, rule: Rule, beams: Beams) -> list[Hypothesis]:
@@ -47,7 +59,7 @@ def beam(decoder: CachedDecoder, logits: Floats, limits: Limits, rule: Rule, bea
 
     Each row is by itself: of the twice ``beams.count`` likeliest continuations of its texts those that end, if among
     the first half, are put aside, the best others go on. It stops when ``beams.count`` are put aside and none that goes
-    on scores more. Token by token equal to transformers' ``generate`` with ``early_stopping=False``.
+    on scores more, or as ``beams`` says. Token by token equal to transformers' ``generate``.
     """
     rows: Ids = np.arange(len(logits))
     done = [_Row(beams.count) for _ in rows]
@@ -76,7 +88,8 @@ def beam(decoder: CachedDecoder, logits: Floats, limits: Limits, rule: Rule, bea
             on = np.flatnonzero(~ends)[: beams.count]
             going[place, : len(on)], running[place] = on, -np.inf
             running[place, : len(on)] = scores[place, on]
-            active[row] = not done[row].settled(float(running[place, 0] / by_length))
+            best = running[place, 0] / beams.best_length(written.shape[2], limits.most[row]) ** beams.length_penalty
+            active[row] = not done[row].settled(float(best), early=beams.early_stopping is True)
         if not active[rows].any():
             break
         decoder.choose(np.take_along_axis(parents, going, 1))

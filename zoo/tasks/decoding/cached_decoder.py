@@ -60,3 +60,8 @@ class CachedDecoder:
         """Go on with those rows of the batch alone."""
         self._past = [values[rows] for values in self._past]
         self._fixed = {name: values[rows] for name, values in self._fixed.items()}
+
+
+def cache_names(layers: int) -> tuple[str, ...]:
+    """``key_0``, ``value_0``, ``key_1``, …: the order in which graphs name keys and values."""
+    return tuple(f"{kind}_{layer}" for layer in range(layers) for kind in ("key", "value"))

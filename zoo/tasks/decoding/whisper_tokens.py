@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from zoo.tasks.decoding.cached_decoder import Ids
+from zoo.tasks.decoding.cached_decoder import Ids, cache_names
 
 Token = int
 
@@ -48,7 +48,7 @@ class WhisperTokens(BaseModel):
     @property
     def names(self) -> tuple[str, ...]:
         """Of keys and values, in the graphs' order."""
-        return tuple(f"{kind}_{layer}" for layer in range(self.layers) for kind in ("key", "value"))
+        return cache_names(self.layers)
 
     @cached_property
     def never(self) -> Ids:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from transformers import WhisperForConditionalGeneration
 
-from adapters.training.architectures.whisper_graphs import WhisperDecoder, WhisperEncoder, cache_names
+from adapters.training.architectures.whisper_graphs import WhisperDecoder, WhisperEncoder
 from tests.tiny_whisper import tiny_whisper
+from zoo.tasks.decoding.cached_decoder import cache_names
 
 PLACES = 30  # of the tiny network's window
 NAMES = cache_names(2)

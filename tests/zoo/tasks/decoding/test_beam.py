@@ -7,7 +7,6 @@ import pytest
 import torch
 from transformers import WhisperForConditionalGeneration
 
-from adapters.training.architectures.whisper_graphs import cache_names
 from tests.torch_whisper import (
     END,
     FIRST,
@@ -22,7 +21,7 @@ from tests.torch_whisper import (
 from tests.zoo.tasks.decoding.test_greedy import END as LAST
 from tests.zoo.tasks.decoding.test_greedy import Script, free
 from zoo.tasks.decoding.beam import Beams, beam
-from zoo.tasks.decoding.cached_decoder import CachedDecoder, Floats, Ids
+from zoo.tasks.decoding.cached_decoder import CachedDecoder, Floats, Ids, cache_names
 from zoo.tasks.decoding.greedy import Hypothesis, Limits, greedy
 from zoo.tasks.decoding.whisper_rules import WhisperRules
 

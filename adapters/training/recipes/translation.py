@@ -1,0 +1,32 @@
+"""translation: imports Marian, M2M-100, T5 and BART; adapts them to sentences with their translations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from adapters.datasets import Example
+from adapters.jobs import Hyperparameters
+from adapters.training.layouts.text_to_text import read_text_to_text
+from adapters.training.recipe import Servable
+from adapters.training.texts.adaptation import TextAdaptation
+from adapters.training.texts.scores import translation_scores
+from adapters.training.texts.servable import text_servable
+from zoo.catalogue.entry import ModelEntry
+from zoo.errors import Unsupported
+
+
+def load(checkpoint: Path) -> Servable:
+    """Raises ``InvalidInput`` for a checkpoint that contradicts itself, ``Unsupported`` for other architectures."""
+    return text_servable(read_text_to_text(checkpoint, "translation"))
+
+
+def adapt(
+    checkpoint: Path, base: ModelEntry, examples: Sequence[Example], *, labels: tuple[str, ...], asked: Hyperparameters
+) -> TextAdaptation:
+    """Any imported translator; raises ``Unsupported`` (``not_adaptable``) for models of other tasks."""
+    if base.task != "translation":
+        message = f"{base.name} does {base.task}: start from a model that translates."
+        raise Unsupported(message, code="not_adaptable", param="model")
+    field, headline = "translation_text", ("chrf", "bleu")
+    return TextAdaptation(checkpoint, base, field=field, scores=translation_scores, headline=headline)

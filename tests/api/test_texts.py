@@ -1,0 +1,108 @@
+"""Translations and summaries over HTTP: the Hugging Face client unchanged, streams, and faults."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from huggingface_hub import InferenceClient
+
+from api.app import build
+from tests.api.live import serving
+from tests.zoo.tasks.text_models import import_texts
+
+TEXT = "the cat sees a big dog"
+LONG = ". ".join([TEXT, "she likes the red house and not the tree", "today he sees"] * 4)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    zoo = import_texts(tmp_path_factory.mktemp("texts"), "deutsch", "tongues", "short")
+    with serving(build(zoo.settings), zoo.settings) as (_, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60) as made:
+        yield made
+
+
+def official(url: str, name: str) -> InferenceClient:
+    return InferenceClient(model=f"{url}/models/{name}", token="none")
+
+
+def predicted(client: httpx.Client, name: str, **body: Any) -> Any:
+    answer = client.post(f"/v1/models/{name}/predict", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_official_client_translates(url: str, client: httpx.Client) -> None:
+    answer = official(url, "deutsch").translation(TEXT)
+    assert [{"translation_text": answer.translation_text}] == predicted(client, "deutsch", inputs=TEXT)
+    few = official(url, "deutsch").translation(TEXT, generate_parameters={"max_new_tokens": 3})
+    assert 0 < len(few.translation_text) < len(answer.translation_text)
+
+
+def test_the_official_client_says_from_which_language_to_which(url: str) -> None:
+    tongues = official(url, "tongues")
+    german, french = (tongues.translation(TEXT, src_lang="en", tgt_lang=code) for code in ("de", "fr"))
+    assert german.translation_text != french.translation_text
+
+
+def test_the_official_client_summarises(url: str, client: httpx.Client) -> None:
+    answer = official(url, "short").summarization(TEXT, clean_up_tokenization_spaces=True, truncation="longest_first")
+    assert answer.summary_text
+    assert [list(one) for one in predicted(client, "short", inputs=TEXT)] == [["summary_text"]]
+
+
+def test_a_list_is_answered_in_its_order_and_a_bad_text_harms_no_other(client: httpx.Client) -> None:
+    body = predicted(client, "deutsch", inputs=[TEXT, "", "big"])
+    assert body[0] == predicted(client, "deutsch", inputs=TEXT)[0]
+    assert body[1]["code"] == "invalid_text"
+    assert body[2] == predicted(client, "deutsch", inputs="big")[0]
+
+
+def events(client: httpx.Client, **body: Any) -> list[tuple[str, Any]]:
+    answer = client.post("/v1/models/deutsch/predict", json={"stream": True, **body})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["x-model"] == "deutsch"
+    *frames, last = answer.text.strip().split("\n\n")
+    assert last == "data: [DONE]"
+    found = []
+    for frame in frames:
+        name, data = frame.split("\n")
+        found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return found
+
+
+def test_a_long_text_is_streamed_passage_by_passage(client: httpx.Client) -> None:
+    *deltas, (last, done) = events(client, inputs=LONG)
+    assert len(deltas) >= 2 and {name for name, _ in deltas} == {"text.delta"}
+    assert last == "text.done"
+    assert done == {"type": "text.done", "text": "".join(delta["delta"] for _, delta in deltas)}
+    assert done["text"] == predicted(client, "deutsch", inputs=LONG)[0]["translation_text"]
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"inputs": ""}, "inputs"),
+        ({"inputs": [TEXT, TEXT]}, "inputs"),
+        ({"inputs": TEXT, "parameters": {"num_beams": 0}}, "parameters.generate_parameters.num_beams"),
+    ],
+)
+def test_what_cannot_be_streamed_is_an_ordinary_error(client: httpx.Client, body: dict[str, Any], param: str) -> None:
+    answer = client.post("/v1/models/deutsch/predict", json={"stream": True, **body})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["param"] == param
+
+
+def test_a_huge_text_is_refused_at_once(client: httpx.Client) -> None:
+    answer = client.post("/v1/models/deutsch/predict", json={"inputs": "a" * 2_000_000})
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "input_too_long"

@@ -1,0 +1,178 @@
+"""translation answers what transformers' generate writes, and texts of any length."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForSeq2SeqLM
+
+from tests.conftest import TinyZoo
+from tests.tiny_texts import DICTIONARY
+from tests.zoo.tasks.text_models import import_texts
+from zoo.engine.predictor import Predictor
+from zoo.errors import InvalidInput, TooLarge
+
+TEXTS = ["the cat sees a big dog", "he likes the red house, and she not!", "big", "today he sees a tree"]
+LONG = ". ".join(["the cat sees a big dog", "she likes the red house and not the tree", "today he sees"] * 4)
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
+    return import_texts(tmp_path_factory.mktemp("texts"), "deutsch", "tongues", "t5")
+
+
+@pytest.fixture(scope="module")
+def translator(texts: TinyZoo) -> Callable[[str], Predictor]:
+    made: dict[str, Predictor] = {}
+
+    def predictor(name: str) -> Predictor:
+        if name not in made:
+            made[name] = Predictor(texts.store.entry(name, 1), texts.store.folder(name, 1), threads=1)
+        return made[name]
+
+    return predictor
+
+
+def ids_of(texts: TinyZoo, text: str) -> list[int]:
+    """Marian's ids of a text: whole words, or the space and letters; signs are letters too."""
+    known = json.loads((texts.checkpoints / "deutsch" / "vocab.json").read_text())
+    found: list[int] = []
+    for word in text.split():
+        stem = word.rstrip(".,!?'")
+        pieces = ["▁" + stem] if stem in DICTIONARY else ["▁", *stem]
+        found += [known[piece] for piece in (*pieces, *word[len(stem) :])]
+    return [*found, 0]
+
+
+def spoken(texts: TinyZoo, tokens: list[int]) -> str:
+    known = json.loads((texts.checkpoints / "deutsch" / "vocab.json").read_text())
+    named = {token: piece for piece, token in known.items()}
+    special = {"</s>", "<pad>", "<unk>"}
+    return "".join(named[token] for token in tokens if named[token] not in special).replace("▁", " ").strip()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"num_beams": 4}, {"num_beams": 2, "max_new_tokens": 5, "no_repeat_ngram_size": 2}]
+)
+def test_a_list_is_answered_with_what_generate_writes(
+    texts: TinyZoo, translator: Callable[[str], Predictor], options: dict[str, Any]
+) -> None:
+    model = AutoModelForSeq2SeqLM.from_pretrained(texts.checkpoints / "deutsch")
+    body: Any = translator("deutsch").predict(TEXTS, {"generate_parameters": options}).body
+    expected = [
+        spoken(texts, model.generate(torch.tensor([ids_of(texts, text)]), **options)[0].tolist()) for text in TEXTS
+    ]
+    assert [answer["translation_text"] for answer in body] == expected
+    assert len(set(expected)) >= 3
+
+
+def test_a_single_text_is_answered_by_a_list_of_one(translator: Callable[[str], Predictor]) -> None:
+    body: Any = translator("deutsch").predict("the cat").body
+    assert [list(answer) for answer in body] == [["translation_text"]]
+
+
+def test_options_may_stand_beside_generate_parameters_or_under_other_names(
+    translator: Callable[[str], Predictor],
+) -> None:
+    asked = {"num_beams": 3, "max_new_tokens": 4}
+    bodies = [
+        translator("deutsch").predict(TEXTS, parameters).body
+        for parameters in ({"generate_parameters": asked}, asked, {"generate_kwargs": asked})
+    ]
+    assert bodies[0] == bodies[1] == bodies[2] != translator("deutsch").predict(TEXTS).body
+
+
+def test_a_long_text_is_answered_passage_by_passage(translator: Callable[[str], Predictor]) -> None:
+    predictor = translator("deutsch")
+    whole: Any = predictor.predict(LONG)
+    assert whole.truncated == 0
+    parts = [
+        "the cat sees a big dog.",
+        "she likes the red house and not the tree.",
+    ]
+    first: Any = predictor.predict(parts).body
+    assert whole.body[0]["translation_text"].startswith(first[0]["translation_text"])
+    assert len(whole.body[0]["translation_text"]) > 3 * len(first[0]["translation_text"])
+
+
+def test_a_long_text_is_cut_where_that_is_asked_for(translator: Callable[[str], Predictor]) -> None:
+    cut = translator("deutsch").predict(LONG, {"truncation": "only_first"})
+    body: Any = cut.body
+    assert cut.truncated == 1
+    assert body == translator("deutsch").predict(LONG + " now" * 9, {"truncation": True}).body
+
+
+def test_a_text_without_spaces_longer_than_the_model_is_answered(translator: Callable[[str], Predictor]) -> None:
+    body: Any = translator("deutsch").predict("x" * 500).body
+    assert body[0]["translation_text"]
+
+
+@pytest.mark.parametrize("text", ["", " \n", 7, None, {"text": "a"}, "half \ud800"])
+def test_what_is_no_text_is_refused(translator: Callable[[str], Predictor], text: object) -> None:
+    with pytest.raises(InvalidInput):
+        translator("deutsch").predict(text)
+
+
+def test_a_text_of_a_megabyte_is_refused(translator: Callable[[str], Predictor]) -> None:
+    with pytest.raises(TooLarge) as caught:
+        translator("deutsch").predict("a" * 1_000_000)
+    assert caught.value.code == "input_too_long"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "param"),
+    [
+        ({"num_beams": 0}, "parameters.generate_parameters.num_beams"),
+        ({"num_beams": 1000}, "parameters.generate_parameters.num_beams"),
+        ({"generate_parameters": {"beams": 3}}, "parameters.generate_parameters.beams"),
+        ({"generate_parameters": 3}, "parameters"),
+        ({"do_sample": True}, "parameters.generate_parameters.do_sample"),
+        ({"bad_words_ids": [[100_000]]}, "parameters.generate_parameters"),
+        ({"bad_words_ids": [[]]}, "parameters.generate_parameters"),
+        ({"forced_bos_token_id": -1}, "parameters.generate_parameters.forced_bos_token_id"),
+        ({"length_penalty": float("nan")}, "parameters.generate_parameters.length_penalty"),
+        ({"early_stopping": "soon"}, "parameters.generate_parameters.early_stopping"),
+        ({"tgt_lang": "fr"}, "parameters.tgt_lang"),
+        ({"top_k": 3}, "parameters.top_k"),
+    ],
+)
+def test_a_bad_option_is_named(
+    translator: Callable[[str], Predictor], parameters: dict[str, object], param: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        translator("deutsch").predict("the cat", parameters)
+    assert str(caught.value.param).startswith(param)
+    assert len(caught.value.message) < 400
+
+
+def test_a_model_of_many_languages_is_told_which(translator: Callable[[str], Predictor]) -> None:
+    tongues = translator("tongues")
+    pairs = [("en", "de"), ("en", "fr"), ("de", "en")]
+    bodies = [tongues.predict(TEXTS, {"src_lang": one, "tgt_lang": other}).body for one, other in pairs]
+    assert len({json.dumps(body) for body in bodies}) == 3
+    for parameters, param in (
+        ({}, "parameters.src_lang"),
+        ({"src_lang": "en"}, "parameters.tgt_lang"),
+        ({"src_lang": "en", "tgt_lang": "klingon"}, "parameters.tgt_lang"),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            tongues.predict(TEXTS, parameters)
+        assert caught.value.param == param
+
+
+def test_a_model_of_several_tasks_is_told_which_in_front_of_the_text(translator: Callable[[str], Predictor]) -> None:
+    t5 = translator("t5")
+    german, french = (t5.predict(TEXTS, {"src_lang": "en", "tgt_lang": code}).body for code in ("de", "fr"))
+    assert german == t5.predict(TEXTS).body != french
+    with pytest.raises(InvalidInput) as caught:
+        t5.predict(TEXTS, {"src_lang": "de", "tgt_lang": "en"})
+    assert "en-de" in caught.value.message
+
+
+def test_every_kind_can_be_warmed_before_the_first_request(translator: Callable[[str], Predictor]) -> None:
+    for name in ("deutsch", "tongues", "t5"):
+        translator(name).warm()

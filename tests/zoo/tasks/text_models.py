@@ -1,0 +1,31 @@
+"""A zoo with a tiny text-to-text model of each kind, imported from folders as the hub has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adapters.jobs import JobKind, JobSpec
+from adapters.training import importing
+from tests.adapters.training.quiet_context import context_for
+from tests.conftest import TinyZoo
+from tests.tiny_texts import write_bart, write_m2m, write_marian, write_t5
+
+
+def import_texts(folder: Path, *names: str) -> TinyZoo:
+    """Those models: ``deutsch`` (Marian), ``tongues`` (M2M-100), ``t5``, ``short`` (BART), ``t5-short``."""
+    zoo = TinyZoo(folder / "home", folder / "checkpoints")
+    for name in names:
+        write, task = _MODELS[name]
+        checkpoint = write(zoo.checkpoints / name)
+        spec = JobSpec(kind=JobKind.IMPORT, model=name, task=task, source={"kind": "folder", "path": str(checkpoint)})
+        importing.run(context_for(zoo.home, spec, job=f"import-{name}"), zoo.settings)
+    return zoo
+
+
+_MODELS = {
+    "deutsch": (write_marian, None),
+    "tongues": (write_m2m, None),
+    "t5": (write_t5, None),
+    "short": (write_bart, None),
+    "t5-short": (write_t5, "summarization"),
+}

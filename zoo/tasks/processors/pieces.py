@@ -1,0 +1,85 @@
+"""Text in the pieces that a text-to-text model reads and writes, with nothing but the ``tokenizers`` library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from zoo.errors import ArtifactCorrupt, InvalidInput, TooLarge
+
+WRITER, READER = "tokenizer.json", "source.json"
+MOST_CHARACTERS = 100_000  # of a text: some fifty windows, a minute or two of work on a core
+
+
+class Pieces:
+    """The vocabulary of one model, ``count`` tokens. Thread-safe once built.
+
+    ``folder`` holds ``tokenizer.json``, by which texts are written, and by which they are read too unless
+    ``source.json`` lies beside it: some models cut what they read in another way. Raises ``ArtifactCorrupt`` when one
+    of them cannot be read. ``unknown`` stands for what has no token.
+    """
+
+    def __init__(self, folder: Path, *, count: int, unknown: int | None) -> None:
+        self._count = count
+        self._unknown = unknown
+        self._writer = _read(folder / WRITER)
+        self._reader = _read(folder / READER) if (folder / READER).is_file() else None
+
+    def read(self, text: str) -> list[int]:
+        """Token ids of a text, without special tokens."""
+        if self._reader is None:
+            return self._known(self._writer.encode(text, add_special_tokens=False).ids)
+        # A piece that only the writer knows is looked up by its text, as Marian does it, in the letters of the reader.
+        plain = self._reader.normalizer.normalize_str(text) if self._reader.normalizer is not None else text
+        encoding = self._reader.encode(plain, add_special_tokens=False)
+        spans = zip(encoding.ids, encoding.offsets, strict=True)
+        return self._known([
+            self._looked_up(plain[slice(*span)]) if token == self._unknown else token for token, span in spans
+        ])  # fmt: skip
+
+    def write(self, ids: Sequence[int]) -> str:
+        """The text of token ids; special tokens leave no trace."""
+        return str(self._writer.decode(list(ids), skip_special_tokens=True))
+
+    def _looked_up(self, surface: str) -> int | None:
+        token = self._writer.token_to_id(surface)
+        return self._unknown if token is None else int(token)
+
+    def _known(self, ids: Sequence[int | None]) -> list[int]:
+        """Those without a token of the model's are unknown, or left out if it has none for that."""
+        known = [token if token is not None and token < self._count else self._unknown for token in ids]
+        return [token for token in known if token is not None]
+
+
+def checked(text: object) -> str:
+    """The text itself; ``InvalidInput`` for anything but a text with something in it, ``TooLarge`` over the limit."""
+    if not isinstance(text, str):
+        raise InvalidInput("inputs has to be a string or a list of strings.", param="inputs")
+    if len(text) > MOST_CHARACTERS:
+        message = f"The text has {len(text)} characters; at most {MOST_CHARACTERS} are read at once."
+        raise TooLarge(f"{message} Split it into parts.", code="input_too_long", param="inputs")
+    if not text.strip():
+        raise InvalidInput("The text is empty: send at least one character.", code="invalid_text", param="inputs")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        message = "The text holds one half of a surrogate pair, which is no character: send valid Unicode."
+        raise InvalidInput(message, code="invalid_text", param="inputs")
+    return text
+
+
+def cleaned(text: str) -> str:
+    """Without the spaces in front of signs and short forms that some tokenizers leave, as transformers does it."""
+    for spaced in (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"):
+        text = text.replace(spaced, spaced.strip(" "))
+    return text
+
+
+def _read(path: Path) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise ArtifactCorrupt(f"{path.name} cannot be read: pull or adapt the model again.") from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
