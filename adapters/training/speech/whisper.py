@@ -55,9 +55,9 @@ class WhisperAdaptation(SpeechRecognition):
     def defaults(self) -> Defaults:
         """LoRA on all of the encoder and the decoder; half of the way that it went is kept where that does better.
 
-        323 clips of one reader, word errors on 160 others, 76 before: as here 48, at .7 of the way 41, at .5 44; at twice
-        the rate 54, at .6 of the way 42. With half of the encoder, spectra as they are, twice the rate and all of the
-        way a whole job took the test part from .057 to .054 only.
+        323 clips of one reader, word errors on 160 others, 76 before: as here 48, at .7 of the way 41, at .5 44; at
+        twice the rate 54, at .6 of the way 42. With half of the encoder, spectra as they are, twice the rate and all of
+        the way a whole job took the test part from .057 to .054 only.
         """
         return Defaults(
             updates=160,
