@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal
 
 from adapters.datasets import schemas
-from adapters.datasets.problems import DatasetFault, fault
+from adapters.datasets.example import Example
+from adapters.datasets.formats import Row
+from adapters.datasets.problems import DatasetFault, Problem, fault
 from zoo.errors import InvalidInput
 
 
@@ -17,17 +20,21 @@ class Role:
     """A part that a column plays; ``names`` are the column names that are known to play it, the best first."""
 
     name: str
-    kind: Literal["text", "category", "file"]
+    kind: Literal["text", "category", "file", "marks"]
     names: tuple[str, ...]
 
 
 Annotation = Literal["label", "boxes", "mask", "transcript"]
+ReadRow = Callable[[Row, Mapping[str, str]], Example | Problem]
+"""A row and its columns (role -> column) to an example, or why it gives none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
     """The roles of a task's columns, all of them needed, and the layouts of a zip that it learns from, if it does.
 
+    ``read`` makes examples of rows that hold more than a text for each role; ``beside`` are columns that it reads too.
+    ``recognises`` tells from some rows whether a table, for which no task was named, is for this one.
     ``medium`` is the role of the files in such a zip, ``image`` or ``audio``; ``annotation`` what each of them carries;
     ``needs`` says in words what to send.
     """
@@ -38,6 +45,9 @@ class Schema:
     layouts: tuple[str, ...] = ()
     medium: Literal["image", "audio"] | None = None
     annotation: Annotation | None = None
+    read: ReadRow | None = None
+    beside: tuple[str, ...] = ()
+    recognises: Callable[[Sequence[Row]], bool] | None = None
 
     @property
     def texts(self) -> tuple[Role, ...]:
@@ -70,6 +80,12 @@ def schema_of_layout(layout: str, medium: str) -> Schema:
 def media_schemas(medium: str) -> tuple[Schema, ...]:
     """Those of all tasks that learn from zips of a medium, in the order of their names."""
     return tuple(schema for _, module in sorted(_known().items()) if (schema := _load(module)).medium == medium)
+
+
+def schema_of_table(sample: Sequence[Row], default: str) -> Schema:
+    """The schema of the first task that recognises rows for which none is named, or that of ``default``."""
+    schemas_ = (_load(module) for _, module in sorted(_known().items()))
+    return next((one for one in schemas_ if one.recognises and one.recognises(sample)), None) or schema_for(default)
 
 
 def mismatch(schema: Schema, holds: str) -> DatasetFault:
