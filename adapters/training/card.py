@@ -74,13 +74,20 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
         f"- `adapter/`: LoRA in peft's format ({loaded}){head}",
         "",
         "## Limits",
-        *([f"Texts are cut at {entry.limits['max_tokens']} tokens."] if "max_tokens" in entry.limits else []),
+        *_lengths(entry.limits),
         *([f"Of a sound the first {entry.limits['seconds']} s are heard."] if "seconds" in entry.limits else []),
         "The figures hold for data like the held-out rows; data of another kind are answered too, often with a high "
         "score.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _lengths(limits: Mapping[str, int]) -> list[str]:
+    """What becomes of long texts, if the model reads texts."""
+    if "windows" in limits:
+        return [f"Long texts are read in up to {limits['windows']} windows of {limits['max_tokens']} tokens."]
+    return [f"Texts are cut at {limits['max_tokens']} tokens."] if "max_tokens" in limits else []
 
 
 def _figures(headline: Sequence[str], rows: Mapping[str, Mapping[str, float] | None]) -> list[str]:
