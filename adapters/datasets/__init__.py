@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.datasets.archives import ArchiveFile
-from adapters.datasets.example import Box, Example
+from adapters.datasets.example import Box, Example, Span
 from adapters.datasets.examples import read_examples
 from adapters.datasets.files import FileStore
 from adapters.datasets.inspection import fatal_report, inspect_file
@@ -28,6 +28,7 @@ __all__ = [
     "Page",
     "Problem",
     "Report",
+    "Span",
     "Split",
     "Survey",
     "fatal_report",

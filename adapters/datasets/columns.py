@@ -26,6 +26,7 @@ class _Look:
     mean_length: float
     fractions: bool
     names: bool
+    lists: bool
 
 
 def find_columns(
@@ -121,7 +122,8 @@ def _by_word(role: Role, schema: Schema, free: Sequence[str]) -> str | None:
 
 
 def _by_looks(schema: Schema, names: Sequence[str], sample: Sequence[Row], found: dict[str, str]) -> None:
-    """Text: the longest values. File: values that end like names of files. Category: few short values that repeat."""
+    """Text: the longest values. File: values that end like names of files. Marks: lists. Category: few short values
+    that repeat."""
     looks = {name: look for name in names if name not in found.values() and (look := _look(name, sample))}
     for role in sorted(schema.roles, key=lambda role: role.kind == "category"):
         if role.name in found or not looks:
@@ -136,15 +138,17 @@ def _by_looks(schema: Schema, names: Sequence[str], sample: Sequence[Row], found
 
 
 def _look(name: str, sample: Sequence[Row]) -> _Look | None:
-    values = [str(value) for row in sample if (value := row.values.get(name)) not in (None, "")]
-    if not values:
+    found = [value for row in sample if (value := row.values.get(name)) not in (None, "")]
+    if not found:
         return None
+    values = [str(value) for value in found]
     return _Look(
         values=len(values),
         distinct=len(set(values)),
         mean_length=sum(map(len, values)) / len(values),
         fractions=all(re.fullmatch(r"[-+]?\d*[.,]\d+", value) for value in values),
         names=all(_FILE_NAME.search(value) for value in values),
+        lists=all(isinstance(value, list) for value in found),
     )
 
 
@@ -161,6 +165,10 @@ def _fits_file(look: _Look) -> bool:
     return look.names
 
 
+def _fits_marks(look: _Look) -> bool:
+    return look.lists
+
+
 def _rank_text(look: _Look) -> float:
     return look.mean_length
 
@@ -174,5 +182,6 @@ _RULES: dict[str, tuple[Callable[[_Look], bool], Callable[[_Look], float]]] = {
     "text": (_fits_text, _rank_text),
     "answer": (_fits_text, _rank_text),
     "file": (_fits_file, _rank_text),
+    "marks": (_fits_marks, _rank_text),
     "category": (_fits_category, _rank_category),
 }

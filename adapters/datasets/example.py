@@ -22,13 +22,23 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a text, of kind ``label``: the place of its first character, and the one behind its last."""
+
+    label: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """``row`` and ``line`` start at 1. ``values``: role -> text, such as ``text`` and ``label``.
 
     ``files``: role -> a file in the uploaded zip, ``audio``, or ``image`` and, for segmentation, ``mask``, whose pixels
-    are class numbers (``pictures.masks.open_mask`` reads it). ``fingerprint`` is the file's, ``together``
-    what examples share that no split takes apart though their files differ, ``rarest`` the class by which an example
-    with several is counted.
+    are class numbers (``pictures.masks.open_mask`` reads it). ``spans`` are entities in the text, or the answers to a
+    question, without a label; none: it has no answer. ``fingerprint`` is the file's, ``together`` what examples share
+    that no split takes apart though their files differ, ``rarest`` the class by which an example with several is
+    counted.
     """
 
     row: int
@@ -36,6 +46,7 @@ class Example:
     values: dict[str, str] = field(default_factory=dict)
     files: dict[str, ArchiveFile] = field(default_factory=dict)
     boxes: tuple[Box, ...] = ()
+    spans: tuple[Span, ...] = ()
     fingerprint: str = ""
     together: str = ""
     rarest: str = ""
@@ -50,11 +61,12 @@ class Example:
 
         The text without regard to case, spaces and punctuation, or the file's content.
         """
-        return (
-            self.together
-            or self.fingerprint
-            or fold("\n".join(text for role, text in self.values.items() if role not in _ANSWERS))
-        )
+        return self.together or self.alone
+
+    @property
+    def alone(self) -> str:
+        """Equal for equal inputs, whatever else they share."""
+        return self.fingerprint or fold("\n".join(text for role, text in self.values.items() if role not in _ANSWERS))
 
     @property
     def stratum(self) -> str:

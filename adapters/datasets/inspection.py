@@ -107,7 +107,8 @@ class _Reading:
 
     def report(self, file: str, fatal: Problem | None) -> Report:
         source, tally = self._source, self._tally
-        ignored = tuple(name[:80] for name in self._names if name not in self._columns.values()) if tally else ()
+        used = {*self._columns.values(), *self._schema.beside}
+        ignored = tuple(name[:80] for name in self._names if name not in used) if tally else ()
         if ignored:
             message = f"{len(ignored):,} columns are not used for this task."
             fix = "Nothing to do; to use another column choose it with columns."
@@ -139,6 +140,8 @@ def _counted(tally: Tally) -> dict[str, object]:
         "rows": tally.rows,
         "usable_rows": tally.usable_rows,
         "classes": tally.classes(),
+        "labels": tally.labels(),
+        "spans": tally.spans(),
         "balance": tally.balance(),
         "lengths": tally.lengths(),
         "answer_lengths": tally.answer_lengths(),

@@ -16,7 +16,7 @@ class _Part(BaseModel):
 
 
 class ClassCount(_Part):
-    """Usable rows of one label; ``share`` is of all usable rows.
+    """Usable rows of one label; ``share`` is of all usable rows. Of entities those of one kind, of all of them.
 
     For detection ``count`` and ``share`` are those of boxes, ``pictures`` how many show the class; for segmentation
     ``count`` is pictures that show it and ``share`` its part of all pixels that count. Of audio also ``seconds``.
@@ -126,6 +126,15 @@ class Boxes(_Part):
     heights: Spread
 
 
+class Spans(_Part):
+    """Entities, or answers to questions: how many, how many a row, how long, and rows that have none."""
+
+    count: int
+    per_row: Spread
+    characters: Spread
+    rows_without: int
+
+
 class Duplicates(_Part):
     """Texts equal but for case, spaces and punctuation, pictures of equal pixels, or clips of equal samples.
 
@@ -162,11 +171,13 @@ class Report(_Part):
     usable_rows: int = 0
     classes: tuple[ClassCount, ...] = ()
     labels: tuple[str, ...] = Field(
-        (), description="Classes of pictures or audio, in order; of masks by value, '' if not learnt."
+        (),
+        description="Classes of pictures or audio or entities, in order; of masks by value, '' if not learnt.",
     )
     balance: Balance | None = None
     lengths: Lengths | None = None
     answer_lengths: Lengths | None = Field(None, description="Of the texts that are to be written.")
+    spans: Spans | None = None
     pictures: Pictures | None = None
     boxes: Boxes | None = None
     clips: Clips | None = None

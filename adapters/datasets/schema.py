@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal
 
 from adapters.datasets import schemas
+from adapters.datasets.example import Example
 from adapters.datasets.formats import Row
 from adapters.datasets.pairs import Watch
-from adapters.datasets.problems import DatasetFault, fault
+from adapters.datasets.problems import DatasetFault, Problem, fault
 from zoo.errors import InvalidInput
 
 
@@ -23,17 +24,20 @@ class Role:
     """
 
     name: str
-    kind: Literal["text", "answer", "category", "file"]
+    kind: Literal["text", "answer", "category", "file", "marks"]
     names: tuple[str, ...]
 
 
 Annotation = Literal["label", "boxes", "mask", "transcript"]
+ReadRow = Callable[[Row, Mapping[str, str]], Example | Problem]
+"""A row and its columns (role -> column) to an example, or why it gives none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
     """The roles of a task's columns, all of them needed, and the layouts of a zip that it learns from, if it does.
 
+    ``read`` makes examples of rows that hold more than a text for each role; ``beside`` are columns that it reads too.
     ``medium`` is the role of the files in such a zip, ``image`` or ``audio``; ``annotation`` what each of them carries;
     ``needs`` says in words what to send. ``recognises`` tells from some rows whether a table, for which no task was
     named, is for this one; ``in_order``: columns that no name tells play the roles in the order of the file. ``watch``
@@ -46,6 +50,8 @@ class Schema:
     layouts: tuple[str, ...] = ()
     medium: Literal["image", "audio"] | None = None
     annotation: Annotation | None = None
+    read: ReadRow | None = None
+    beside: tuple[str, ...] = ()
     recognises: Callable[[Sequence[Row]], bool] | None = None
     in_order: bool = False
     watch: type[Watch] | None = None

@@ -11,9 +11,9 @@ from adapters.datasets.fold import fold_strictly
 from adapters.datasets.formats import Row
 from adapters.datasets.limits import Limits
 from adapters.datasets.problems import Problem, Problems, fault
-from adapters.datasets.report import Balance, ClassCount, Conflict, Lengths, Spread
+from adapters.datasets.report import Balance, ClassCount, Conflict, Lengths, Spans, Spread
 from adapters.datasets.schema import Schema
-from adapters.datasets.values import read_values
+from adapters.datasets.values import read_example
 
 LONG_WORDS = 1000
 _SHOWN_CONFLICTS = 100
@@ -37,6 +37,8 @@ class Tally:
         self._words: Counter[int] = Counter()
         self._answers: tuple[Counter[int], Counter[int]] = Counter(), Counter()
         self._watch = schema.watch() if schema.watch else None
+        self._spans: Counter[int] = Counter()
+        self._span_lengths: Counter[int] = Counter()
         self._first_bad: Problem | None = None
 
     def add(self, row: Row) -> None:
@@ -45,24 +47,29 @@ class Tally:
         if row.number > self._limits.rows:
             message = f"Line {row.line}: more than {self._limits.rows:,} rows."
             raise fault("too_many_rows", message, "Send fewer rows, or a sample of them.", line=row.line)
-        values = read_values(row, self._schema, self._columns)
-        if isinstance(values, Problem):
-            self._first_bad = self._first_bad or values
-            self._problems.add(values)
+        example = read_example(row, self._schema, self._columns)
+        if isinstance(example, Problem):
+            self._first_bad = self._first_bad or example
+            self._problems.add(example)
             return
-        text = "\n".join(values[role.name] for role in self._schema.texts)
+        text = "\n".join(example.values[role.name] for role in self._schema.texts)
         category = self._schema.category
-        label = self._label(values[category.name], row) if category else 0
+        label = self._label(example.values[category.name], row) if category else 0
+        self._spans[len(example.spans)] += 1
+        for span in example.spans:
+            self._span_lengths[span.end - span.start] += 1
+            if span.label:
+                self._label(span.label, row)
         self._prints.add(text, label)
         self._lines.append(row.line)
         self._labels.append(label)
         self._characters[len(text)] += 1
         self._words[len(text.split())] += 1
         for role in self._schema.answers:
-            self._answers[0][len(values[role.name])] += 1
-            self._answers[1][len(values[role.name].split())] += 1
+            self._answers[0][len(example.values[role.name])] += 1
+            self._answers[1][len(example.values[role.name].split())] += 1
         if self._watch is not None:
-            self._watch.add(values, row.line)
+            self._watch.add(example.values, row.line)
 
     def _label(self, name: str, row: Row) -> int:
         number = self._label_ids.get(name)
@@ -102,6 +109,9 @@ class Tally:
             self._note_conflicts()
             self._note_classes()
             self._check_labels()
+        elif self._schema.read:
+            self._note_classes()
+            self._check_spans()
         if self.survey.distinct == 1:
             raise fault(
                 "one_text",
@@ -117,6 +127,15 @@ class Tally:
                 "one_label",
                 f"Line {self._lines[0]}: all {self.usable_rows:,} {said}.",
                 "Send rows of at least two classes; if this is not the column of the labels, choose it with columns.",
+                line=self._lines[0],
+            )
+
+    def _check_spans(self) -> None:
+        if not self._span_lengths:
+            raise fault(
+                "no_spans",
+                f"Line {self._lines[0]}: none of the {self.usable_rows:,} usable rows has a span.",
+                "Send rows in which there is something to find.",
                 line=self._lines[0],
             )
 
@@ -198,6 +217,10 @@ class Tally:
         found.sort(key=lambda pair: (-pair[1], pair[0]))
         return tuple(ClassCount(label=name, count=count, share=round(count / total, 6)) for name, count in found)
 
+    def labels(self) -> tuple[str, ...]:
+        """Kinds of entities in the order of the alphabet; a category's labels follow from the rows."""
+        return tuple(sorted(self._label_ids)) if self._schema.read else ()
+
     def balance(self) -> Balance | None:
         """None without classes."""
         return Balance.of(self._counts)
@@ -206,6 +229,17 @@ class Tally:
         """None where nothing is to be written."""
         characters, words = self._answers
         return Lengths(characters=Spread.of(characters), words=Spread.of(words)) if characters else None
+
+    def spans(self) -> Spans | None:
+        """None for a task whose rows have none."""
+        if self._schema.read is None:
+            return None
+        return Spans(
+            count=self._span_lengths.total(),
+            per_row=Spread.of(self._spans),
+            characters=Spread.of(self._span_lengths),
+            rows_without=self._spans[0],
+        )
 
     def lengths(self) -> Lengths | None:
         """None without texts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from adapters.datasets.example import Example
 from adapters.datasets.formats import Row
 from adapters.datasets.problems import Problem
 from adapters.datasets.schema import Role, Schema
@@ -12,10 +13,18 @@ LABEL_CHARACTERS = 200
 _MISSING = frozenset({"", "nan", "null"})
 
 
-def read_values(row: Row, schema: Schema, columns: Mapping[str, str]) -> dict[str, str] | Problem:
-    """Role -> stripped text; a ``Problem`` if the row is malformed or a value is missing or unusable."""
+def read_example(row: Row, schema: Schema, columns: Mapping[str, str]) -> Example | Problem:
+    """The example of a row; a ``Problem`` if it is malformed, or a value is missing or cannot be used."""
     if row.problem is not None:
         return row.problem
+    if schema.read is not None:
+        return schema.read(row, columns)
+    values = read_values(row, schema, columns)
+    return values if isinstance(values, Problem) else Example(row.number, row.line, values)
+
+
+def read_values(row: Row, schema: Schema, columns: Mapping[str, str]) -> dict[str, str] | Problem:
+    """Role -> stripped text; a ``Problem`` if a value is missing or unusable."""
     values: dict[str, str] = {}
     for role in schema.roles:
         column = columns[role.name]

@@ -77,7 +77,7 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
         f"- `adapter/`: LoRA in peft's format ({loaded}){head}",
         "",
         "## Limits",
-        *([_lengths(entry)] if "max_tokens" in entry.limits else []),
+        *_lengths(entry),
         *([f"Of a sound the first {entry.limits['seconds']} s are heard."] if "seconds" in entry.limits else []),
         "The figures hold for data like the held-out rows; data of another kind are answered too, often with a high "
         "score.",
@@ -86,11 +86,16 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
     return "\n".join(lines)
 
 
-def _lengths(entry: ModelEntry) -> str:
-    most = entry.limits["max_tokens"]
+def _lengths(entry: ModelEntry) -> list[str]:
+    """What becomes of long texts, if the model reads texts."""
+    most = entry.limits.get("max_tokens")
+    if most is None:
+        return []
     if "text_to_text" in entry.options:
-        return f"Texts of more than {most} tokens are answered passage by passage; in training both sides were cut."
-    return f"Texts are cut at {most} tokens."
+        return [f"Texts of more than {most} tokens are answered passage by passage; in training both sides were cut."]
+    if "windows" in entry.limits:
+        return [f"Long texts are read in up to {entry.limits['windows']} windows of {most} tokens."]
+    return [f"Texts are cut at {most} tokens."]
 
 
 def _figures(headline: Sequence[str], rows: Mapping[str, Mapping[str, float] | None]) -> list[str]:

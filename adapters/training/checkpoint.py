@@ -50,6 +50,8 @@ def refuse_remote_code(checkpoint: Path) -> None:
 # How transformers ends the names of its classes, and the task of each; the first that fits counts.
 _HEADS = {
     "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
     "ForAudioClassification": "audio-classification",
     "ForImageClassification": "image-classification",
     "ForImageClassificationWithTeacher": "image-classification",

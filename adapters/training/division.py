@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.datasets import Example, FileStore, Report, split
+from adapters.datasets import Example, FileStore, Report, Split, split
 from adapters.jobs import JobSpec
 from zoo.errors import InvalidInput
 
@@ -64,12 +64,10 @@ def divide(spec: JobSpec, files: FileStore) -> Parts:
     examples, report = _examples(spec, files, spec.training_file, spec.task)
     separate = _examples(spec, files, spec.validation_file, report.task)[0] if spec.validation_file else None
     choose, measure = shares(len(examples))
-    divided = split(
-        [example.stratum for example in examples],
-        [example.content for example in examples],
-        seed=spec.seed,
-        shares=(choose, 0.0 if separate else measure),
-    )
+    parts = choose, 0.0 if separate else measure
+    divided = _split(examples, [example.content for example in examples], spec.seed, parts)
+    if not divided.validation or not (divided.heldout or separate):  # all questions are about one or two texts
+        divided = _split(examples, [example.alone for example in examples], spec.seed, parts)
     heldout = [examples[at] for at in divided.heldout]
     if separate is not None:
         known = {label for example in examples for label in _named(example)}
@@ -87,6 +85,10 @@ def divide(spec: JobSpec, files: FileStore) -> Parts:
     )
 
 
+def _split(examples: Sequence[Example], contents: Sequence[str], seed: int, parts: tuple[float, float]) -> Split:
+    return split([example.stratum for example in examples], contents, seed=seed, shares=parts)
+
+
 def shares(rows: int) -> tuple[float, float]:
     """Shares of the rows to choose by and of those held out: larger where there are few rows."""
     wanted = CHOOSING_ROWS / max(1, rows), MEASURING_ROWS / max(1, rows)
@@ -96,7 +98,8 @@ def shares(rows: int) -> tuple[float, float]:
 
 def _named(example: Example) -> set[str]:
     """The labels that an example carries by name; none where the classes are numbers in a mask."""
-    return {box.label for box in example.boxes} | ({example.values["label"]} if "label" in example.values else set())
+    marked = {box.label for box in example.boxes} | {span.label for span in example.spans if span.label}
+    return marked | ({example.values["label"]} if "label" in example.values else set())
 
 
 def _examples(spec: JobSpec, files: FileStore, file_id: str, task: str | None) -> tuple[list[Example], Report]:

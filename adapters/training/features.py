@@ -28,9 +28,16 @@ def by_length(items: Sequence[Item], *, cost: int = BATCH_COST) -> Iterator[list
         yield batch
 
 
-@torch.no_grad()
 def forward(items: Sequence[Item], outputs: Outputs, *, tick: Callable[[int, int], None] | None = None) -> Tensor:
     """``outputs`` of every item, batched by length, in the order of the items: (items, …)."""
+    return torch.stack(answers_of(items, outputs, tick=tick))
+
+
+@torch.no_grad()
+def answers_of(
+    items: Sequence[Item], outputs: Outputs, *, tick: Callable[[int, int], None] | None = None
+) -> list[Tensor]:
+    """As ``forward``, for outputs whose shape may differ from batch to batch."""
     answers: list[Tensor | None] = [None] * len(items)
     done = 0
     for places in by_length(items):
@@ -39,7 +46,7 @@ def forward(items: Sequence[Item], outputs: Outputs, *, tick: Callable[[int, int
         done += len(places)
         if tick is not None:
             tick(done, len(items))
-    return torch.stack([row for row in answers if row is not None])
+    return [row for row in answers if row is not None]
 
 
 class Probe:

@@ -20,7 +20,7 @@ from adapters.training.features import fit_probe
 from adapters.training.hyperparameters import Plan, resolve
 from adapters.training.importing import checkpoint_of
 from adapters.training.judging import Judged, Tick
-from adapters.training.recipe import Adaptation, Item, load_recipe
+from adapters.training.recipe import Adaptation, Item, lessons, load_recipe
 from adapters.training.stopwatch import Stopwatch
 from adapters.training.trainer import Rows, Trainer
 from zoo.catalogue.entry import ModelEntry
@@ -119,7 +119,7 @@ def learn_all(job: Run, parts: Parts, learnt: Learnt, *, share: float) -> Learnt
     adaptation, plan, encoded = learnt.adaptation, learnt.plan, learnt.encoded
     job.watch.start("refit")
     adaptation.network.body = learnt.wrapped.unload()
-    rest = adaptation.encode(parts.untrained, views=plan.views)
+    rest = lessons(adaptation.encode(parts.untrained, views=plan.views))
     features = encoded.activations.gather(rest, tick=lambda done, all_: job.context.tick("refit features", done, all_))
     train = [*encoded.train, *rest]
     if encoded.features is not None and features is not None:
@@ -195,11 +195,11 @@ def _start(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[
     where it does the task; nothing for a new head of another kind.
     """
     job.watch.start("features")
-    train = adaptation.encode(parts.train, views=plan.views)
+    train = lessons(adaptation.encode(parts.train, views=plan.views))
     validation, heldout = adaptation.encode(parts.validation), adaptation.encode(parts.heldout)
     activations = Activations(adaptation, len(adaptation.steps()) - plan.top_layers)
     features = activations.gather(
-        [*train, *validation], tick=lambda done, all_: job.context.tick("features", done, all_)
+        [*train, *lessons(validation)], tick=lambda done, all_: job.context.tick("features", done, all_)
     )
     if features is None:
         encoded = Encoded(train, validation, heldout, activations)

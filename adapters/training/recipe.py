@@ -68,17 +68,24 @@ class Item:
     """One example as the network reads it: ``length`` is what it costs, in tokens or as many as it costs like.
 
     ``tensors`` is there, or made by ``load`` each time that the item is collated: pictures would fill the memory.
-    ``target`` is what the network should answer, in the form that the adaptation's loss reads.
+    ``target`` is what the network should answer, in the form that the adaptation's loss reads. An example longer than
+    the network reads at once has ``parts``: each is learnt from by itself, all are judged as one.
     """
 
     length: int
     target: Any
     tensors: Batch = field(default_factory=dict)
     load: Callable[[], Batch] | None = None
+    parts: tuple[Item, ...] = ()
 
     def read(self) -> Batch:
         """The named tensors, without an axis for rows."""
         return self.tensors if self.load is None else self.load()
+
+
+def lessons(items: Sequence[Item]) -> list[Item]:
+    """What the network reads of some items: each as it is, or its parts."""
+    return [part for item in items for part in item.parts or (item,)]
 
 
 @dataclass(frozen=True)

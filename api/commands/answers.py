@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from api.client import Json
+from api.commands import marked_text
 from api.commands.terminal import bar, figure, printable, table
 
 SHOWN_NUMBERS = 6
@@ -27,9 +28,9 @@ def refused(answer: object) -> bool:
     return isinstance(answer, dict) and "error" in answer and "code" in answer
 
 
-def answer_view(asked: str, answer: Any) -> list[RenderableType]:
-    """One input and its answer: labels with bars, boxes, masks, a vector by its norm, speech as text, anything
-    else as JSON."""
+def answer_view(asked: str, answer: Any, context: str = "") -> list[RenderableType]:
+    """One input and its answer: labels with bars, boxes, masks, a vector by its norm, speech as text, entities
+    underlined, answers in their sentence of the ``context``, anything else as JSON."""
     shortened = asked if len(asked) <= SHOWN_CHARACTERS else asked[: SHOWN_CHARACTERS - 1] + "…"
     head = Text(printable(shortened).replace("\n", " "), style="bold")
     if refused(answer):
@@ -38,6 +39,10 @@ def answer_view(asked: str, answer: Any) -> list[RenderableType]:
         return [head, "  nothing found"]
     if _are_scores(answer):
         return [head, _scores(answer)]
+    if marked_text.are_entities(answer):
+        return [head, *marked_text.entities(asked, answer)]
+    if marked_text.are_answers(answer):
+        return [head, *marked_text.answers(context, answer)]
     if _is_vector(answer):
         norm = math.sqrt(sum(float(number) ** 2 for number in answer))
         first = " ".join(f"{number:+.4f}" for number in answer[:SHOWN_NUMBERS])

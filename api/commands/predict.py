@@ -30,6 +30,9 @@ def predict(
     ] = None,
     *,
     file: Annotated[Path | None, typer.Option(help="Ask about every line of this UTF-8 file too.")] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="TEXT or FILE", help="What questions are answered from: a text, or its file.")
+    ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Show only the best so many labels.")] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Least score of what is found, for tasks that have one.")
@@ -54,6 +57,7 @@ def predict(
     chosen = _object(parameters)
     chosen |= {name: value for name, value in (("top_k", top_k), ("threshold", threshold)) if value is not None}
     _check_drawing(draw)
+    about = _about(context)
     with session.client() as client:
         known = client.model(model)
         if draw is not None and known.get("modality") != "image":
@@ -65,14 +69,31 @@ def predict(
             contents = [_content(name, known) for name in asked]
             answers = _looked_at(client, model, list(zip(asked, contents, strict=True)), chosen)
         else:
-            contents, answers = [], client.predict(model, asked, chosen)
+            contents, answers = [], client.predict(model, _items(asked, about), chosen)
     written = _drawn(draw, contents, answers, known) if draw is not None else []
-    shown = [part for name, answer in zip(asked, answers, strict=False) for part in answer_view(name, answer)]
+    shown = [part for name, answer in zip(asked, answers, strict=False) for part in answer_view(name, answer, about)]
     session.terminal.result(answers, *shown)
     for path in written:
         session.terminal.note(f"drawn: {path}")
     if any(refused(answer) for answer in answers):
         raise typer.Exit(ExitCode.BAD_DATA)
+
+
+def _about(context: str | None) -> str:
+    """The text that questions are about: that of a file if there is one of this name."""
+    if context is None:
+        return ""
+    try:
+        if not (path := Path(context).expanduser()).is_file():
+            return context
+    except (OSError, ValueError):  # too long for a name, or no name at all
+        return context
+    return _read(path)
+
+
+def _items(asked: Sequence[str], about: str) -> list[Any]:
+    """Texts as they are; with something to ask about, questions."""
+    return [{"question": text, "context": about} for text in asked] if about else list(asked)
 
 
 def _subtitled(
@@ -167,8 +188,12 @@ def _drawn(draw: Path, contents: Sequence[bytes], answers: Sequence[Any], model:
 
 
 def _lines(file: Path) -> list[str]:
+    return [line for line in _read(file).splitlines() if line.strip()]
+
+
+def _read(file: Path) -> str:
     try:
-        return [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{file} is not UTF-8 text; save it as UTF-8") from error
     except OSError as error:

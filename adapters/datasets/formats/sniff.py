@@ -5,11 +5,12 @@ from __future__ import annotations
 import codecs
 from typing import Literal
 
+from adapters.datasets.formats.squad import BEGIN
 from zoo.errors import Unsupported
 
-Format = Literal["csv", "jsonl", "parquet", "zip"]
+Format = Literal["csv", "jsonl", "squad", "parquet", "zip"]
 HEAD_BYTES = 8192
-_ACCEPTED = "Send CSV, JSONL (one JSON object per line), Parquet, or a zip of pictures or audio."
+_ACCEPTED = "Send CSV, JSONL (one JSON object per line), a SQuAD JSON, Parquet, or a zip of pictures or audio."
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f\x0b\x1b\x1a")
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -54,7 +55,10 @@ def sniff(head: bytes) -> Format:
         raise Unsupported(f"The file is a tar archive; unpack it first. {_ACCEPTED}", param="file")
     if _is_binary(head):
         raise Unsupported(f"The file is not text. {_ACCEPTED}", param="file")
-    return "jsonl" if _first_character(head) in ("{", "[") else "csv"
+    text = _text(head)
+    if BEGIN.match(text):
+        return "squad"
+    return "jsonl" if text[:1] in ("{", "[") else "csv"
 
 
 def _is_binary(head: bytes) -> bool:
@@ -69,8 +73,9 @@ def _is_binary(head: bytes) -> bool:
     return controls > 0.1 * len(head)
 
 
-def _first_character(head: bytes) -> str:
+def _text(head: bytes) -> str:
+    """Without the spaces at its beginning."""
     encoding = "utf-8-sig"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
-    return head.decode(encoding, errors="ignore").lstrip()[:1]
+    return head.decode(encoding, errors="ignore").lstrip()

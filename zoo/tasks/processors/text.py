@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,19 @@ class EncodedText:
         return len(self.ids)
 
 
+class Tokens(Protocol):
+    """A row of a batch: ids and types (tokens,), as many as ``cost``."""
+
+    @property
+    def ids(self) -> NDArray[np.int64]: ...
+
+    @property
+    def types(self) -> NDArray[np.int64]: ...
+
+    @property
+    def cost(self) -> int: ...
+
+
 class TextProcessor:
     """The tokenizer of one model. Thread-safe once built.
 
@@ -41,11 +55,7 @@ class TextProcessor:
     def __init__(self, tokenizer: Path, *, max_tokens: int, pad_token_id: int = 0) -> None:
         self.max_tokens = max_tokens
         self._pad = pad_token_id
-        try:
-            self._tokenizer = Tokenizer.from_file(str(tokenizer))
-        except Exception as error:  # the library raises bare Exception
-            raise ArtifactCorrupt("tokenizer.json cannot be read: pull or adapt the model again.") from error
-        self._tokenizer.no_padding()
+        self._tokenizer = read_tokenizer(tokenizer)
         self._tokenizer.enable_truncation(max_tokens)
 
     @cached_property
@@ -60,17 +70,7 @@ class TextProcessor:
         Raises ``InvalidInput`` for anything but a non-empty string, ``TooLarge`` for a text of more than 16 characters
         for each token that the model takes, or one that would have to be cut although ``truncate`` is false.
         """
-        if not isinstance(text, str):
-            raise InvalidInput("inputs has to be a string or a list of strings.", param="inputs")
-        limit = CHARACTERS_PER_TOKEN * self.max_tokens
-        if len(text) > limit:
-            message = f"The text has {len(text)} characters; this model takes at most {limit}. Split it into parts."
-            raise TooLarge(message, code="input_too_long", param="inputs")
-        if not text.strip():
-            raise InvalidInput("The text is empty: send at least one character.", code="invalid_text", param="inputs")
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            message = "The text holds one half of a surrogate pair, which is no character: send valid Unicode."
-            raise InvalidInput(message, code="invalid_text", param="inputs")
+        text = checked(text, most=CHARACTERS_PER_TOKEN * self.max_tokens)
         tokenizer = self._cutting_left if side == "left" else self._tokenizer
         encoding = tokenizer.encode(text)
         truncated = bool(encoding.overflowing)
@@ -84,13 +84,45 @@ class TextProcessor:
         )
 
     def batch(self, rows: Sequence[EncodedText]) -> dict[str, NDArray[np.int64]]:
-        """``input_ids``, ``attention_mask`` and ``token_type_ids``, each (rows, longest row), padded on the right."""
-        shape = (len(rows), max(row.cost for row in rows))
-        ids = np.full(shape, self._pad, dtype=np.int64)
-        mask = np.zeros(shape, dtype=np.int64)
-        types = np.zeros(shape, dtype=np.int64)
-        for index, row in enumerate(rows):
-            ids[index, : row.cost] = row.ids
-            mask[index, : row.cost] = 1
-            types[index, : row.cost] = row.types
-        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+        """As ``padded`` makes it."""
+        return padded(rows, self._pad)
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """A tokenizer that neither pads nor cuts; raises ``ArtifactCorrupt`` when the file cannot be read."""
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise ArtifactCorrupt("tokenizer.json cannot be read: pull or adapt the model again.") from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def checked(text: object, *, most: int, name: str = "The text", param: str = "inputs") -> str:
+    """The text if it can be read; raises ``InvalidInput``, and ``TooLarge`` beyond ``most`` characters."""
+    if not isinstance(text, str):
+        lists = " or a list of strings" if param == "inputs" else ""
+        raise InvalidInput(f"{param} has to be a string{lists}.", param=param)
+    if len(text) > most:
+        message = f"{name} has {len(text)} characters; this model takes at most {most}. Split it into parts."
+        raise TooLarge(message, code="input_too_long", param=param)
+    if not text.strip():
+        raise InvalidInput(f"{name} is empty: send at least one character.", code="invalid_text", param=param)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        message = f"{name} holds one half of a surrogate pair, which is no character: send valid Unicode."
+        raise InvalidInput(message, code="invalid_text", param=param)
+    return text
+
+
+def padded(rows: Sequence[Tokens], pad: int) -> dict[str, NDArray[np.int64]]:
+    """``input_ids``, ``attention_mask`` and ``token_type_ids``, each (rows, longest row), padded on the right."""
+    shape = (len(rows), max(row.cost for row in rows))
+    ids = np.full(shape, pad, dtype=np.int64)
+    mask = np.zeros(shape, dtype=np.int64)
+    types = np.zeros(shape, dtype=np.int64)
+    for index, row in enumerate(rows):
+        ids[index, : row.cost] = row.ids
+        mask[index, : row.cost] = 1
+        types[index, : row.cost] = row.types
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}

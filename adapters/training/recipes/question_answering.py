@@ -1,0 +1,167 @@
+"""question-answering: imports readers as they are; adapts text encoders and readers to questions and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoModelForQuestionAnswering
+
+from adapters.datasets import Example, Span
+from adapters.jobs import Hyperparameters
+from adapters.training import checkpoint as checkpoints
+from adapters.training.encoder import load_weights
+from adapters.training.recipe import Defaults, Item, Servable
+from adapters.training.spans.adaptation import Lesson, Logits, SpanAdaptation
+from adapters.training.spans.network import TokenNetwork, new_head, own_head
+from adapters.training.spans.scores import answer_scores
+from adapters.training.spans.servable import require_head, token_servable
+from zoo.catalogue.entry import ModelEntry
+from zoo.tasks.decoding.answers import Answer, Reading, answers_in
+from zoo.tasks.processors.windows import EncodedWindows, Window
+from zoo.tasks.question_answering import MAX_ANSWER_LEN, QuestionAnsweringParameters, read_in_windows
+
+TASK = "question-answering"
+MOST_ANSWER = 128  # tokens of a served answer, however long those of the data are
+TIE = 1e-4  # answers whose scores differ by less may stand for one another
+
+
+class Ends(nn.Module):
+    """A transformers reader that answers (batch, tokens, 2): first and last token of the answer."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **named: Tensor) -> Tensor:
+        """Logits, before any softmax."""
+        answer = self.model(**named)
+        return torch.stack((answer.start_logits, answer.end_logits), dim=-1)
+
+
+class AnswerAdaptation(SpanAdaptation):
+    """A text encoder and the questions of one data set; see ``recipe.Adaptation``."""
+
+    labels = ()
+    headline = ("f1", "exact_match")
+    # Where an answer is follows from all layers together: a question asks for another part of the same text.
+    defaults = Defaults(
+        updates=600,
+        epochs=(2, 8),
+        batch_size=(16, 32),
+        learning_rate=(1e-3, 1e-3),
+        lora_rank=16,
+        top=1.0,
+        together=4096,
+    )
+
+    def __init__(
+        self, checkpoint: Path, network: TokenNetwork, examples: Sequence[Example], *, max_tokens: int, knows: bool
+    ) -> None:
+        super().__init__(checkpoint, network, max_tokens=max_tokens, knows=knows)
+        self._asked = QuestionAnsweringParameters()
+        self._how = Reading(
+            max_tokens=self._longest(examples), may_be_none=any(not example.spans for example in examples)
+        )
+
+    def _longest(self, examples: Sequence[Example]) -> int:
+        """Tokens of the longest answer, within bounds."""
+        texts = {_texts(example)[0] for example in examples if example.spans}
+        encodings = self._windows.tokenizer.encode_batch(sorted(texts), add_special_tokens=False)
+        longest = max((len(encoding.ids) for encoding in encodings), default=0)
+        return min(max(longest, MAX_ANSWER_LEN), MOST_ANSWER)
+
+    def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
+        return [self._encoded(example) for example in examples]
+
+    def _encoded(self, example: Example) -> Item:
+        text = self._text(example)
+        return self.item(text, [_wanted(window, example.spans) for window in text.windows], example.spans)
+
+    def _text(self, example: Example) -> EncodedWindows:
+        return read_in_windows(example.values["question"], example.values["context"], self._windows, self._asked)
+
+    def loss(self, outputs: Tensor, targets: Sequence[Lesson]) -> Tensor:
+        """Cross-entropy of first and last token, over those that an answer may be made of."""
+        allowed = torch.zeros(outputs.shape[:2], dtype=torch.bool)
+        for row, target in enumerate(targets):
+            allowed[row, : len(target.wanted) - 2] = target.wanted[2:] == 1
+        logits = outputs.masked_fill(~allowed[..., None], torch.finfo(outputs.dtype).min)
+        places = torch.stack([target.wanted[:2] for target in targets])
+        return functional.cross_entropy(logits, places)
+
+    def figures(self, answers: Sequence[Logits], items: Sequence[Item]) -> dict[str, Any]:
+        given = [self._answer(answer, item.target.text).text for answer, item in zip(answers, items, strict=True)]
+        true = [[item.target.text.text[span.start : span.end] for span in item.target.spans] for item in items]
+        return answer_scores(given, true)
+
+    def agrees(self, answer: Logits, body: Any, example: Example) -> bool:
+        expected = self._answer(answer, self._text(example))
+        near = abs(float(body["score"]) - expected.score) <= TIE
+        return near and (body["answer"] == expected.text or self._ties(answer, body, example))
+
+    def _ties(self, answer: Logits, body: Any, example: Example) -> bool:
+        """Whether another answer than the best is about as good."""
+        some = answers_in(self._text(example), answer, replace(self._how, top_k=5))
+        return any(one.text == body["answer"] and some[0].score - one.score <= TIE for one in some)
+
+    def _answer(self, answer: Logits, text: EncodedWindows) -> Answer:
+        found = answers_in(text, answer, self._how)
+        return found[0] if found else Answer("", 0.0, 0, 0)
+
+    def request(self, example: Example) -> object:
+        return {"question": example.values["question"], "context": example.values["context"]}
+
+    def servable(self) -> Servable:
+        return self.served(max_answer_len=self._how.max_tokens, handle_impossible_answer=self._how.may_be_none)
+
+
+def _wanted(window: Window, spans: Sequence[Span]) -> Tensor:
+    """(2 + tokens,): places of the first and the last token of the first answer, then 1 for tokens that may be either.
+
+    Where the window does not hold the whole answer, or there is none, both are the first token of the window.
+    """
+    allowed = window.inside.copy()
+    allowed[0] = True
+    first = last = 0
+    if spans:
+        span = spans[0]
+        starts, ends = window.offsets[:, 0], window.offsets[:, 1]
+        inside = (window.inside & (starts < span.end) & (ends > span.start)).nonzero()[0]
+        if len(inside) and starts[inside[0]] <= span.start and ends[inside[-1]] >= span.end:
+            first, last = int(inside[0]), int(inside[-1])
+    return torch.cat([torch.tensor([first, last]), torch.from_numpy(allowed).long()])
+
+
+def _texts(example: Example) -> list[str]:
+    return [example.values["context"][span.start : span.end] for span in example.spans]
+
+
+def load(checkpoint: Path) -> Servable:
+    """A checkpoint with its own head for answers."""
+    require_head(checkpoint, "ForQuestionAnswering", TASK)
+    checkpoints.ensure_tokenizer(checkpoint)
+    model = load_weights(AutoModelForQuestionAnswering, checkpoint)
+    network = Ends(model).eval().requires_grad_(False)
+    return token_servable(network, model, checkpoint, max_tokens=checkpoints.max_tokens(checkpoint))
+
+
+def adapt(
+    checkpoint: Path, base: ModelEntry, examples: Sequence[Example], *, labels: tuple[str, ...], asked: Hyperparameters
+) -> AnswerAdaptation:
+    """Any imported text encoder under a new head; a reader goes on with its own."""
+    knows = base.task == TASK
+    limit = base.limits.get("max_tokens", 0)
+    own = own_head(checkpoint, AutoModelForQuestionAnswering, "qa_outputs") if knows else None
+    return AnswerAdaptation(
+        checkpoint,
+        own or new_head(checkpoint, 2),
+        examples,
+        max_tokens=limit if asked.max_tokens == "auto" else min(asked.max_tokens, limit),
+        knows=knows,
+    )

@@ -1,0 +1,1 @@
+"""Texts of which stretches are found: entities and answers. Windows, heads on tokens, figures."""

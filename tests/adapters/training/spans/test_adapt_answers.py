@@ -1,0 +1,106 @@
+"""The fine-tune job on questions, from rows to a served version, on a tiny body."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.training import adapt
+from tests.adapters.training.spans.span_jobs import LONGER, asked, imported, own, upload
+from tests.conftest import TinyZoo
+from tests.tiny import FILLERS, WORDS
+from zoo.engine.predictor import Predictor
+
+
+def question_rows(count: int, *, unanswered: int = 0, words: int = 6, seed: int = 0) -> list[dict[str, Any]]:
+    """Different rows whose answer is the one word of billing in the context; every so many have none."""
+    draw = random.Random(seed)
+    made: dict[str, dict[str, Any]] = {}
+    while len(made) < count:
+        text = [draw.choice(FILLERS) for _ in range(draw.randint(3, words))]
+        answer = draw.choice(WORDS["billing"])
+        impossible = unanswered and len(made) % unanswered == 0
+        if not impossible:
+            text.insert(draw.randint(0, len(text)), answer)
+        context = " ".join(text)
+        answers = {
+            "text": [] if impossible else [answer],
+            "answer_start": [] if impossible else [context.index(answer)],
+        }
+        made.setdefault(context, {"question": "what is it?", "context": context, "answers": answers})
+    return list(made.values())
+
+
+@pytest.fixture(scope="module")
+def adapted(bodies: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyZoo, dict[str, Any]]:
+    zoo = own(bodies, tmp_path_factory.mktemp("adapted-answers"))
+    rows = question_rows(240, unanswered=5)
+    context = asked(zoo, suffix="manual", training_file=upload(zoo, rows), seed=3, hyperparameters=LONGER)
+    return zoo, adapt.run(context, zoo.settings)
+
+
+def predictor(zoo: TinyZoo, name: str = "manual") -> Predictor:
+    return Predictor(zoo.store.entry(name, 1), zoo.store.folder(name, 1), threads=1)
+
+
+def answer(zoo: TinyZoo, context: str, name: str = "manual") -> dict[str, Any]:
+    body: Any = predictor(zoo, name).predict({"question": "what is it?", "context": context}).body
+    return dict(body)
+
+
+def test_what_was_learnt_is_answered_with_its_place(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
+    zoo, result = adapted
+    assert result["fine_tuned_model"] == "manual@1"
+    found = answer(zoo, "my order was the Refund again")
+    assert (found["answer"], found["start"], found["end"]) == ("Refund", 17, 23)
+
+
+def test_a_model_that_learnt_of_questions_without_answer_says_so(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
+    zoo, _ = adapted
+    assert zoo.store.entry("manual", 1).options["handle_impossible_answer"] is True
+    assert answer(zoo, "my order was the help again")["answer"] == ""
+
+
+def test_figures_are_those_of_squad(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
+    zoo, result = adapted
+    entry = zoo.store.entry("manual", 1)
+    assert (entry.task, entry.base, entry.labels) == ("question-answering", "mini@1", ())
+    assert set(result["metrics"]["heldout"]) == {"rows", "f1", "exact_match"}
+    assert result["metrics"]["heldout"]["f1"] >= 0.8
+    assert entry.parity["max_abs_difference"] <= 1e-4 and entry.parity["argmax_agreement"] == 1.0
+    card = (zoo.store.folder("manual", 1) / "README.md").read_text()
+    assert "| f1 | exact match |" in card and "windows of 48 tokens" in card
+
+
+def test_contexts_longer_than_the_model_are_learnt_and_answered(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
+    zoo, _ = adapted
+    rows = question_rows(120, words=90, seed=2)
+    context = asked(zoo, job="long", suffix="long", training_file=upload(zoo, rows), hyperparameters=LONGER)
+    result = adapt.run(context, zoo.settings)
+    assert result["metrics"]["heldout"]["f1"] >= 0.7  # of contexts cut at 48 tokens half of the answers were gone
+
+
+def test_a_reader_goes_on_with_its_own_head(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
+    zoo, _ = adapted
+    imported(zoo, "reader", kind="distilbert", answers=True)
+    file = upload(zoo, question_rows(120))
+    context = asked(zoo, job="again", model="reader", suffix="again", training_file=file, hyperparameters=LONGER)
+    result = adapt.run(context, zoo.settings)
+    assert result["metrics"]["heldout"]["f1"] > result["metrics"]["before"]["f1"] + 0.2
+    assert zoo.store.entry("again", 1).options["handle_impossible_answer"] is False
+
+
+def test_questions_about_one_text_are_divided_all_the_same(bodies: TinyZoo, tmp_path: Path) -> None:
+    zoo = own(bodies, tmp_path)
+    words = [word for group in WORDS.values() for word in group]
+    context = " ".join(words)
+    rows = [
+        {"question": f"where is {word}?", "context": context, "answer": word, "answer_start": context.index(word)}
+        for word in words
+    ]
+    adapt.run(asked(zoo, suffix="one", training_file=upload(zoo, rows)), zoo.settings)
+    counted = zoo.store.entry("one", 1).lineage["rows"]
+    assert min(counted[part] for part in ("train", "validation", "heldout")) >= 1
