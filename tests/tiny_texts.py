@@ -18,7 +18,6 @@ from tokenizers import Tokenizer, decoders
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import TemplateProcessing
-from torch import nn
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
@@ -216,7 +215,7 @@ def write_bart(folder: Path, *, seed: int = 1, **generation: Any) -> Path:
     return _write(folder, model, {**rules, "no_repeat_ngram_size": 3, "forced_bos_token_id": 0, **generation})
 
 
-def _write(folder: Path, model: nn.Module | Any, generation: dict[str, Any]) -> Path:
+def _write(folder: Path, model: Any, generation: dict[str, Any]) -> Path:
     model.save_pretrained(folder)
     path = folder / "generation_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **generation}))

@@ -94,7 +94,8 @@ class SpanAdaptation:
         coming = iter(rows)
         answers = [[next(coming).numpy() for _ in item.parts or (item,)] for item in items]
         largest = max(float(row.abs().max()) for row in rows)
-        return Judged(answers, self.figures(answers, items), float(torch.stack(losses).mean()), largest=largest)
+        loss = float(torch.stack(losses).mean())
+        return Judged(answers, self.figures(answers, items), loss, counted=len(items), largest=largest)
 
     def compare(self, answer: Logits, row: Any, body: object, example: Any) -> tuple[float, bool]:
         if len(row) != len(answer):

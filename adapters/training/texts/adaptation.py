@@ -120,7 +120,8 @@ class TextAdaptation:
             loss += float(self.loss(outputs(some).float(), [item.target for item in some])) * len(some) / len(items)
         rows, texts = self.answers.rows(items, self.servable(), tick=tick)
         wanted = [item.target.example.values["target"] for item in items]
-        return Judged(rows, self._scores(texts, wanted), loss)
+        words = sum(len(text.split()) for text in wanted)
+        return Judged(rows, self._scores(texts, wanted), loss, counted=max(1, words))
 
     @torch.no_grad()
     def compare(self, answer: Any, row: Any, body: Any, example: Example) -> tuple[float, bool]:

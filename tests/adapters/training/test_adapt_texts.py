@@ -16,6 +16,7 @@ from transformers import AutoModelForSeq2SeqLM
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobSpec
 from adapters.training import adapt
+from adapters.training.graft import changed
 from adapters.training.texts.scores import corpus_chrf
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo
@@ -113,12 +114,11 @@ def test_a_model_that_writes_otherwise_than_it_was_trained_is_not_published(
     texts: TinyZoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zoo = copied(texts, tmp_path)
-    genuine = adapt.changed
 
     def damaged(sources: Any, changes: Any) -> Any:
-        return genuine(sources, [(before, after + 0.5) for before, after in changes])
+        return changed(sources, [(before, after + 0.5) for before, after in changes])
 
-    monkeypatch.setattr(adapt, "changed", damaged)
+    monkeypatch.setattr("adapters.training.adapt.changed", damaged)
     short = Hyperparameters(n_epochs=1, batch_size=16, learning_rate=0.01)
     with pytest.raises(ParityFailed):
         adapt.run(asked(zoo, pairs(40), hyperparameters=short), zoo.settings)
