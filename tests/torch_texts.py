@@ -32,6 +32,7 @@ class TorchTexts:
     checkpoint: TextToTextCheckpoint
     graphs: GraphsInTorch
     served: TextToText
+    entry: ModelEntry
 
     @classmethod
     def read(cls, folder: Path, task: str = "translation") -> TorchTexts:
@@ -48,7 +49,7 @@ class TorchTexts:
             limits=servable.limits,
             options=servable.options,
         )
-        return cls(checkpoint, GraphsInTorch(servable), TextToText(entry, folder / FOLDER, share=0.5))
+        return cls(checkpoint, GraphsInTorch(servable), TextToText(entry, folder / FOLDER, share=0.5), entry)
 
     def wish(self, options: dict[str, Any] | None = None, **pair: str) -> Wish:
         parameters = TextToTextParameters(generate_parameters=options or {})

@@ -39,8 +39,9 @@ class SearchedAnswers:
         return self.told(self.task.postprocess(row, encoded, self._options))
 
     def told(self, body: Any) -> str:
-        """The text of an answer."""
-        return str(body[self._field])
+        """The text of an answer, which some tasks put into a list of one."""
+        answer = body[0] if isinstance(body, list) else body
+        return str(answer[self._field])
 
     def rows(
         self, items: Sequence[Item], servable: Servable, *, tick: Tick | None = None

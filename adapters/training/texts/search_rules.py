@@ -51,7 +51,7 @@ def directions_of(checkpoint: Path, task: str) -> dict[str, Direction]:
 def _directions(given: dict[str, Any], task: str) -> Iterator[tuple[str, Direction]]:
     for name, settings in given.items():
         found = _PAIR.fullmatch(name)
-        if not isinstance(settings, dict) or not (name == task or (found and task == "translation")):
+        if not isinstance(settings, dict) or not (name == task or (found and name.startswith(f"{task}_"))):
             continue
         search = {key: value for key, value in settings.items() if key in Generation.model_fields}
         _checked(search)

@@ -112,8 +112,8 @@ def test_a_checkpoint_of_another_task_is_refused_with_what_can_be_imported(tmp_p
 
 
 def test_a_catalogue_entry_of_a_task_to_come_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
-    context = context_for(tmp_path, JobSpec(kind=JobKind.IMPORT, model="opus-mt-en-de"))
-    with pytest.raises(Unsupported, match="translation"):
+    context = context_for(tmp_path, JobSpec(kind=JobKind.IMPORT, model="deberta-v3-zeroshot"))
+    with pytest.raises(Unsupported, match="zero-shot-classification"):
         importing.run(context, settings_in(tmp_path))
     assert context.messages == []
 

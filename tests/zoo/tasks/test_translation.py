@@ -22,16 +22,18 @@ LONG = ". ".join(["the cat sees a big dog", "she likes the red house and not the
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
-    return import_texts(tmp_path_factory.mktemp("texts"), "deutsch", "tongues", "t5")
+    return import_texts(tmp_path_factory.mktemp("texts"), "deutsch")
 
 
 @pytest.fixture(scope="module")
-def translator(texts: TinyZoo) -> Callable[[str], Predictor]:
+def translator(texts: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Predictor]:
+    """Predictors by name, imported when they are first asked for."""
     made: dict[str, Predictor] = {}
 
     def predictor(name: str) -> Predictor:
         if name not in made:
-            made[name] = Predictor(texts.store.entry(name, 1), texts.store.folder(name, 1), threads=1)
+            zoo = texts if name == "deutsch" else import_texts(tmp_path_factory.mktemp(name), name)
+            made[name] = Predictor(zoo.store.entry(name, 1), zoo.store.folder(name, 1), threads=1)
         return made[name]
 
     return predictor

@@ -8,11 +8,11 @@ from adapters.jobs import JobKind, JobSpec
 from adapters.training import importing
 from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
-from tests.tiny_texts import write_bart, write_m2m, write_marian, write_t5
+from tests.tiny_texts import write_bart, write_m2m, write_marian, write_t5, write_taught
 
 
 def import_texts(folder: Path, *names: str) -> TinyZoo:
-    """Those models: ``deutsch`` (Marian), ``tongues`` (M2M-100), ``t5``, ``short`` (BART), ``t5-short``."""
+    """``deutsch`` and ``taught`` (Marian), ``tongues`` (M2M-100), ``t5``, ``short`` (BART) or ``t5-short``."""
     zoo = TinyZoo(folder / "home", folder / "checkpoints")
     for name in names:
         write, task = _MODELS[name]
@@ -24,6 +24,7 @@ def import_texts(folder: Path, *names: str) -> TinyZoo:
 
 _MODELS = {
     "deutsch": (write_marian, None),
+    "taught": (write_taught, None),
     "tongues": (write_m2m, None),
     "t5": (write_t5, None),
     "short": (write_bart, None),
