@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -73,10 +74,15 @@ class DemoRun:
             raise InvalidInput(f"{data.name} cannot be trained on; restore it from the project's repository")
         return str(stored["id"])
 
-    def adapt(self, body: str, what: str, name: str, file_id: str) -> None:
-        """The data taught to the body; every choice of the training is left to the service."""
-        with self.stage("adapt", f"Adapting {body} to the {what} (LoRA; all settings automatic)"):
-            job = self.client.create_job({"model": body, "training_file": file_id, "suffix": name, "seed": SEED})
+    def adapt(self, body: str, what: str, name: str, file_id: str, *, epochs: int | None = None) -> None:
+        """The data taught to the body; every choice of the training is left to the service, unless epochs are given."""
+        asked: dict[str, Any] = {"model": body, "training_file": file_id, "suffix": name, "seed": SEED}
+        settings = "all settings automatic"
+        if epochs is not None:
+            settings = f"{epochs} epochs, to be quick; all other settings automatic"
+            asked["hyperparameters"] = {"n_epochs": epochs}
+        with self.stage("adapt", f"Adapting {body} to the {what} (LoRA; {settings})"):
+            job = self.client.create_job(asked)
             try:
                 job = succeeded(follow(self.client, str(job["id"]), self.story))
             except KeyboardInterrupt:

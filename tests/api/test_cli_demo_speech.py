@@ -76,7 +76,7 @@ def _sides(told: str) -> tuple[list[str], list[str], list[str]]:
     return said, before, after
 
 
-def test_the_clips_to_learn_from_are_uploaded_and_everything_but_the_seed_is_automatic(
+def test_the_clips_to_learn_from_are_uploaded_and_all_but_seed_and_epochs_is_automatic(
     hall: CannedService, tmp_path: Path
 ) -> None:
     run_demo(tmp_path, "speech")
@@ -85,6 +85,7 @@ def test_the_clips_to_learn_from_are_uploaded_and_everything_but_the_seed_is_aut
     assert len(sent.namelist()) == 73
     assert "metadata.jsonl" in sent.namelist()
     asked = hall.asked("POST", "/v1/fine_tuning/jobs")[0].json()
+    assert asked.pop("hyperparameters") == {"n_epochs": 4}
     assert asked == {"model": "whisper-tiny-en", "training_file": "file-1", "suffix": "workshop", "seed": 1}
 
 
