@@ -106,14 +106,14 @@ def _byte_level() -> Tokenizer:
 
 def _sentence_pieces() -> Tokenizer:
     """As DeBERTa-v3's: pieces with scores, spaces as part of them."""
-    made = Tokenizer(models.Unigram())
+    words = sorted({*FILLERS, *(word for group in WORDS.values() for word in group), "Angela", "Merk", "lost"})
+    letters = sorted({letter for text in _TEXTS for letter in f"{text}MWISh?!-"} - {" "})
+    pieces = [(name, 0.0) for name in _SPECIAL.values()]
+    pieces += [("\u2581", -6.0), *(("\u2581" + word, -5.0) for word in words), *((letter, -7.0) for letter in letters)]
+    made = Tokenizer(models.Unigram(pieces, unk_id=list(_SPECIAL).index("unk_token")))
     made.normalizer = normalizers.NFKC()
     made.pre_tokenizer = pre_tokenizers.Metaspace()
     made.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=400, special_tokens=list(_SPECIAL.values()), unk_token="<unk>", show_progress=False
-    )
-    made.train_from_iterator(_TEXTS, trainer)
     return made
 
 
