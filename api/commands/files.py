@@ -108,6 +108,7 @@ def report_view(report: Json) -> list[RenderableType]:
                     "words a row",
                     f"median {lengths['median']}, 95 % ≤ {lengths['p95']}, most {lengths['max']}" if lengths else "",
                 ),
+                ("spans", _spans(report.get("spans") or {})),
                 *_pictures(report),
                 *_clips(report),
                 ("duplicates", f"{duplicates['rows']} rows repeat an earlier one" if duplicates.get("rows") else ""),
@@ -116,6 +117,15 @@ def report_view(report: Json) -> list[RenderableType]:
         )
     ]
     return shown + _classes(report) + problems_view(report)
+
+
+def _spans(found: Json) -> str:
+    """Entities, or answers: how many there are, and how many a row."""
+    if not found:
+        return ""
+    each = found.get("per_row") or {}
+    counted = f"{found['count']:,}, median {each.get('median')} a row, most {each.get('max')}"
+    return counted + (f"; {found['rows_without']:,} rows without" if found.get("rows_without") else "")
 
 
 def _pictures(report: Json) -> list[tuple[str, object]]:

@@ -47,9 +47,11 @@ class EntityAdaptation(SpanAdaptation):
     """A text encoder and the kinds of entities of one data set; see ``recipe.Adaptation``."""
 
     headline = ("f1", "precision", "recall")
+    # MiniLM, 400 tweets, 150 updates, F1 on 200 others: .53 at a rate of 1e-3, .57 at 2e-3, and .64 with LoRA on all
+    # layers, which takes 1.5 times as long.
     defaults = Defaults(
-        updates=320,
-        epochs=(3, 10),
+        updates=160,
+        epochs=(3, 8),
         batch_size=(16, 32),
         learning_rate=(2e-3, 2e-3),
         lora_rank=8,

@@ -247,3 +247,20 @@ def test_a_version_may_have_an_answer_length_and_no_answers_of_its_own(
     item = {"question": QUESTION, "context": CONTEXT}
     expected = predictor_of("bert").predict(item, {"max_answer_len": 2, "handle_impossible_answer": True, "top_k": 9})
     assert predictor.predict(item, {"top_k": 9}).body == expected.body
+
+
+ODD = {
+    "emoji": "\U0001f600\U0001f469\u200d\U0001f469\u200d\U0001f467",
+    "rtl": "\u05e9\u05dc\u05d5\u05dd \u202e\u0645\u0631\u062d\u0628\u0627",
+    "combining": "e" + "\u0301" * 700,
+    "zwj": "\u200d",
+    "control": "parcel\x00\x07\x1b[0m",
+}
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_unusual_characters_are_answered_with_valid_json(predictor_of: Predictors, kind: str, text: str) -> None:
+    body: Any = predictor_of(kind).predict({"question": QUESTION, "context": text}).body
+    assert json.loads(json.dumps(body, allow_nan=False)) == body
+    assert text[body["start"] : body["end"]] == body["answer"]

@@ -171,3 +171,21 @@ def test_a_checkpoint_without_a_head_on_tokens_is_refused(taggers: TinyZoo) -> N
     spec = JobSpec(kind=JobKind.IMPORT, model="headless", task="token-classification", source=source)
     with pytest.raises(Exception, match="no head for token-classification: import it as feature-extraction"):
         importing.run(context_for(taggers.home, spec, job="import-headless"), taggers.settings)
+
+
+ODD = {
+    "emoji": "\U0001f600\U0001f469\u200d\U0001f469\u200d\U0001f467",
+    "rtl": "\u05e9\u05dc\u05d5\u05dd \u202e\u0645\u0631\u062d\u0628\u0627",
+    "combining": "e" + "\u0301" * 700,
+    "zwj": "\u200d",
+    "control": "parcel\x00\x07\x1b[0m",
+}
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_unusual_characters_are_answered_with_valid_json(predictor_of: Predictors, kind: str, text: str) -> None:
+    for strategy in STRATEGIES:
+        body: Any = predictor_of(kind).predict(text, {"aggregation_strategy": strategy, "ignore_labels": []}).body
+        assert json.loads(json.dumps(body, allow_nan=False)) == body
+        assert all(0 <= one["start"] <= one["end"] <= len(text) for one in body)

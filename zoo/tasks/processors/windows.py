@@ -90,7 +90,8 @@ class WindowProcessor:
     def of_pair(self, first: str, second: str, *, max_tokens: int, stride: int | None, usual: int) -> EncodedWindows:
         """Windows of ``second``, each behind the whole of ``first`` and together ``max_tokens`` long at most.
 
-        They share ``stride`` tokens; unless that is set ``usual``, or fewer where the first text leaves little room.
+        They share ``stride`` tokens; unless that is set ``usual``, or fewer where the first text leaves little room or
+        the second is so long that it would take more than 64 windows.
         Both are texts that were ``checked``. Raises as ``of_text`` does; the stride is called ``doc_stride``.
         """
         whole = self.tokenizer.encode(first, second)
@@ -150,8 +151,10 @@ def _windows(whole: Encoding, inside: NDArray[np.bool_], sizes: _Sizes) -> tuple
     first, count = (int(places[0]), len(places)) if len(places) else (len(inside), 0)
     room = sizes.max_tokens - (len(inside) - count)
     shared = sizes.shared(room)
-    step = room - shared
-    starts = range(0, max(1, count - shared), step)
+    starts = range(0, max(1, count - shared), room - shared)
+    if len(starts) > WINDOWS and sizes.stride is None:
+        shared = min(shared, room // 4)
+        starts = range(0, max(1, count - shared), room - shared)
     if len(starts) > WINDOWS:
         message = f"The text has {count} tokens, which are more than {WINDOWS} windows of {room}: split it into parts."
         raise TooLarge(message, code="input_too_long", param="inputs")
