@@ -266,7 +266,7 @@ def write_taught(folder: Path) -> Path:
         wanted = target < len(known) - 1
         loss = nn.functional.cross_entropy(logits[wanted], target[wanted])
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     rules = json.loads((folder / "generation_config.json").read_text())
     return _write(folder, model.requires_grad_(False), rules)

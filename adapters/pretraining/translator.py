@@ -22,9 +22,8 @@ from transformers import MarianMTModel
 from adapters.pretraining.starter import starter_folder
 from adapters.pretraining.translator_training import UNKNOWN, Run, encoded, learn_pieces, train
 from adapters.training.graphs_in_torch import GraphsInTorch
-from adapters.training.layouts.text_to_text import read_text_to_text
+from adapters.training.recipe import load_recipe
 from adapters.training.texts.scores import translation_scores
-from adapters.training.texts.servable import text_servable
 from adapters.training.texts.vocabulary import FOLDER
 from zoo.catalogue.entry import ModelEntry
 from zoo.tasks.decoding.text_to_text import TextToText, TextToTextParameters
@@ -84,8 +83,7 @@ def write(model: MarianMTModel, tokenizer: Tokenizer, folder: Path, run: Run, *,
 
 def measured(folder: Path, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """chrF and BLEU of what the search that serves it writes, with the weights as they were written."""
-    checkpoint = read_text_to_text(folder, "translation")
-    servable = text_servable(checkpoint)
+    servable = load_recipe("translation").load(folder)
     entry = ModelEntry(
         name="starter",
         version=1,

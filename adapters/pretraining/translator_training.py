@@ -134,7 +134,7 @@ def train(
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             mean.update_parameters(model)
-            step, sums, count = step + 1, sums + float(loss) * tokens, count + tokens
+            step, sums, count = step + 1, sums + float(loss.detach()) * tokens, count + tokens
         spent = time.monotonic() - started
         say(f"epoch {epoch + 1} of {run.epochs}: loss {sums / count:.4f}, {spent:.0f} s")
         _save(state, model, optimiser, mean, (epoch + 1, step))
