@@ -40,9 +40,9 @@ class Run:
     dropout: float = 0.1
     smoothing: float = 0.1
     epochs: int = 14
-    batch: int = 4096
-    rate: float = 2e-3
-    warm_up: int = 1000
+    batch: int = 2048
+    rate: float = 1.5e-3
+    warm_up: int = 1500
     average: float = 0.999
     beams: int = 4
     seed: int = 0
