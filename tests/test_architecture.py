@@ -32,7 +32,11 @@ SPAWNERS = ("adapters/queue/", "adapters/training/parquet.py", "api/serving.py",
 # Opening one of these formats can run any program.
 RUNNABLE_FORMATS = ("pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal")
 # The first opens one file alone, whose hash it checks, the second what it wrote itself; neither runs anything in it.
-PINNED_PICKLES = ("adapters/training/architectures/efficientnet_lite.py", "adapters/pretraining/small_pictures.py")
+PINNED_PICKLES = (
+    "adapters/training/architectures/efficientnet_lite.py",
+    "adapters/pretraining/small_pictures.py",
+    "adapters/pretraining/translator_training.py",
+)
 VAGUE_NAMES = ("util", "utils", "helper", "helpers", "common", "base", "manager", "managers", "misc")
 
 

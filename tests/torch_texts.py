@@ -11,6 +11,7 @@ import torch
 
 from adapters.training.graphs_in_torch import GraphsInTorch
 from adapters.training.layouts.text_to_text import TextToTextCheckpoint, read_text_to_text
+from adapters.training.recipes import summarization, translation
 from adapters.training.texts.servable import text_servable
 from adapters.training.texts.vocabulary import FOLDER
 from tests.tiny_texts import write_bart, write_m2m, write_marian, write_t5
@@ -23,6 +24,7 @@ KINDS: dict[str, Callable[..., Path]] = {
     "m2m_100": write_m2m,
     "t5": write_t5,
 }
+_TASKS = {"translation": translation.TASKS, "summarization": summarization.TASKS}
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class TorchTexts:
 
     @classmethod
     def read(cls, folder: Path, task: str = "translation") -> TorchTexts:
-        checkpoint = read_text_to_text(folder, task)
+        checkpoint = read_text_to_text(folder, _TASKS[task])
         servable = text_servable(checkpoint)
         entry = ModelEntry(
             name="tiny",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,10 @@ def read_model(checkpoint: Path) -> nn.Module:
     return load_weights(AutoModelForSeq2SeqLM, checkpoint).eval().requires_grad_(False)
 
 
-def read_text_to_text(checkpoint: Path, task: str) -> TextToTextCheckpoint:
+def read_text_to_text(checkpoint: Path, tasks: re.Pattern[str]) -> TextToTextCheckpoint:
     """A folder with safetensors, a tokenizer in any of its forms, and perhaps ``generation_config.json``.
 
+    ``tasks``: what those of a network that has several are called in its ``config.json``.
     Raises ``InvalidInput`` (``invalid_checkpoint``) for files that are missing or contradict each other.
     """
     model: Any = read_model(checkpoint)
@@ -65,7 +67,7 @@ def read_text_to_text(checkpoint: Path, task: str) -> TextToTextCheckpoint:
         start=one_token(search.decoder_start_token_id, "decoder_start_token_id"),
         end=one_token(search.eos_token_id, "eos_token_id"),
         pad=one_token(config.pad_token_id, "pad_token_id"),
-        directions=directions_of(checkpoint, task),
+        directions=directions_of(checkpoint, tasks),
         generation=generation_of(search),
         **vocabulary.settings(),
     )

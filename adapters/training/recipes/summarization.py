@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from adapters.training.texts.servable import text_servable
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import Unsupported
 
+TASKS = re.compile("summarization")  # as ``config.json`` of a T5 calls them
+
 
 def load(checkpoint: Path) -> Servable:
     """Raises ``InvalidInput`` for a checkpoint that contradicts itself, ``Unsupported`` for other architectures."""
-    return text_servable(read_text_to_text(checkpoint, "summarization"))
+    return text_servable(read_text_to_text(checkpoint, TASKS))
 
 
 def adapt(

@@ -27,7 +27,6 @@ _MISSING = (
     "watermarking_config",
 )
 _NEUTRAL = (None, False, 0, 0.0, 1.0)
-_PAIR = re.compile(r"translation_([A-Za-z_]{2,20})_to_([A-Za-z_]{2,20})")
 
 
 def generation_of(config: Any) -> Generation:
@@ -39,24 +38,25 @@ def generation_of(config: Any) -> Generation:
     return _checked({name: getattr(config, name, None) for name in Generation.model_fields})
 
 
-def directions_of(checkpoint: Path, task: str) -> dict[str, Direction]:
-    """What a model of several tasks is told, and how it searches, for those that ``task`` covers: ``en-de`` -> …
+def directions_of(checkpoint: Path, tasks: re.Pattern[str]) -> dict[str, Direction]:
+    """What a model of several tasks is told, and how it searches, for those whose names are of the form ``tasks``.
 
-    From ``task_specific_params`` of ``config.json``, as T5 has them. A summary has the name "".
+    From ``task_specific_params`` of ``config.json``, as T5 has them. They are called by the groups of the form, as
+    ``en-de``; without groups the name is "".
     """
     given = read_json(checkpoint / "config.json").get("task_specific_params")
-    return dict(_directions(given if isinstance(given, dict) else {}, task))
+    return dict(_directions(given if isinstance(given, dict) else {}, tasks))
 
 
-def _directions(given: dict[str, Any], task: str) -> Iterator[tuple[str, Direction]]:
+def _directions(given: dict[str, Any], tasks: re.Pattern[str]) -> Iterator[tuple[str, Direction]]:
     for name, settings in given.items():
-        found = _PAIR.fullmatch(name)
-        if not isinstance(settings, dict) or not (name == task or (found and name.startswith(f"{task}_"))):
+        found = tasks.fullmatch(name)
+        if found is None or not isinstance(settings, dict):
             continue
         search = {key: value for key, value in settings.items() if key in Generation.model_fields}
         _checked(search)
         prefix = settings.get("prefix") or ""
-        yield f"{found[1]}-{found[2]}" if found else "", Direction(prefix=str(prefix), generation=search)
+        yield "-".join(found.groups()), Direction(prefix=str(prefix), generation=search)
 
 
 def one_token(value: Any, name: str) -> int:

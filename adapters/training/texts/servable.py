@@ -20,9 +20,9 @@ def text_servable(checkpoint: TextToTextCheckpoint) -> Servable:
     shape = DecoderShape(
         settings.vocabulary, settings.layers, settings.heads, settings.width, settings.most_tokens, most
     )
-    # As with Whisper the third size comes with five rows; the last of both sides with one.
+    # The third size comes with five rows and is kept until the graph is compared; the last of both sides with one row.
     written = settings.most_tokens
-    sizes = ((4, 5, 6, most // 3), (1, 4, 0, most), (5, 1, written // 8, most // 8), (1, 1, written - 1, most))
+    sizes = ((4, 5, 6, most // 3), (1, 4, 0, most // 2), (5, 1, written // 16, most // 16), (1, 1, written - 1, most))
     return Servable(
         module=EncoderGraph(encoder, decoder).eval(),
         inputs=inputs,

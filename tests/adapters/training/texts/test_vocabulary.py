@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.processors import TemplateProcessing
 from transformers import T5Tokenizer
 
 from adapters.training.texts.vocabulary import FOLDER, Vocabulary, read_vocabulary, target_tokenizer
@@ -94,6 +97,21 @@ def test_t5_is_read_from_sentencepieces_file_alone(tmp_path: Path) -> None:
 def test_special_tokens_are_those_that_a_ready_made_tokenizer_puts_around_a_text(tmp_path: Path) -> None:
     vocabulary = read_vocabulary(write_bart(tmp_path / "bart"))
     assert (vocabulary.before, vocabulary.after, vocabulary.languages) == ((0,), (2,), {})
+
+
+def test_languages_of_a_ready_made_tokenizer_are_told_from_its_special_tokens(tmp_path: Path) -> None:
+    checkpoint = write_m2m(tmp_path / "nllb")
+    made = Tokenizer(BPE({"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4}, [], unk_token="<unk>"))
+    made.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "deu_Latn", "eng_Latn"])
+    made.post_processor = TemplateProcessing(
+        single="eng_Latn $A </s>", pair="eng_Latn $A $B </s>", special_tokens=[("eng_Latn", 6), ("</s>", 2)]
+    )
+    made.save(str(checkpoint / "tokenizer.json"))
+    (checkpoint / "tokenizer_config.json").write_text(json.dumps({"src_lang": "eng_Latn", "tgt_lang": "xx"}))
+    found = read_vocabulary(checkpoint)
+    assert (found.languages, found.reads_language) == ({"deu_Latn": 5, "eng_Latn": 6}, True)
+    assert (found.before, found.after, found.unknown) == ((), (2,), 3)
+    assert (found.source, found.target) == ("eng_Latn", None)
 
 
 def test_a_marian_with_two_vocabularies_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""A translator trained from nothing goes on where it was cut off, and is written as one that can be imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from adapters.pretraining.translator import measured, write
+from adapters.pretraining.translator_training import Run, encoded, learn_pieces, train
+from tests.tiny_texts import pairs
+
+RUN = Run(pieces=90, width=32, reading=1, writing=1, heads=2, inner=64, places=32, epochs=2, batch=256, warm_up=5)
+
+
+def test_a_run_that_was_cut_off_ends_with_the_same_weights(tmp_path: Path) -> None:
+    data = pairs(60)
+    tokenizer = learn_pieces([text for pair in data for text in pair], RUN.pieces)
+    rows = encoded(tokenizer, data, RUN)
+    whole = train(rows, tokenizer, RUN, tmp_path / "whole.pt", say=lambda _: None)
+
+    def cut(line: str) -> None:
+        if line.startswith("epoch 2"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(rows, tokenizer, RUN, tmp_path / "cut.pt", say=cut)
+    resumed = train(rows, tokenizer, RUN, tmp_path / "cut.pt", say=lambda _: None)
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_what_is_written_is_served_and_measured(tmp_path: Path) -> None:
+    data = pairs(40)
+    tokenizer = learn_pieces([text for pair in data for text in pair], RUN.pieces)
+    model = train(encoded(tokenizer, data, RUN), tokenizer, RUN, tmp_path / "state.pt", say=lambda _: None)
+    folder = tmp_path / "starter"
+    write(model, tokenizer, folder, RUN, source="en", target="de")
+    figures = measured(folder, data[:4])
+    assert figures["rows"] == 4 and 0 <= figures["chrf"] <= 100
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
