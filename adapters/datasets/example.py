@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from adapters.datasets.archives import ArchiveFile
 from adapters.datasets.fold import fold
 
+_ANSWERS = ("label", "score")  # roles of what is to be answered, not read
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -23,6 +25,7 @@ class Box:
 class Example:
     """``row`` and ``line`` start at 1. ``values``: role -> text, such as ``text`` and ``label``.
 
+    ``labels`` are those that apply, none or more, where any number of them may; None in data of another kind.
     ``files``: role -> a file in the uploaded zip, ``audio``, or ``image`` and, for segmentation, ``mask``, whose pixels
     are class numbers (``pictures.masks.open_mask`` reads it). ``fingerprint`` is the file's, ``together``
     what examples share that no split takes apart though their files differ, ``rarest`` the class by which an example
@@ -34,6 +37,7 @@ class Example:
     values: dict[str, str] = field(default_factory=dict)
     files: dict[str, ArchiveFile] = field(default_factory=dict)
     boxes: tuple[Box, ...] = ()
+    labels: tuple[str, ...] | None = None
     fingerprint: str = ""
     together: str = ""
     rarest: str = ""
@@ -51,10 +55,10 @@ class Example:
         return (
             self.together
             or self.fingerprint
-            or fold("\n".join(text for role, text in self.values.items() if role != "label"))
+            or fold("\n".join(text for role, text in self.values.items() if role not in _ANSWERS))
         )
 
     @property
     def stratum(self) -> str:
-        """What a split is stratified by: the label; with several in one picture, the one that is rarest in the data."""
+        """What a split is stratified by: the label; of several, the one that is rarest in the data."""
         return self.values.get("label", self.rarest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from adapters.datasets.example import Example
@@ -13,7 +14,7 @@ from adapters.datasets.media.survey import Survey
 from adapters.datasets.problems import Problem
 from adapters.datasets.report import Report
 from adapters.datasets.schema import Schema, schema_for
-from adapters.datasets.values import read_values
+from adapters.datasets.values import named, read_example, text_of
 from adapters.datasets.zips import read_zip
 
 # the file has passed the service's own limits when it was inspected; these only bound the memory
@@ -38,19 +39,20 @@ def read_examples(path: Path, report: Report, survey: Survey | None = None) -> I
 
 
 def _candidates(path: Path, report: Report, schema: Schema) -> Iterator[Example]:
+    ranks = {found.label: rank for rank, found in enumerate(report.classes)}  # the largest class first
     for row in open_rows(path, _INSPECTED).rows:
-        values = read_values(row, schema, report.columns)
-        if not isinstance(values, Problem):
-            yield Example(row.number, row.line, values)
+        example = read_example(row, schema, report.columns)
+        if isinstance(example, Problem):
+            continue
+        if kinds := set(example.labels or ()) & ranks.keys():
+            example = replace(example, rarest=max(kinds, key=ranks.__getitem__))
+        yield example
 
 
 def _conflicting(path: Path, report: Report, schema: Schema) -> bytes:
     """One byte for each candidate: 1 where its text has another label elsewhere."""
-    category = schema.category
-    assert category is not None
-    labels: dict[str, int] = {}
+    labels: dict[tuple[str, ...], int] = {}
     prints = Fingerprints()
     for example in _candidates(path, report, schema):
-        text = "\n".join(example.values[role.name] for role in schema.texts)
-        prints.add(text, labels.setdefault(example.values[category.name], len(labels)))
+        prints.add(text_of(example, schema), labels.setdefault(named(example), len(labels)))
     return bytes(prints.survey().conflicting)

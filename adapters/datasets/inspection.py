@@ -11,11 +11,11 @@ from adapters.datasets.formats import Row, Source, open_rows, sniff_file
 from adapters.datasets.limits import Limits
 from adapters.datasets.problems import DatasetFault, Problem, Problems, fault
 from adapters.datasets.report import Duplicates, Report
-from adapters.datasets.schema import Schema, mismatch, schema_for
+from adapters.datasets.schema import Schema, mismatch, schema_for, schema_of_table
 from adapters.datasets.tally import Tally
 from adapters.datasets.zips import Asked, inspect_zip
 
-TABLE_TASK = "text-classification"  # what a table is for unless a task is named
+TABLE_TASK = "text-classification"  # what a table is for unless a task is named or its rows tell another
 SAMPLE_ROWS = 500  # held in memory to find the columns
 
 
@@ -33,7 +33,7 @@ def inspect_file(
     schema = schema_for(task or TABLE_TASK)
     if not schema.layouts:
         check_choice(schema, columns or {})
-    reading = _Reading(schema, limits, columns or {})
+    reading = _Reading(schema, limits, columns or {}, asked=task is not None)
     try:
         reading.run(path)
     except DatasetFault as found:
@@ -51,8 +51,10 @@ def fatal_report(problem: Problem, *, file: str, format: str, task: str | None =
 class _Reading:
     """One pass over one file; what is known when a fault ends it is still reported."""
 
-    def __init__(self, schema: Schema, limits: Limits, chosen: Mapping[str, str]) -> None:
+    def __init__(self, schema: Schema, limits: Limits, chosen: Mapping[str, str], *, asked: bool) -> None:
+        """``asked``: the schema is that of a named task, not one that the rows may tell."""
         self._schema = schema
+        self._asked = asked
         self._limits = limits
         self._chosen = chosen
         self._problems = Problems()
@@ -70,6 +72,8 @@ class _Reading:
             self._problems.add(Problem(level="info", code="utf_16", message=message, fix="Nothing to do."))
         rows = self._with_names(source.rows) if source.header is None else source.rows
         sample = list(islice(rows, SAMPLE_ROWS))
+        if not self._asked:
+            self._schema = schema_of_table(sample, TABLE_TASK)
         self._find_columns(source, sample)
         self._tally = tally = Tally(self._schema, self._columns, self._limits, self._problems)
         for row in chain(sample, rows):
@@ -135,6 +139,8 @@ def _counted(tally: Tally) -> dict[str, object]:
         "rows": tally.rows,
         "usable_rows": tally.usable_rows,
         "classes": tally.classes(),
+        "labels": tally.labels(),
+        "scores": tally.scores(),
         "balance": tally.balance(),
         "lengths": tally.lengths(),
         "duplicates": Duplicates(groups=tally.survey.duplicate_groups, rows=tally.survey.duplicate_rows),

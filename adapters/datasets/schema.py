@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal
 
 from adapters.datasets import schemas
+from adapters.datasets.formats import Row
 from adapters.datasets.problems import DatasetFault, fault
 from zoo.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A part that a column plays; ``names`` are the column names that are known to play it, the best first."""
+    """A part that a column plays; ``names`` are the column names that are known to play it, the best first.
+
+    A role that is not ``needed`` is played only by a column with such a name, or by one that is chosen. Of roles of the
+    same ``group`` exactly one is played.
+    """
 
     name: str
-    kind: Literal["text", "category", "file"]
+    kind: Literal["text", "category", "categories", "number", "file"]
     names: tuple[str, ...]
+    needed: bool = True
+    group: str = ""
 
 
 Annotation = Literal["label", "boxes", "mask", "transcript"]
@@ -26,8 +34,10 @@ Annotation = Literal["label", "boxes", "mask", "transcript"]
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The roles of a task's columns, all of them needed, and the layouts of a zip that it learns from, if it does.
+    """The roles of a task's columns, and the layouts of a zip that it learns from, if it does.
 
+    ``recognises`` tells from some rows whether a table, for which no task was named, is for this one;
+    ``fault`` what is wrong with values (role -> text) that are each right: code, what it is, and the way to mend it.
     ``medium`` is the role of the files in such a zip, ``image`` or ``audio``; ``annotation`` what each of them carries;
     ``needs`` says in words what to send.
     """
@@ -38,16 +48,13 @@ class Schema:
     layouts: tuple[str, ...] = ()
     medium: Literal["image", "audio"] | None = None
     annotation: Annotation | None = None
+    recognises: Callable[[Sequence[Row]], bool] | None = None
+    fault: Callable[[Mapping[str, str]], tuple[str, str, str] | None] | None = None
 
     @property
     def texts(self) -> tuple[Role, ...]:
         """The roles that hold free text."""
         return tuple(role for role in self.roles if role.kind == "text")
-
-    @property
-    def category(self) -> Role | None:
-        """The role that holds the class, if the task has one."""
-        return next((role for role in self.roles if role.kind == "category"), None)
 
 
 def schema_for(task: str) -> Schema:
@@ -70,6 +77,12 @@ def schema_of_layout(layout: str, medium: str) -> Schema:
 def media_schemas(medium: str) -> tuple[Schema, ...]:
     """Those of all tasks that learn from zips of a medium, in the order of their names."""
     return tuple(schema for _, module in sorted(_known().items()) if (schema := _load(module)).medium == medium)
+
+
+def schema_of_table(sample: Sequence[Row], default: str) -> Schema:
+    """The schema of the task that rows are for if none was named: the first that recognises them, or ``default``'s."""
+    schemas_ = (_load(module) for _, module in sorted(_known().items()))
+    return next((one for one in schemas_ if one.recognises and one.recognises(sample)), None) or schema_for(default)
 
 
 def mismatch(schema: Schema, holds: str) -> DatasetFault:

@@ -31,6 +31,8 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
     loaded, head = _LOADED[entry.modality], " and `head.safetensors`, the new part"
     if "wer" in heldout:
         loaded, head = (_RECOGNISER, "") if "whisper" in entry.options else (_SPELLER, head)
+    elif not entry.labels:
+        head = ""  # what answers with vectors has none
     lines = [
         f"# {entry.name}",
         "",

@@ -96,7 +96,8 @@ def shares(rows: int) -> tuple[float, float]:
 
 def _named(example: Example) -> set[str]:
     """The labels that an example carries by name; none where the classes are numbers in a mask."""
-    return {box.label for box in example.boxes} | ({example.values["label"]} if "label" in example.values else set())
+    named = {box.label for box in example.boxes} | set(example.labels or ())
+    return named | ({example.values["label"]} if "label" in example.values else set())
 
 
 def _examples(spec: JobSpec, files: FileStore, file_id: str, task: str | None) -> tuple[list[Example], Report]:

@@ -21,8 +21,11 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _UNUSED = re.compile(r"^pooler\.|(^|\.)masked_spec_embed$")
 
 
-def load_weights(kind: Any, checkpoint: Path, *, attention: str = "sdpa", **options: Any) -> nn.Module:
-    """A transformers model from safetensors alone; raises ``InvalidInput`` for pickles and what does not fit."""
+def load_weights(kind: Any, checkpoint: Path, *, attention: str | None = None, **options: Any) -> nn.Module:
+    """A transformers model from safetensors alone; raises ``InvalidInput`` for pickles and what does not fit.
+
+    ``attention`` names transformers' implementation of it; unless set ``sdpa``, or ``eager`` where it has no other.
+    """
     transformers_logging.disable_progress_bar()  # jobs report their progress by other means
     try:
         model, report = kind.from_pretrained(
@@ -31,7 +34,7 @@ def load_weights(kind: Any, checkpoint: Path, *, attention: str = "sdpa", **opti
             trust_remote_code=False,
             output_loading_info=True,
             dtype=torch.float32,
-            attn_implementation=attention,
+            **({} if attention is None else {"attn_implementation": attention}),
             **options,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
