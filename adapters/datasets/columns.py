@@ -27,6 +27,8 @@ class _Look:
     fractions: bool
     names: bool
     lists: bool
+    numbers: bool
+    measures: bool  # numbers, not all of them whole
 
 
 def find_columns(
@@ -41,10 +43,11 @@ def find_columns(
         if column not in names:
             message = f"The file has no such column as was chosen. It has: {listed(names)}."
             raise InvalidInput(message, code="unknown_column", param="columns")
-    found = named_columns(schema, names, chosen)
-    _by_looks(schema, names, sample, found)
+    looks = {name: look for name in names if (look := _look(name, sample))}
+    found = named_columns(schema, names, chosen, looks)
+    _by_looks(schema, looks, found)
     for role in schema.roles:
-        if role.name not in found:
+        if role.needed and role.name not in found and not _stood_for(role, schema, found):
             example = '{"' + role.name + '": "<column>"}'
             raise fault(
                 "column_not_found",
@@ -52,19 +55,53 @@ def find_columns(
                 f"Name a column '{role.name}', or choose one with columns={example}.",
                 line=sample[0].line if sample else 1,
             )
-    return {role.name: found[role.name] for role in schema.roles}
+    return {role.name: found[role.name] for role in schema.roles if role.name in found}
 
 
-def named_columns(schema: Schema, names: Sequence[str], chosen: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Role -> column for the roles that a column is called like, beside those that are ``chosen``."""
+def named_columns(
+    schema: Schema,
+    names: Sequence[str],
+    chosen: Mapping[str, str] | None = None,
+    looks: Mapping[str, _Look] | None = None,
+) -> dict[str, str]:
+    """Role -> column for the roles that a column is called like, beside those that are ``chosen``.
+
+    Where roles stand for one another ``looks`` tell which of them a column plays.
+    """
     found = dict(chosen or {})
     for matches in (_exact, _by_word):
         for role in schema.roles:
-            if role.name not in found:
-                match = matches(role, schema, [name for name in names if name not in found.values()])
-                if match is not None:
-                    found[role.name] = match
+            if role.name in found or _stood_for(role, schema, found) or not (role.needed or matches is _exact):
+                continue
+            free = [name for name in names if name not in found.values()]
+            if role.group and looks is not None:
+                free = [name for name in free if _may_play(role, name, looks.get(name), schema)]
+            match = matches(role, schema, free)
+            if match is not None:
+                found[role.name] = match
     return found
+
+
+def _stood_for(role: Role, schema: Schema, found: Mapping[str, str]) -> bool:
+    """Whether another role of the same group is played."""
+    return any(other.name in found for other in _others(role, schema))
+
+
+def _others(role: Role, schema: Schema) -> list[Role]:
+    return [other for other in schema.roles if role.group and other.group == role.group and other is not role]
+
+
+def _may_play(role: Role, name: str, look: _Look | None, schema: Schema) -> bool:
+    """Whether a column with a known name holds what a role of a group needs, rather than another role of it."""
+    if look is None:
+        return role.needed
+    if role.kind == "categories":
+        return look.lists
+    if role.kind == "number":
+        shared = any(_plain(name) in other.names for other in _others(role, schema))
+        return look.measures if shared else look.numbers
+    numbers = any(other.kind == "number" for other in _others(role, schema))
+    return not look.lists and not (look.measures and numbers)
 
 
 def check_choice(schema: Schema, chosen: Mapping[str, str]) -> None:
@@ -76,6 +113,11 @@ def check_choice(schema: Schema, chosen: Mapping[str, str]) -> None:
             code="unknown_column",
             param="columns",
         )
+    groups = [role.group for role in schema.roles if role.name in chosen and role.group]
+    if len(set(groups)) < len(groups):
+        said = ", ".join(role.name for role in schema.roles if role.group)
+        message = f"columns names two roles of which one is played; choose one of: {said}."
+        raise InvalidInput(message, code="unknown_column", param="columns")
     if len(set(chosen.values())) < len(chosen):
         raise InvalidInput("columns names one column for two roles.", code="unknown_column", param="columns")
 
@@ -121,12 +163,12 @@ def _by_word(role: Role, schema: Schema, free: Sequence[str]) -> str | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _by_looks(schema: Schema, names: Sequence[str], sample: Sequence[Row], found: dict[str, str]) -> None:
+def _by_looks(schema: Schema, looks: Mapping[str, _Look], found: dict[str, str]) -> None:
     """Text: the longest values. File: values that end like names of files. Marks: lists. Category: few short values
     that repeat."""
-    looks = {name: look for name in names if name not in found.values() and (look := _look(name, sample))}
+    looks = {name: look for name, look in looks.items() if name not in found.values()}
     for role in sorted(schema.roles, key=lambda role: role.kind == "category"):
-        if role.name in found or not looks:
+        if role.name in found or not looks or not role.needed or _stood_for(role, schema, found):
             continue
         fits, rank = _RULES[role.kind]
         fitting = {name: look for name, look in looks.items() if fits(look)}
@@ -141,14 +183,17 @@ def _look(name: str, sample: Sequence[Row]) -> _Look | None:
     found = [value for row in sample if (value := row.values.get(name)) not in (None, "")]
     if not found:
         return None
-    values = [str(value) for value in found]
+    values = [str(value).strip() for value in found]
+    numbers = all(_NUMBER.fullmatch(value) for value in values)
     return _Look(
         values=len(values),
         distinct=len(set(values)),
         mean_length=sum(map(len, values)) / len(values),
         fractions=all(re.fullmatch(r"[-+]?\d*[.,]\d+", value) for value in values),
         names=all(_FILE_NAME.search(value) for value in values),
-        lists=all(isinstance(value, list) for value in found),
+        lists=all(isinstance(value, list) or str(value).startswith("[") for value in found),
+        numbers=numbers,
+        measures=numbers and any(float(value.replace(",", ".")) % 1 for value in values),
     )
 
 

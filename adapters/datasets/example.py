@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from adapters.datasets.archives import ArchiveFile
 from adapters.datasets.fold import fold
 
-_ANSWERS = ("label", "target")  # roles of what is to be answered, not read
+_ANSWERS = ("label", "score", "target")  # roles of what is to be answered, not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Span:
 class Example:
     """``row`` and ``line`` start at 1. ``values``: role -> text, such as ``text`` and ``label``.
 
+    ``labels`` are those that apply, none or more, where any number of them may; None in data of another kind.
     ``files``: role -> a file in the uploaded zip, ``audio``, or ``image`` and, for segmentation, ``mask``, whose pixels
     are class numbers (``pictures.masks.open_mask`` reads it). ``spans`` are entities in the text, or the answers to a
     question, without a label; none: it has no answer. ``fingerprint`` is the file's, ``together`` what examples share
@@ -47,6 +48,7 @@ class Example:
     files: dict[str, ArchiveFile] = field(default_factory=dict)
     boxes: tuple[Box, ...] = ()
     spans: tuple[Span, ...] = ()
+    labels: tuple[str, ...] | None = None
     fingerprint: str = ""
     together: str = ""
     rarest: str = ""
@@ -70,5 +72,5 @@ class Example:
 
     @property
     def stratum(self) -> str:
-        """What a split is stratified by: the label; with several in one picture, the one that is rarest in the data."""
+        """What a split is stratified by: the label; of several, the one that is rarest in the data."""
         return self.values.get("label", self.rarest)

@@ -14,7 +14,7 @@ from adapters.datasets.media.survey import Survey
 from adapters.datasets.problems import Problem
 from adapters.datasets.report import Report
 from adapters.datasets.schema import Schema, schema_for
-from adapters.datasets.values import read_example
+from adapters.datasets.values import named, read_example, text_of
 from adapters.datasets.zips import read_zip
 
 # the file has passed the service's own limits when it was inspected; these only bound the memory
@@ -44,18 +44,16 @@ def _candidates(path: Path, report: Report, schema: Schema) -> Iterator[Example]
         example = read_example(row, schema, report.columns)
         if isinstance(example, Problem):
             continue
-        if kinds := {span.label for span in example.spans} & ranks.keys():
+        carried = {span.label for span in example.spans} | set(example.labels or ())
+        if kinds := carried & ranks.keys():
             example = replace(example, rarest=max(kinds, key=ranks.__getitem__))
         yield example
 
 
 def _conflicting(path: Path, report: Report, schema: Schema) -> bytes:
     """One byte for each candidate: 1 where its text has another label elsewhere."""
-    category = schema.category
-    assert category is not None
-    labels: dict[str, int] = {}
+    labels: dict[tuple[str, ...], int] = {}
     prints = Fingerprints()
     for example in _candidates(path, report, schema):
-        text = "\n".join(example.values[role.name] for role in schema.texts)
-        prints.add(text, labels.setdefault(example.values[category.name], len(labels)))
+        prints.add(text_of(example, schema), labels.setdefault(named(example), len(labels)))
     return bytes(prints.survey().conflicting)

@@ -142,6 +142,7 @@ def _counted(tally: Tally) -> dict[str, object]:
         "classes": tally.classes(),
         "labels": tally.labels(),
         "spans": tally.spans(),
+        "scores": tally.scores(),
         "balance": tally.balance(),
         "lengths": tally.lengths(),
         "answer_lengths": tally.answer_lengths(),

@@ -16,7 +16,8 @@ class _Part(BaseModel):
 
 
 class ClassCount(_Part):
-    """Usable rows of one label; ``share`` is of all usable rows. Of entities those of one kind, of all of them.
+    """Usable rows of one label; ``share`` is of all usable rows, so that those of several labels a row exceed 1. Of
+    entities those of one kind, of all of them.
 
     For detection ``count`` and ``share`` are those of boxes, ``pictures`` how many show the class; for segmentation
     ``count`` is pictures that show it and ``share`` its part of all pixels that count. Of audio also ``seconds``.
@@ -117,6 +118,15 @@ class Transcripts(_Part):
     letters_per_minute: Spread
 
 
+class Scores(_Part):
+    """The numbers that are to be learnt: least, median, most, and how many different ones."""
+
+    min: float
+    median: float
+    max: float
+    distinct: int
+
+
 class Boxes(_Part):
     """Boxes of all usable pictures: how many, how many a picture, and their sizes in pixels."""
 
@@ -172,12 +182,14 @@ class Report(_Part):
     classes: tuple[ClassCount, ...] = ()
     labels: tuple[str, ...] = Field(
         (),
-        description="Classes of pictures or audio or entities, in order; of masks by value, '' if not learnt.",
+        description="Classes of pictures or audio, of entities, or of texts with several, in order; of masks by value, "
+        "'' if not learnt.",
     )
     balance: Balance | None = None
     lengths: Lengths | None = None
     answer_lengths: Lengths | None = Field(None, description="Of the texts that are to be written.")
     spans: Spans | None = None
+    scores: Scores | None = None
     pictures: Pictures | None = None
     boxes: Boxes | None = None
     clips: Clips | None = None

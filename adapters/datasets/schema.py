@@ -20,12 +20,15 @@ from zoo.errors import InvalidInput
 class Role:
     """A part that a column plays; ``names`` are the column names that are known to play it, the best first.
 
-    An ``answer`` is a text that is to be written.
+    An ``answer`` is a text that is to be written. A role that is not ``needed`` is played only by a column with such a
+    name, or by one that is chosen. Of roles of the same ``group`` exactly one is played.
     """
 
     name: str
-    kind: Literal["text", "answer", "category", "file", "marks"]
+    kind: Literal["text", "answer", "category", "categories", "number", "file", "marks"]
     names: tuple[str, ...]
+    needed: bool = True
+    group: str = ""
 
 
 Annotation = Literal["label", "boxes", "mask", "transcript"]
@@ -35,9 +38,10 @@ ReadRow = Callable[[Row, Mapping[str, str]], Example | Problem]
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The roles of a task's columns, all of them needed, and the layouts of a zip that it learns from, if it does.
+    """The roles of a task's columns, and the layouts of a zip that it learns from, if it does.
 
     ``read`` makes examples of rows that hold more than a text for each role; ``beside`` are columns that it reads too.
+    ``fault`` what is wrong with values (role -> text) that are each right: code, what it is, and the way to mend it.
     ``medium`` is the role of the files in such a zip, ``image`` or ``audio``; ``annotation`` what each of them carries;
     ``needs`` says in words what to send. ``recognises`` tells from some rows whether a table, for which no task was
     named, is for this one; ``in_order``: columns that no name tells play the roles in the order of the file. ``watch``
@@ -55,6 +59,7 @@ class Schema:
     recognises: Callable[[Sequence[Row]], bool] | None = None
     in_order: bool = False
     watch: type[Watch] | None = None
+    fault: Callable[[Mapping[str, str]], tuple[str, str, str] | None] | None = None
 
     @property
     def texts(self) -> tuple[Role, ...]:
@@ -65,11 +70,6 @@ class Schema:
     def answers(self) -> tuple[Role, ...]:
         """The roles that hold free text to be written."""
         return tuple(role for role in self.roles if role.kind == "answer")
-
-    @property
-    def category(self) -> Role | None:
-        """The role that holds the class, if the task has one."""
-        return next((role for role in self.roles if role.kind == "category"), None)
 
 
 def schema_for(task: str) -> Schema:

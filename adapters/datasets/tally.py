@@ -5,15 +5,17 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
+from statistics import median
 
 from adapters.datasets.fingerprints import Fingerprints, Survey
 from adapters.datasets.fold import fold_strictly
 from adapters.datasets.formats import Row
 from adapters.datasets.limits import Limits
 from adapters.datasets.problems import Problem, Problems, fault
-from adapters.datasets.report import Balance, ClassCount, Conflict, Lengths, Spans, Spread
+from adapters.datasets.report import Balance, ClassCount, Conflict, Lengths, Scores, Spans, Spread
 from adapters.datasets.schema import Schema
-from adapters.datasets.values import read_example
+from adapters.datasets.values import named, read_example, text_of
 
 LONG_WORDS = 1000
 _SHOWN_CONFLICTS = 100
@@ -32,7 +34,9 @@ class Tally:
         self._counts: list[int] = []
         self._prints = Fingerprints()
         self._lines = array("I")
-        self._labels = array("I")
+        self._labels = array("I")  # of each row the number of its set of labels
+        self._sets: dict[tuple[int, ...], int] = {}
+        self._scores = array("d")
         self._characters: Counter[int] = Counter()
         self._words: Counter[int] = Counter()
         self._answers: tuple[Counter[int], Counter[int]] = Counter(), Counter()
@@ -52,17 +56,19 @@ class Tally:
             self._first_bad = self._first_bad or example
             self._problems.add(example)
             return
-        text = "\n".join(example.values[role.name] for role in self._schema.texts)
-        category = self._schema.category
-        label = self._label(example.values[category.name], row) if category else 0
+        text = text_of(example, self._schema)
+        labels = tuple(sorted(self._label(name, row) for name in named(example)))
+        number = self._sets.setdefault(labels, len(self._sets))
         self._spans[len(example.spans)] += 1
         for span in example.spans:
             self._span_lengths[span.end - span.start] += 1
             if span.label:
                 self._label(span.label, row)
-        self._prints.add(text, label)
+        self._prints.add(text, number)
         self._lines.append(row.line)
-        self._labels.append(label)
+        self._labels.append(number)
+        if "score" in example.values:
+            self._scores.append(float(example.values["score"]))
         self._characters[len(text)] += 1
         self._words[len(text.split())] += 1
         for role in self._schema.answers:
@@ -105,13 +111,15 @@ class Tally:
         self._note_texts()
         for problem, count in self._watch.problems() if self._watch is not None else ():
             self._problems.add(problem, count=count)
-        if self._schema.category:
+        if self._labelled:
             self._note_conflicts()
             self._note_classes()
             self._check_labels()
         elif self._schema.read:
             self._note_classes()
             self._check_spans()
+        if self._scores:
+            self._check_scores()
         if self.survey.distinct == 1:
             raise fault(
                 "one_text",
@@ -121,7 +129,7 @@ class Tally:
             )
 
     def _check_labels(self) -> None:
-        if self.survey.distinct > 1 and sum(count > 0 for count in self._counts) < 2:
+        if self.survey.distinct > 1 and not any(0 < count < self.usable_rows for count in self._counts):
             said = "rows left have fewer than two labels" if self.conflicting_rows else "usable rows have one label"
             raise fault(
                 "one_label",
@@ -136,6 +144,15 @@ class Tally:
                 "no_spans",
                 f"Line {self._lines[0]}: none of the {self.usable_rows:,} usable rows has a span.",
                 "Send rows in which there is something to find.",
+                line=self._lines[0],
+            )
+
+    def _check_scores(self) -> None:
+        if self.survey.distinct > 1 and min(self._scores) == max(self._scores):
+            raise fault(
+                "one_score",
+                f"Line {self._lines[0]}: all {self.usable_rows:,} usable rows have the same score.",
+                "Send rows with different scores; if this is not the column of the scores, choose it with columns.",
                 line=self._lines[0],
             )
 
@@ -158,9 +175,11 @@ class Tally:
             )
 
     def _note_conflicts(self) -> None:
+        sets = list(self._sets)
         for group in self.survey.conflicts:
             for index in group:
-                self._counts[self._labels[index]] -= 1
+                for number in sets[self._labels[index]]:
+                    self._counts[number] -= 1
             lines = ", ".join(str(self._lines[index]) for index in group[:_SHOWN_LINES])
             self._problems.add(
                 Problem(
@@ -190,9 +209,14 @@ class Tally:
         self._problems.add(Problem.model_validate(found), count=count)
 
     @property
+    def _labelled(self) -> bool:
+        """Whether rows have labels: one, or any number of them."""
+        return "label" in self._columns or "labels" in self._columns
+
+    @property
     def conflicting_rows(self) -> int:
         """Rows whose text stands in the file under another label too."""
-        return sum(map(len, self.survey.conflicts)) if self._schema.category else 0
+        return sum(map(len, self.survey.conflicts)) if self._labelled else 0
 
     @property
     def usable_rows(self) -> int:
@@ -202,24 +226,36 @@ class Tally:
     def conflicts(self) -> tuple[Conflict, ...]:
         """The first hundred groups of equal texts under different labels."""
         names = list(self._label_ids)
+        written = [", ".join(names[number] for number in numbers) for numbers in self._sets]
         return tuple(
             Conflict(
                 lines=tuple(self._lines[index] for index in group[:_SHOWN_LINES]),
-                labels=tuple(sorted({names[self._labels[index]] for index in group})[:_SHOWN_LINES]),
+                labels=tuple(sorted({written[self._labels[index]] for index in group})[:_SHOWN_LINES]),
             )
-            for group in (self.survey.conflicts[:_SHOWN_CONFLICTS] if self._schema.category else ())
+            for group in (self.survey.conflicts[:_SHOWN_CONFLICTS] if self._labelled else ())
         )
 
     def classes(self) -> tuple[ClassCount, ...]:
         """Labels with their usable rows, the largest first."""
         found = [(name, self._counts[number]) for name, number in self._label_ids.items() if self._counts[number]]
-        total = sum(count for _, count in found)
+        total = self.usable_rows
         found.sort(key=lambda pair: (-pair[1], pair[0]))
         return tuple(ClassCount(label=name, count=count, share=round(count / total, 6)) for name, count in found)
 
     def labels(self) -> tuple[str, ...]:
-        """Kinds of entities in the order of the alphabet; a category's labels follow from the rows."""
-        return tuple(sorted(self._label_ids)) if self._schema.read else ()
+        """Kinds of entities, or, where a row may have several, all labels, in the order of the alphabet; a category's
+        labels follow from the rows."""
+        if self._schema.read:
+            return tuple(sorted(self._label_ids))
+        return tuple(sorted(each.label for each in self.classes())) if "labels" in self._columns else ()
+
+    def scores(self) -> Scores | None:
+        """None without scores."""
+        if not self._scores:
+            return None
+        ordered = sorted(self._scores)
+        distinct = sum(one != other for one, other in pairwise(ordered)) + 1
+        return Scores(min=ordered[0], median=median(ordered), max=ordered[-1], distinct=distinct)
 
     def balance(self) -> Balance | None:
         """None without classes."""

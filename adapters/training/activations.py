@@ -29,7 +29,8 @@ class Activations:
     def __init__(self, adaptation: Adaptation, cut: int) -> None:
         self._adaptation = adaptation
         self._cut = LayerCut(adaptation.steps, cut, adaptation.taps)
-        self._kept: dict[Item, Batch] = {}
+        self._kept: dict[Item, dict[str, tuple[Tensor, ...]]] = {}
+        self._each = 1  # rows that the network reads for an item
         self._precision: torch.dtype | None = torch.float32 if cut > 0 else None
 
     @torch.no_grad()
@@ -63,7 +64,8 @@ class Activations:
             whole: Tensor = network(**collate(items))
             return whole
         batch = collate(items, entered=True)
-        entering = {name: _stacked([self._kept[item][name] for item in items]) for name in self._kept[items[0]]}
+        names = self._kept[items[0]]
+        entering = {name: _stacked([row for item in items for row in self._kept[item][name]]) for name in names}
         answer: Tensor = self._cut.upper(entering, lambda: network(**batch))
         return answer
 
@@ -74,6 +76,7 @@ class Activations:
             return adaptation.features(batch).float() if adaptation.probes else None
         run = adaptation.features if adaptation.probes else (lambda inputs: adaptation.network(**inputs))
         entering = self._cut.lower(lambda: run(batch))
+        self._each = len(next(iter(entering.values()))) // len(chosen)
         if not self._kept:
             self._precision = _precision(entering, chosen, items)
         if self._precision is not None:
@@ -84,14 +87,14 @@ class Activations:
 
     def _keep(self, chosen: Sequence[Item], entering: Batch) -> None:
         longest = max(item.length for item in chosen)
-        for row, item in enumerate(chosen):
-            self._kept[item] = {
-                # a text, (rows, tokens, width), is kept without its padding
-                name: (values[row, : item.length] if values.ndim == 3 and values.shape[1] == longest else values[row])
-                .to(self._precision)
-                .clone()
-                for name, values in entering.items()
-            }
+        for place, item in enumerate(chosen):
+            self._kept[item] = {name: self._rows(values, place, item, longest) for name, values in entering.items()}
+
+    def _rows(self, values: Tensor, place: int, item: Item, longest: int) -> tuple[Tensor, ...]:
+        """The rows of an item at a place: one, or several where the network reads several texts for each item."""
+        of_texts = values.ndim == 3 and values.shape[1] == longest  # (rows, tokens, width), kept without their padding
+        chosen = values[place * self._each : (place + 1) * self._each]
+        return tuple((row[: item.length] if of_texts else row).to(self._precision).clone() for row in chosen)
 
 
 def _precision(entering: Batch, chosen: Sequence[Item], items: Sequence[Item]) -> torch.dtype | None:

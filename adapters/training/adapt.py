@@ -157,7 +157,7 @@ def _draft(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> ModelE
 
 
 def _subject(adaptation: Adaptation, parts: Parts) -> str:
-    return f"{len(adaptation.labels)} labels" if adaptation.labels else f"{len(parts.train)} examples"
+    return f"{len(adaptation.labels)} labels" if len(adaptation.labels) > 1 else f"{len(parts.train)} examples"
 
 
 def _result_file(job: Run, trainer: Trainer) -> str:

@@ -32,8 +32,10 @@ def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str
     loaded, head = _LOADED[entry.modality], " and `head.safetensors`, the new part"
     if "wer" in heldout:
         loaded, head = (_RECOGNISER, "") if "whisper" in entry.options else (_SPELLER, head)
-    if "text_to_text" in entry.options:
+    elif "text_to_text" in entry.options:
         loaded, head = _WRITER, ""
+    elif entry.task in ("feature-extraction", "sentence-similarity"):
+        head = ""  # what answers with vectors has none
     lines = [
         f"# {entry.name}",
         "",

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from adapters.datasets import Example
+from adapters.training.features import fit_probe
 from adapters.training.judging import compare_rows, judge_rows
 from adapters.training.scores import classification_scores
 
@@ -36,6 +37,11 @@ class Classification:
 
     def loss(self, outputs: Tensor, targets: Sequence[int]) -> Tensor:
         return functional.cross_entropy(outputs, torch.tensor(targets))
+
+    def fit_head(self, head: nn.Module, features: Tensor, targets: Sequence[int], *, views: int) -> None:
+        """Make the head a probe: multinomial logistic regression."""
+        probe = fit_probe(features, torch.tensor(targets), len(self.labels), views=views)
+        head.load_state_dict(probe.layer.state_dict())
 
     def metrics(self, outputs: Tensor, targets: Sequence[int]) -> dict[str, Any]:
         return classification_scores(outputs.argmax(dim=1).tolist(), targets, self.labels)

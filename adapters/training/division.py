@@ -98,8 +98,9 @@ def shares(rows: int) -> tuple[float, float]:
 
 def _named(example: Example) -> set[str]:
     """The labels that an example carries by name; none where the classes are numbers in a mask."""
-    marked = {box.label for box in example.boxes} | {span.label for span in example.spans if span.label}
-    return marked | ({example.values["label"]} if "label" in example.values else set())
+    named = {box.label for box in example.boxes} | {span.label for span in example.spans if span.label}
+    named |= set(example.labels or ())
+    return named | ({example.values["label"]} if "label" in example.values else set())
 
 
 def _examples(spec: JobSpec, files: FileStore, file_id: str, task: str | None) -> tuple[list[Example], Report]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from adapters.training.recipe import Item, Outputs
 # Inverse strength of the penalty, as in scikit-learn's C; on unit-length vectors the best one lies in here.
 STRENGTHS = (1.0, 4.0, 16.0)
 FOLDS = 4
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Of outputs (rows, outputs) against targets (rows, …): a mean over rows."""
 BATCH_COST = 2048  # tokens of one forward pass, padding counted
 
 
@@ -50,13 +53,20 @@ def answers_of(
 
 
 class Probe:
-    """Multinomial logistic regression on frozen features, fitted by L-BFGS to scikit-learn's optimum.
+    """Multinomial logistic regression on frozen features, or with another loss, fitted by L-BFGS to its optimum.
 
     ``strength`` is scikit-learn's C; for two classes half of it, as here each class has weights of its own.
     """
 
     def __init__(
-        self, features: Tensor, targets: Tensor, classes: int, *, strength: float, start: nn.Linear | None = None
+        self,
+        features: Tensor,
+        targets: Tensor,
+        classes: int,
+        *,
+        strength: float,
+        start: nn.Linear | None = None,
+        loss: Loss = functional.cross_entropy,
     ) -> None:
         self.strength = strength
         self.layer = nn.Linear(features.shape[1], classes)
@@ -77,9 +87,8 @@ class Probe:
 
         def closure() -> Tensor:
             optimiser.zero_grad()
-            loss = functional.cross_entropy(self.layer(features), targets, reduction="sum")
             penalty = 0.5 / strength * self.layer.weight.square().sum()
-            total: Tensor = (loss + penalty) / len(features)
+            total: Tensor = loss(self.layer(features), targets) + penalty / len(features)
             total.backward()  # type: ignore[no-untyped-call]
             return total.detach()
 
@@ -92,50 +101,55 @@ class Probe:
         return answer
 
 
-def fit_probe(features: Tensor, targets: Tensor, classes: int, *, views: int = 1) -> Probe:
+def fit_probe(
+    features: Tensor, targets: Tensor, classes: int, *, views: int = 1, loss: Loss = functional.cross_entropy
+) -> Probe:
     """The probe whose strength does best in cross-validation over interleaved folds (rows come in random order).
 
     ``views`` rows stand for each example, one behind the other. The strength is chosen on the first of each; the others
-    are fitted too where that is the better in the same cross-validation, all views of an example counting as one row.
+    are fitted too where that is no worse in the same cross-validation, all views of an example counting as one row.
     """
-    firsts = features[::views], targets[::views]
-    strength, loss = _strength(*firsts, classes)
-    if views == 1 or _loss(features, targets, classes, strength=strength / views, views=views) >= loss:
-        return Probe(*firsts, classes, strength=strength)
-    return Probe(features, targets, classes, strength=strength / views)
+    trials = _Trials(features, targets, classes, loss)
+    firsts = _Trials(features[::views], targets[::views], classes, loss)
+    strength, least = firsts.best_strength()
+    if views == 1 or trials.cost(strength / views, views=views) > least * (1 + 1e-6):
+        return Probe(firsts.features, firsts.targets, classes, strength=strength, loss=loss)
+    return Probe(features, targets, classes, strength=strength / views, loss=loss)
 
 
-def _strength(features: Tensor, targets: Tensor, classes: int) -> tuple[float, float]:
-    """The best strength and its loss, summed over all rows."""
-    starts: dict[int, nn.Linear] = {}
-    losses = {strength: _loss(features, targets, classes, strength=strength, starts=starts) for strength in STRENGTHS}
-    best = min(losses, key=lambda strength: losses[strength])
-    return best, losses[best]
+@dataclass(frozen=True)
+class _Trials:
+    """Cross-validation of probes on some rows."""
 
+    features: Tensor
+    targets: Tensor
+    classes: int
+    loss: Loss
 
-def _loss(
-    features: Tensor,
-    targets: Tensor,
-    classes: int,
-    *,
-    strength: float,
-    views: int = 1,
-    starts: dict[int, nn.Linear] | None = None,
-) -> float:
-    """Cross-validated loss on the first view of each example; no view of it is on the other side of a fold.
+    def best_strength(self) -> tuple[float, float]:
+        """The best strength and its loss, summed over all rows."""
+        starts: dict[int, nn.Linear] = {}
+        costs = {strength: self.cost(strength, starts=starts) for strength in STRENGTHS}
+        best = min(costs, key=lambda strength: costs[strength])
+        return best, costs[best]
 
-    ``starts`` holds the fitted layer of each fold, to go on from with the next strength.
-    """
-    fold = torch.arange(len(features) // views).repeat_interleave(views) % FOLDS
-    first = torch.arange(len(features)) % views == 0
-    loss = 0.0
-    for index in range(FOLDS):
-        inside, outside = fold != index, (fold == index) & first
-        if not outside.any():
-            continue
-        start = starts.get(index) if starts is not None else None
-        probe = Probe(features[inside], targets[inside], classes, strength=strength, start=start)
-        if starts is not None:
-            starts[index] = probe.layer
-        loss += float(functional.cross_entropy(probe.logits(features[outside]), targets[outside], reduction="sum"))
-    return loss
+    def cost(self, strength: float, *, views: int = 1, starts: dict[int, nn.Linear] | None = None) -> float:
+        """Loss on the first view of each example; no view of it is on the other side of a fold.
+
+        ``starts`` holds the fitted layer of each fold, to go on from with the next strength.
+        """
+        fold = torch.arange(len(self.features) // views).repeat_interleave(views) % FOLDS
+        first = torch.arange(len(self.features)) % views == 0
+        cost = 0.0
+        for index in range(FOLDS):
+            inside, outside = fold != index, (fold == index) & first
+            if not outside.any():
+                continue
+            start = starts.get(index) if starts is not None else None
+            seen = self.features[inside], self.targets[inside]
+            probe = Probe(*seen, self.classes, strength=strength, start=start, loss=self.loss)
+            if starts is not None:
+                starts[index] = probe.layer
+            apart = self.loss(probe.logits(self.features[outside]), self.targets[outside])
+            cost += float(apart) * int(outside.sum())
+        return cost

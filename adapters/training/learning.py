@@ -16,7 +16,6 @@ from adapters.jobs import JobContext
 from adapters.training import lora
 from adapters.training.activations import Activations
 from adapters.training.division import Parts
-from adapters.training.features import fit_probe
 from adapters.training.hyperparameters import Plan, resolve
 from adapters.training.importing import checkpoint_of
 from adapters.training.judging import Judged, Tick
@@ -225,9 +224,7 @@ def _before(job: Run, adaptation: Adaptation, heldout: Sequence[Item]) -> Judged
 
 
 def _start_as_probe(adaptation: Adaptation, plan: Plan, train: Sequence[Item], features: Tensor) -> None:
-    targets = torch.tensor([item.target for item in train])
-    probe = fit_probe(features, targets, len(adaptation.labels), views=plan.views)
-    adaptation.head.load_state_dict(probe.layer.state_dict())
+    adaptation.fit_head(adaptation.head, features, [item.target for item in train], views=plan.views)
 
 
 def _train(

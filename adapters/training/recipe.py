@@ -173,6 +173,9 @@ class Adaptation(Protocol):
     def features(self, batch: Batch) -> Tensor:
         """What a linear head sees, (rows, width): the input of the probe."""
 
+    def fit_head(self, head: nn.Module, features: Tensor, targets: Sequence[Any], *, views: int) -> None:
+        """Make a linear head the probe on ``features``, ``views`` rows for each example. Only where ``probes``."""
+
     def loss(self, outputs: Tensor, targets: Sequence[Any]) -> Tensor:
         """A scalar to be minimised."""
 

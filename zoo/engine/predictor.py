@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.session import Sessions
 from zoo.errors import InvalidInput, ZooError
-from zoo.tasks.task import Array, Encoded, load_task
+from zoo.tasks.task import Array, Bundle, Encoded, Task, load_task, task_class
 
 MODEL_FILE = "model.onnx"
 WINDOW = 32  # batches whose items are in memory together: 256 pictures of 224 pixels are 154 MB
@@ -43,7 +43,8 @@ class _Rows:
     cost: int = 0
 
 
-Finish = Callable[[Array, Encoded], Any]
+Finish = Callable[[Any, Encoded], Any]
+_Key = TypeVar("_Key")
 
 
 class Predictor:
@@ -57,6 +58,8 @@ class Predictor:
         self.entry = entry
         self._max_items = max_items
         self._task = load_task(entry, folder)
+        others = [kind for name in self._task.also if (kind := task_class(name)).fits(entry)]
+        self._others = [kind(entry, folder) for kind in others]
         self._sessions = Sessions(folder, main=MODEL_FILE, threads=threads)
 
     def predict(self, inputs: object, parameters: Mapping[str, Any] | None = None) -> Prediction:
@@ -64,22 +67,23 @@ class Predictor:
 
         Raises ``InvalidInput`` or ``TooLarge`` when nothing could be answered.
         """
-        options = self._task.parameters(parameters or {})
-        items, many = self._task.items(inputs)
+        task = self._asked(inputs, parameters or {})
+        options = task.parameters(parameters or {})
+        items, many = task.items(inputs)
         self._check_count(items, "inputs")
         started = time.perf_counter()
-        rows = self._answer(items, options, lambda row, encoded: self._task.postprocess(row, encoded, options))
+        rows = self._answer(task, items, options, lambda row, encoded: task.postprocess(row, encoded, options))
         if rows.errors and (not many or len(rows.errors) == len(items)):
             raise rows.errors[min(rows.errors)]
         results: list[object] = [
             _described(rows.errors[place]) if place in rows.errors else rows.answers[place]
             for place in range(len(items))
         ]
-        return self._prediction(self._task.respond(results, many), rows, started)
+        return self._prediction(task.respond(results, many), rows, started)
 
     def rows(self, inputs: Sequence[object], parameters: Mapping[str, Any] | None = None) -> list[Array]:
         """The model's bare answer to each item (logits, pooled vectors). Raises on a bad item."""
-        rows = self._answer(list(inputs), self._task.parameters(parameters or {}), lambda row, _: row)
+        rows = self._answer(self._task, list(inputs), self._task.parameters(parameters or {}), lambda row, _: row)
         if rows.errors:
             raise rows.errors[min(rows.errors)]
         return [rows.answers[place] for place in range(len(inputs))]
@@ -91,23 +95,25 @@ class Predictor:
         def finish(row: Any, encoded: Encoded) -> tuple[Any, object]:
             return row, self._task.respond([self._task.postprocess(row, encoded, options)], False)
 
-        rows = self._answer(list(inputs), options, finish)
+        rows = self._answer(self._task, list(inputs), options, finish)
         if rows.errors:
             raise rows.errors[min(rows.errors)]
         return [rows.answers[place] for place in range(len(inputs))]
 
     def embed(self, texts: list[str]) -> Prediction:
         """Vectors for ``/v1/embeddings``: ``body`` is a list of float32 arrays. All or nothing; names the bad item."""
-        if not self._task.embeds:
+        task = next((one for one in (self._task, *self._others) if one.embeds), None)
+        if task is None:
             message = f"{self.entry.name} answers {self.entry.task}; ask a model that gives vectors, such as minilm."
             raise InvalidInput(message, code="wrong_task", param="model")
         self._check_count(texts, "input")
-        options = self._task.parameters({})
+        options = task.parameters({})
         started = time.perf_counter()
         rows = self._answer(
+            task,
             list(texts),
             options,
-            lambda row, encoded: np.asarray(self._task.postprocess(row, encoded, options), dtype=np.float32),
+            lambda row, encoded: np.asarray(task.postprocess(row, encoded, options), dtype=np.float32),
         )
         if rows.errors:
             place = min(rows.errors)
@@ -150,7 +156,11 @@ class Predictor:
 
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
-        self._answer([self._task.sample], self._task.warming(), lambda row, _: row)
+        self._answer(self._task, [self._task.sample], self._task.warming(), lambda row, _: row)
+
+    def _asked(self, inputs: object, parameters: Mapping[str, Any]) -> Task:
+        """The task that a request has the form of: the version's own unless it is clearly another's."""
+        return next((one for one in self._others if one.asked(inputs, parameters)), self._task)
 
     def _check_count(self, items: Sequence[object], param: str) -> None:
         if not items:
@@ -161,14 +171,14 @@ class Predictor:
             )
             raise InvalidInput(message, code="batch_size", param=param)
 
-    def _answer(self, items: list[object], options: object, finish: Finish) -> _Rows:
+    def _answer(self, task: Task, items: list[object], options: object, finish: Finish) -> _Rows:
         """Items are prepared, run and finished a window at a time, so that 2,000 pictures are never held together."""
         rows = _Rows()
         window: dict[int, Encoded] = {}
-        room = WINDOW * self._task.batch_cost
+        room = WINDOW * task.batch_cost
         for place, item in enumerate(items):
             try:
-                window[place] = encoded = self._task.preprocess(item, options)
+                window[place] = encoded = task.preprocess(item, options)
             except ZooError as error:
                 rows.errors[place] = error
                 continue
@@ -176,19 +186,27 @@ class Predictor:
             rows.cost += encoded.cost
             room -= encoded.cost
             if room <= 0:
-                self._run(window, rows, finish)
-                window, room = {}, WINDOW * self._task.batch_cost
-        self._run(window, rows, finish)
+                self._run(task, window, rows, finish)
+                window, room = {}, WINDOW * task.batch_cost
+        self._run(task, window, rows, finish)
         return rows
 
-    def _run(self, window: Mapping[int, Encoded], rows: _Rows, finish: Finish) -> None:
-        for places in _batches(window, self._task.batch_cost):
-            batch = [window[place] for place in places]
-            for place, row in zip(places, self._task.run(batch, self._sessions), strict=True):
+    def _run(self, task: Task, window: Mapping[int, Encoded], rows: _Rows, finish: Finish) -> None:
+        """Rows of all items share batches; an item is finished as soon as its last row is answered."""
+        units = {(place, part): row for place, item in window.items() for part, row in enumerate(_parts(item))}
+        answered: dict[int, dict[int, Any]] = {place: {} for place in window}
+        for chosen in _batches(units, task.batch_cost):
+            answers = task.run([units[unit] for unit in chosen], self._sessions)
+            for (place, part), row in zip(chosen, answers, strict=True):
                 if isinstance(row, ZooError):
                     rows.errors[place] = row
-                else:
-                    rows.answers[place] = finish(row, window[place])
+                    continue
+                answered[place][part] = row
+                item, known = window[place], answered[place]
+                if len(known) == len(_parts(item)):
+                    del answered[place]
+                    whole = [known[one] for one in range(len(known))]
+                    rows.answers[place] = finish(whole if isinstance(item, Bundle) else whole[0], item)
 
     def _prediction(self, body: object, rows: _Rows, started: float) -> Prediction:
         return Prediction(
@@ -202,14 +220,19 @@ class Predictor:
         )
 
 
-def _batches(encoded: Mapping[int, Encoded], cost: int) -> Iterator[list[int]]:
-    """Places in runs of similar length, each at most ``cost`` with padding counted, or of a single row."""
-    batch: list[int] = []
-    for place in sorted(encoded, key=lambda place: encoded[place].cost):
-        if batch and encoded[place].cost * (len(batch) + 1) > cost:
+def _parts(item: Encoded) -> Sequence[Encoded]:
+    """The rows that an item is run as."""
+    return item.rows if isinstance(item, Bundle) else (item,)
+
+
+def _batches(encoded: Mapping[_Key, Encoded], cost: int) -> Iterator[list[_Key]]:
+    """Keys in runs of similar length, each at most ``cost`` with padding counted, or of a single row."""
+    batch: list[_Key] = []
+    for key in sorted(encoded, key=lambda key: encoded[key].cost):
+        if batch and encoded[key].cost * (len(batch) + 1) > cost:
             yield batch
             batch = []
-        batch.append(place)
+        batch.append(key)
     if batch:
         yield batch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -44,6 +45,23 @@ class Encoded(Protocol):
     def truncated(self) -> bool: ...
 
 
+@dataclass(frozen=True)
+class Bundle:
+    """An item that the graph reads as several rows, each of which enters the queue by itself."""
+
+    rows: tuple[Encoded, ...]
+
+    @property
+    def cost(self) -> int:
+        """That of all rows."""
+        return sum(row.cost for row in self.rows)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether any row had to be cut."""
+        return any(row.truncated for row in self.rows)
+
+
 class Task(ABC):
     """One task for one model version. Stateless after construction and safe to call from several threads.
 
@@ -57,6 +75,7 @@ class Task(ABC):
     listens: ClassVar[bool] = False  # whether /v1/audio may be asked of it: it then has ``listen``
     streams: ClassVar[bool] = False  # whether an answer may be had bit by bit: it then has ``stream``
     shares: ClassVar[bool] = False  # whether ``run`` puts what several threads ask for at once into one batch
+    also: ClassVar[tuple[str, ...]] = ()  # tasks whose requests the same graph may answer too, told by their form
     # Padding decides on a CPU: rows sorted by length and at most this cost (padding counted) in one run were the
     # fastest (237 texts/s against 47 in arrival order, MiniLM, lengths 4-256).
     batch_cost: ClassVar[int] = 512
@@ -66,6 +85,16 @@ class Task(ABC):
     @abstractmethod
     def __init__(self, entry: ModelEntry, folder: Path) -> None:
         """``folder`` holds the version's files; raises ``ArtifactCorrupt`` when one of them cannot be read."""
+
+    @classmethod
+    def fits(cls, entry: ModelEntry) -> bool:
+        """Whether a version of another task, which names this one in ``also``, can answer it."""
+        return True
+
+    @classmethod
+    def asked(cls, inputs: object, parameters: Mapping[str, Any]) -> bool:
+        """Whether a request has the form of this task, when it comes to a version of one that names it in ``also``."""
+        return False
 
     def parameters(self, raw: Mapping[str, Any]) -> Any:
         """The request's options, checked; raises ``InvalidInput`` that names the option at fault."""
@@ -92,7 +121,10 @@ class Task(ABC):
 
     @abstractmethod
     def preprocess(self, item: object, parameters: Any) -> Encoded:
-        """One item to arrays; raises ``InvalidInput`` or ``TooLarge``."""
+        """One item to arrays, or to a ``Bundle`` of them, for which ``postprocess`` then gets a list of rows.
+
+        Raises ``InvalidInput`` or ``TooLarge``.
+        """
 
     @abstractmethod
     def run(self, batch: Sequence[Any], run: Runs) -> list[Any]:

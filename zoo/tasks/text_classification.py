@@ -1,8 +1,8 @@
-"""text-classification: a text to labels with scores."""
+"""text-classification: a text, or two texts, to labels with scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,9 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from zoo.catalogue.entry import ModelEntry
+from zoo.errors import InvalidInput
 from zoo.tasks import ops
 from zoo.tasks.processors.text import EncodedText, TextProcessor
 from zoo.tasks.task import Array, Parameters, Run, Task
+
+PAIR = {"text", "text_pair"}
 
 
 class TextClassificationParameters(Parameters):
@@ -23,10 +26,16 @@ class TextClassificationParameters(Parameters):
 
 
 class TextClassification(Task):
-    """Input: a string. Output: ``[{"label", "score"}, …]``, highest score first. The graph answers (batch, labels)."""
+    """Input: a string, or ``{"text", "text_pair"}`` for two that are read together.
+
+    Output: ``[{"label", "score"}, …]``, highest score first. The graph answers (batch, labels). What becomes of its
+    numbers unless a request says otherwise is the version's ``function_to_apply``: ``softmax`` where one of the labels
+    applies, ``sigmoid`` where several may, ``none`` where a number is itself the answer (regression).
+    """
 
     name = "text-classification"
     modality = "text"
+    also = ("zero-shot-classification",)
     Parameters = TextClassificationParameters
 
     def __init__(self, entry: ModelEntry, folder: Path) -> None:
@@ -38,8 +47,21 @@ class TextClassification(Task):
             pad_token_id=int(entry.options.get("pad_token_id", 0)),
         )
 
+    @classmethod
+    def asked(cls, inputs: object, parameters: Mapping[str, Any]) -> bool:
+        """Two texts, alone or in a list, that nothing is to be chosen for."""
+        first = inputs[0] if isinstance(inputs, list) and inputs else inputs
+        return isinstance(first, dict) and PAIR & first.keys() != set() and "candidate_labels" not in parameters
+
     def preprocess(self, item: object, parameters: TextClassificationParameters) -> EncodedText:
-        return self._text.encode(item)
+        if not isinstance(item, dict):
+            return self._text.encode(item)
+        if not {"text"} <= item.keys() <= PAIR:
+            message = "A pair is an object of text and text_pair, and nothing else."
+            raise InvalidInput(message, code="invalid_pair", param="inputs")
+        if item.get("text_pair") is None:
+            return self._text.encode(item["text"])
+        return self._text.encode_pair(item["text"], item["text_pair"])
 
     def run(self, batch: Sequence[EncodedText], run: Run) -> list[Array]:
         (logits,) = run(self._text.batch(batch))

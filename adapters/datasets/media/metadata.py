@@ -14,7 +14,7 @@ from adapters.datasets.media.layout import Candidate, Files, Layout, RawBox, Sea
 from adapters.datasets.media.tree import LISTS
 from adapters.datasets.problems import DatasetFault, Problem, fault
 from adapters.datasets.schema import Schema, schema_of_layout
-from adapters.datasets.values import read_values
+from adapters.datasets.values import read_example
 from zoo.errors import Unsupported
 
 SAMPLE_ROWS = 500
@@ -143,9 +143,10 @@ class _Reader:
 
     def _candidate(self, row: Row, schema: Schema, columns: Mapping[str, str], name: str) -> Candidate | Problem | None:
         """None for a file of a part of the split that is left out."""
-        values = read_values(row, schema, columns)
-        if isinstance(values, Problem):
-            return values
+        example = read_example(row, schema, columns)
+        if isinstance(example, Problem):
+            return example
+        values = dict(example.values)
         one, said = self._search.kind.one, values.pop(self._search.kind.role)
         file = self._files.find(said, beside=name)
         if file is None:

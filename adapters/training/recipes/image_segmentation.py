@@ -78,6 +78,10 @@ class SegmentationAdaptation:
         deepest: Tensor = self.body.maps(batch[INPUT])[-1]  # type: ignore[operator]
         return deepest.mean(dim=(2, 3))
 
+    def fit_head(self, head: nn.Module, features: Tensor, targets: Sequence[Any], *, views: int) -> None:
+        """There is no probe."""
+        raise NotImplementedError
+
     def loss(self, outputs: Tensor, targets: Sequence[MaskTarget]) -> Tensor:
         grid = (outputs.shape[2], outputs.shape[3])
         return segmentation_loss(outputs, shares(targets, len(self.labels), grid))

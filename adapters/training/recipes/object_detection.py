@@ -101,6 +101,10 @@ class DetectionAdaptation:
         vectors: Tensor = self.body(**batch)
         return vectors
 
+    def fit_head(self, head: nn.Module, features: Tensor, targets: Sequence[Any], *, views: int) -> None:
+        """There is no probe."""
+        raise NotImplementedError
+
     def loss(self, outputs: Tensor, targets: Sequence[View]) -> Tensor:
         return detection_loss(outputs, [view.objects for view in targets], self._points)
 

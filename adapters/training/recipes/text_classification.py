@@ -11,32 +11,21 @@ from onnx import ModelProto
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoModel, AutoModelForSequenceClassification
+from transformers import AutoModel
 
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training import checkpoint as checkpoints
-from adapters.training.classification import Classification
 from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights, text_sizes
 from adapters.training.graft import add_pooled_head
+from adapters.training.judging import compare_rows, judge_rows
 from adapters.training.lora import blocks
 from adapters.training.recipe import Batch, Defaults, Item, Servable
+from adapters.training.sentences.aims import Aim, ScoreHead, aim_of
+from adapters.training.sentences.sentence_encoder import TOKEN_VECTORS, pooled
+from adapters.training.sentences.sequence_classifier import read_classifier
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.predictor import MODEL_FILE
-from zoo.errors import Unsupported
-
-
-class Logits(nn.Module):
-    """A transformers classifier that answers (batch, labels)."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, **named: Tensor) -> Tensor:
-        """Logits, before any softmax."""
-        logits: Tensor = self.model(**named).logits
-        return logits
 
 
 class PooledClassifier(nn.Module):
@@ -54,14 +43,7 @@ class PooledClassifier(nn.Module):
 
     def pooled(self, **named: Tensor) -> Tensor:
         """(batch, width) of length one."""
-        hidden = self.body(**named).last_hidden_state
-        mask = named["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-        if self._pooling == "cls":
-            vectors = hidden[:, 0]
-        elif self._pooling == "max":
-            vectors = hidden.masked_fill(mask == 0, torch.finfo(hidden.dtype).min).amax(dim=1)
-        else:
-            vectors = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)
+        vectors = pooled(self.body(**named).last_hidden_state, named["attention_mask"], self._pooling)
         # In float32 under autocast too: bfloat16 has eight bits, and the head's weights are large.
         return functional.normalize(vectors.float(), dim=-1)
 
@@ -71,9 +53,13 @@ class PooledClassifier(nn.Module):
         return logits
 
 
-class TextAdaptation(Classification):
-    """A text encoder and the labels of one data set; see ``recipe.Adaptation``."""
+class TextAdaptation:
+    """A text encoder and what one data set says of texts, or of two texts together; see ``recipe.Adaptation``."""
 
+    probes = True
+    knows = False
+    judge = judge_rows
+    compare = compare_rows
     taps = ()
     # A few hundred updates are needed however small the data is (Zhang et al., few-sample BERT, 2021). Of the rates
     # 5e-4, 1e-3, 2e-3 and 4e-3 this was the best or near it on 240 to 1,800 rows of five data sets (MiniLM, upper half,
@@ -87,8 +73,9 @@ class TextAdaptation(Classification):
         top=0.5,
     )
 
-    def __init__(self, checkpoint: Path, base: ModelEntry, labels: tuple[str, ...], *, max_tokens: int) -> None:
-        super().__init__(labels)
+    def __init__(self, checkpoint: Path, base: ModelEntry, aim: Aim, *, max_tokens: int) -> None:
+        self._aim = aim
+        self.labels, self.headline = aim.labels, aim.headline
         self._config = checkpoints.load_config(checkpoint)
         self._pooling, _ = checkpoints.pooling(checkpoint)
         self.max_tokens = max_tokens
@@ -99,7 +86,7 @@ class TextAdaptation(Classification):
         self._tokenizer.enable_truncation(max_tokens)
         self.body = load_weights(AutoModel, checkpoint).requires_grad_(False)
         self._inputs = encoder_inputs(self.body)
-        self.head = nn.Linear(encoder_width(self._config), len(labels))
+        self.head = aim.new_head(encoder_width(self._config))
         self.network = PooledClassifier(self.body, self.head, pooling=self._pooling).eval()
         self._architecture = base.architecture
 
@@ -107,11 +94,11 @@ class TextAdaptation(Classification):
         return list(blocks(self.body)[1])
 
     def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
-        encodings = self._tokenizer.encode_batch([example.values["text"] for example in examples])
+        encodings = self._tokenizer.encode_batch([_texts(example) for example in examples])
         return [
             Item(
                 length=len(one.ids),
-                target=self.target(example),
+                target=self._aim.target(example),
                 tensors={"input_ids": torch.tensor(one.ids), "token_type_ids": torch.tensor(one.type_ids)},
             )
             for example, one in zip(examples, encodings, strict=True)
@@ -134,11 +121,22 @@ class TextAdaptation(Classification):
         vectors: Tensor = self.network.pooled(**batch)
         return vectors
 
+    def fit_head(self, head: nn.Module, features: Tensor, targets: Sequence[Any], *, views: int) -> None:
+        self._aim.fit_head(head, features, targets, views=views)
+
+    def loss(self, outputs: Tensor, targets: Sequence[Any]) -> Tensor:
+        return self._aim.loss(outputs, targets)
+
+    def metrics(self, outputs: Tensor, targets: Sequence[Any]) -> dict[str, Any]:
+        return self._aim.metrics(outputs, targets)
+
     def agrees(self, output: Tensor, body: Any, example: Example) -> bool:
-        return super().agrees(output, body[0], example)  # one text is answered as a list of one
+        return self._aim.agrees(output, body[0], example)  # one text is answered as a list of one
 
     def request(self, example: Example) -> object:
-        return example.values["text"]
+        """A text, or an object of two."""
+        read = {role: example.values[role] for role in ("text", "text_pair") if role in example.values}
+        return read if len(read) > 1 else read["text"]
 
     def servable(self) -> Servable:
         return Servable(
@@ -152,52 +150,23 @@ class TextAdaptation(Classification):
             architecture=self._architecture,
             labels=self.labels,
             limits={"max_tokens": self.max_tokens},
-            options={"pad_token_id": self._pad},
+            options={"pad_token_id": self._pad, "function_to_apply": self._aim.function},
             files={"tokenizer.json": self._tokenizer_file},
         )
 
     def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
-        return add_pooled_head(graphs[MODEL_FILE], self.head, hidden="token_vectors", pooling=self._pooling)
+        head = self.head.plain() if isinstance(self.head, ScoreHead) else self.head
+        return add_pooled_head(graphs[MODEL_FILE], head, hidden=TOKEN_VECTORS, pooling=self._pooling)
+
+
+def _texts(example: Example) -> str | tuple[str, str]:
+    pair = example.values.get("text_pair")
+    return example.values["text"] if pair is None else (example.values["text"], pair)
 
 
 def load(checkpoint: Path) -> Servable:
-    """A checkpoint with its own classification head."""
-    config = checkpoints.load_config(checkpoint)
-    _, names = checkpoints.architectures(checkpoint)
-    if not any(name.endswith("ForSequenceClassification") for name in names):
-        raise Unsupported(
-            "The checkpoint has no classification head: import it as feature-extraction and adapt it.",
-            code="unsupported_task",
-            param="task",
-        )
-    if getattr(config, "problem_type", None) == "regression" or config.num_labels < 2:
-        raise Unsupported(
-            "The checkpoint is a regression model, which this release cannot serve.",
-            code="unsupported_task",
-            param="task",
-        )
-    checkpoints.ensure_tokenizer(checkpoint)
-    model = load_weights(AutoModelForSequenceClassification, checkpoint)
-    limit = checkpoints.max_tokens(checkpoint)
-    inputs = encoder_inputs(model)
-    multi_label = getattr(config, "problem_type", None) == "multi_label_classification"
-    return Servable(
-        module=Logits(model).eval().requires_grad_(False),
-        inputs=inputs,
-        outputs=("logits",),
-        example=lambda rows, size: example_batch(config.vocab_size, inputs, rows, size),
-        sizes=text_sizes(limit),
-        axes={0: "batch", 1: "length"},
-        bounds={"length": limit},
-        architecture=str(config.model_type),
-        labels=tuple(str(config.id2label[place]) for place in range(config.num_labels)),
-        limits={"max_tokens": limit},
-        options={
-            "pad_token_id": int(config.pad_token_id or 0),
-            "function_to_apply": "sigmoid" if multi_label else "softmax",
-        },
-        files={"tokenizer.json": checkpoint / "tokenizer.json"},
-    )
+    """A checkpoint with its own classification head; raises ``Unsupported`` for one without."""
+    return read_classifier(checkpoint)
 
 
 def adapt(
@@ -206,4 +175,4 @@ def adapt(
     """Any imported text encoder under a new head."""
     limit = base.limits.get("max_tokens", 0)
     wanted = limit if asked.max_tokens == "auto" else min(asked.max_tokens, limit)
-    return TextAdaptation(checkpoint, base, labels, max_tokens=wanted)
+    return TextAdaptation(checkpoint, base, aim_of(examples, labels), max_tokens=wanted)

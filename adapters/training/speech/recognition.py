@@ -61,6 +61,10 @@ class SpeechRecognition(ABC):
         raise NotImplementedError
 
     @torch.no_grad()
+    def fit_head(self, head: nn.Module, features: Tensor, targets: Sequence[Any], *, views: int) -> None:
+        """There is no probe."""
+        raise NotImplementedError
+
     def judge(self, items: Sequence[Item], outputs: Outputs, *, tick: Tick | None = None) -> Judged:
         """Word and character errors of what the served search finds; the loss is that of training."""
         loss = 0.0

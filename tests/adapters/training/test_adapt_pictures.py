@@ -16,7 +16,7 @@ from torch import Tensor
 
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobPreempted, JobSpec
-from adapters.training import adapt, importing, learning
+from adapters.training import adapt, classification, importing
 from adapters.training.features import Probe, fit_probe
 from adapters.training.pictures.classification import without_margin
 from tests.adapters.datasets.zips import pack
@@ -108,7 +108,7 @@ def misled(monkeypatch: pytest.MonkeyPatch) -> None:
     def fit(features: Tensor, targets: Tensor, classes: int, *, views: int) -> Probe:
         return fit_probe(features, (targets + 1) % classes, classes, views=views)
 
-    monkeypatch.setattr(learning, "fit_probe", fit)
+    monkeypatch.setattr(classification, "fit_probe", fit)
 
 
 @pytest.mark.usefixtures("misled")

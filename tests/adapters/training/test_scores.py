@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from adapters.training.scores import classification_scores
+from adapters.training.scores import classification_scores, correlation_scores, labelling_scores
 
 
 def test_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
@@ -62,3 +63,43 @@ def test_the_figures_are_those_of_scikit_learn(seed: int) -> None:
         mine = scores["per_class"][label]
         values = [mine["precision"], mine["recall"], mine["f1"], mine["support"]]
         assert values == pytest.approx([figure[place] for figure in figures], abs=1e-6)
+
+
+def test_several_labels_have_the_figures_of_scikit_learn() -> None:
+    draw = np.random.default_rng(3)
+    true, predicted = draw.random((40, 3)) > 0.6, draw.random((40, 3)) > 0.5
+    scores = labelling_scores(predicted, true, ("a", "b", "c"))
+    assert scores["macro_f1"] == pytest.approx(f1_score(true, predicted, average="macro"), abs=1e-6)
+    assert scores["micro_f1"] == pytest.approx(f1_score(true, predicted, average="micro"), abs=1e-6)
+    assert scores["accuracy"] == pytest.approx(accuracy_score(true, predicted), abs=1e-6)
+    assert scores["score"] == scores["macro_f1"]
+
+
+def test_a_label_that_occurs_nowhere_does_not_count() -> None:
+    true = np.array([[True, False], [False, False]])
+    scores = labelling_scores(true, true, ("a", "never"))
+    assert scores["macro_f1"] == 1.0
+    assert scores["per_class"]["never"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+
+
+def test_rows_without_any_label_are_right_when_none_is_named() -> None:
+    nothing = np.zeros((3, 2), dtype=bool)
+    scores = labelling_scores(nothing, nothing, ("a", "b"))
+    assert (scores["accuracy"], scores["macro_f1"], scores["micro_f1"]) == (1.0, 0.0, 0.0)
+
+
+def test_correlations_are_those_of_scipy() -> None:
+    from scipy.stats import pearsonr, spearmanr  # type: ignore[import-untyped]
+
+    draw = np.random.default_rng(5)
+    true = draw.integers(0, 6, 60).astype(float)
+    predicted = np.round(true + draw.normal(0, 2, 60), 0)
+    scores = correlation_scores(predicted.tolist(), true.tolist())
+    assert scores["spearman"] == pytest.approx(spearmanr(predicted, true).statistic, abs=1e-6)
+    assert scores["pearson"] == pytest.approx(pearsonr(predicted, true).statistic, abs=1e-6)
+    assert scores["mean_absolute_error"] == pytest.approx(np.abs(predicted - true).mean(), abs=1e-6)
+
+
+def test_correlation_with_values_that_are_all_alike_is_none() -> None:
+    scores = correlation_scores([2.0, 2.0, 2.0], [1.0, 2.0, 3.0])
+    assert (scores["spearman"], scores["pearson"], scores["score"]) == (0.0, 0.0, 0.0)

@@ -12,6 +12,7 @@ from adapters.training import importing
 from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
 from tests.tiny import write_checkpoint
+from tests.zoo.tasks.language_zoo import LanguageZoo
 from zoo.engine.predictor import Predictor
 
 
@@ -41,3 +42,9 @@ def predictor_of(full_zoo: TinyZoo) -> Callable[[str], Predictor]:
         return made[name]
 
     return predictor
+
+
+@pytest.fixture(scope="session")
+def languages(tmp_path_factory: pytest.TempPathFactory) -> LanguageZoo:
+    """Tiny networks of every kind, imported when a test asks for one."""
+    return LanguageZoo(tmp_path_factory.mktemp("languages") / "home", tmp_path_factory.mktemp("language-checkpoints"))

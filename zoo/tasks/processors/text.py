@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from zoo.errors import ArtifactCorrupt, InvalidInput, TooLarge
 
 # A tokenizer reads the whole text before it cuts: 10 MB took 2-15 s and up to 3.5 GB. So the text is bounded first.
 CHARACTERS_PER_TOKEN = 16
+Cut = Literal["longest_first", "only_first"]
+"""Which of two texts loses its end where both together are too long."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,18 @@ class Tokens(Protocol):
 class TextProcessor:
     """The tokenizer of one model. Thread-safe once built.
 
-    ``max_tokens`` counts special tokens. Raises ``ArtifactCorrupt`` when ``tokenizer.json`` cannot be read.
+    ``max_tokens`` counts special tokens. ``special_tokens`` are whole in a text and left out of decoded ones, also
+    where the tokenizer's own file does not say so. Raises ``ArtifactCorrupt`` when that file cannot be read.
     """
 
-    def __init__(self, tokenizer: Path, *, max_tokens: int, pad_token_id: int = 0) -> None:
+    def __init__(
+        self, tokenizer: Path, *, max_tokens: int, pad_token_id: int = 0, special_tokens: Sequence[str] = ()
+    ) -> None:
         self.max_tokens = max_tokens
         self._pad = pad_token_id
         self._tokenizer = read_tokenizer(tokenizer)
+        known = {token.content for token in self._tokenizer.get_added_tokens_decoder().values()}
+        self._tokenizer.add_special_tokens([token for token in special_tokens if token not in known])
         self._tokenizer.enable_truncation(max_tokens)
 
     @cached_property
@@ -64,28 +71,78 @@ class TextProcessor:
         tokenizer.enable_truncation(self.max_tokens, direction="left")
         return tokenizer
 
-    def encode(self, text: object, *, truncate: bool = True, side: str = "right") -> EncodedText:
-        """Token ids of one text.
+    def encode(self, text: object, *, truncate: bool = True, side: str = "right", param: str = "inputs") -> EncodedText:
+        """Token ids of one text; ``param`` is what errors call it.
 
         Raises ``InvalidInput`` for anything but a non-empty string, ``TooLarge`` for a text of more than 16 characters
         for each token that the model takes, or one that would have to be cut although ``truncate`` is false.
         """
-        text = checked(text, most=CHARACTERS_PER_TOKEN * self.max_tokens)
+        text = checked(text, most=CHARACTERS_PER_TOKEN * self.max_tokens, param=param)
         tokenizer = self._cutting_left if side == "left" else self._tokenizer
-        encoding = tokenizer.encode(text)
-        truncated = bool(encoding.overflowing)
-        if truncated and not truncate:
+        encoded = _encoded(tokenizer.encode(text))
+        if encoded.truncated and not truncate:
             message = (
                 f"The text is longer than the {self.max_tokens} tokens of this model: shorten it or allow truncation."
             )
-            raise TooLarge(message, code="input_too_long", param="inputs")
-        return EncodedText(
-            np.asarray(encoding.ids, dtype=np.int64), np.asarray(encoding.type_ids, dtype=np.int64), truncated
-        )
+            raise TooLarge(message, code="input_too_long", param=param)
+        return encoded
+
+    @cached_property
+    def _cutting_first(self) -> Tokenizer:
+        tokenizer = copy.deepcopy(self._tokenizer)
+        tokenizer.enable_truncation(self.max_tokens, strategy="only_first")
+        return tokenizer
+
+    def encode_pair(
+        self,
+        first: object,
+        second: object,
+        *,
+        cut: Cut = "longest_first",
+        params: tuple[str, str] = ("inputs.text", "inputs.text_pair"),
+    ) -> EncodedText:
+        """Token ids of two texts behind one another, cut as transformers cuts them.
+
+        ``params`` are what errors call the two. Raises as ``encode`` does, and ``TooLarge`` where the first text may be
+        cut alone and the second leaves no room.
+        """
+        most = CHARACTERS_PER_TOKEN * self.max_tokens
+        one = checked(first, most=most, param=params[0])
+        other = checked(second, most=most, name="The second text", param=params[1])
+        tokenizer = self._cutting_first if cut == "only_first" else self._tokenizer
+        try:
+            encoding = tokenizer.encode(one, other)
+        except Exception as error:  # the library raises bare Exception
+            message = f"The second text leaves no room for the first in the {self.max_tokens} tokens of this model."
+            raise TooLarge(message, code="input_too_long", param=params[1]) from error
+        return _encoded(encoding)
+
+    def token_id(self, token: str) -> int:
+        """The id of a token; raises ``ArtifactCorrupt`` where the tokenizer has no such."""
+        found = self._tokenizer.token_to_id(token)
+        if found is None:
+            raise ArtifactCorrupt("tokenizer.json lacks a token that the model needs: pull or adapt the model again.")
+        return int(found)
+
+    def first_piece(self, word: str) -> int | None:
+        """The id of a word that is a token, else of the first token it is made of; None if there is none."""
+        found = self._tokenizer.token_to_id(word)
+        if found is None:
+            found = next(iter(self._tokenizer.encode(word, add_special_tokens=False).ids), None)
+        return None if found is None else int(found)
+
+    def decode(self, ids: Sequence[int], *, skip_special: bool) -> str:
+        """Text from token ids."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=skip_special))
 
     def batch(self, rows: Sequence[EncodedText]) -> dict[str, NDArray[np.int64]]:
         """As ``padded`` makes it."""
         return padded(rows, self._pad)
+
+
+def _encoded(encoding: Encoding) -> EncodedText:
+    ids, types = (np.asarray(values, dtype=np.int64) for values in (encoding.ids, encoding.type_ids))
+    return EncodedText(ids, types, truncated=bool(encoding.overflowing))
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
