@@ -108,6 +108,7 @@ def report_view(report: Json) -> list[RenderableType]:
                     "words a row",
                     f"median {lengths['median']}, 95 % ≤ {lengths['p95']}, most {lengths['max']}" if lengths else "",
                 ),
+                ("scores", _scores(report)),
                 *_pictures(report),
                 *_clips(report),
                 ("duplicates", f"{duplicates['rows']} rows repeat an earlier one" if duplicates.get("rows") else ""),
@@ -116,6 +117,14 @@ def report_view(report: Json) -> list[RenderableType]:
         )
     ]
     return shown + _classes(report) + problems_view(report)
+
+
+def _scores(report: Json) -> str:
+    """The numbers that are to be learnt, if it is numbers."""
+    scores = report.get("scores")
+    if not scores:
+        return ""
+    return "median {median:g}, least {min:g}, most {max:g}, {distinct} different".format(**scores)
 
 
 def _pictures(report: Json) -> list[tuple[str, object]]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from api.client import Client, Json, ServiceError
-from api.commands.answers import answer_view, refused
+from api.commands.answers import answer_view, likeness_view, refused
 from api.commands.exit_codes import ExitCode
 from api.commands.session import Session, command
 from api.commands.terminal import printable
@@ -34,6 +34,13 @@ def predict(
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Least score of what is found, for tasks that have one.")
     ] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="Labels to choose from, for a model of entailment.")
+    ] = None,
+    pair: Annotated[str | None, typer.Option(metavar="TEXT", help="A second text, read together with each.")] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="A text that the others are compared with: how alike they are.")
+    ] = None,
     draw: Annotated[
         Path | None,
         typer.Option(metavar="OUT.png", help="Draw boxes, masks and labels; several pictures: OUT-1.png, OUT-2.png, …"),
@@ -53,6 +60,8 @@ def predict(
         )
     chosen = _object(parameters)
     chosen |= {name: value for name, value in (("top_k", top_k), ("threshold", threshold)) if value is not None}
+    if labels is not None:
+        chosen["candidate_labels"] = [label.strip() for label in labels.split(",") if label.strip()]
     _check_drawing(draw)
     with session.client() as client:
         known = client.model(model)
@@ -61,11 +70,18 @@ def predict(
         if srt or vtt:
             session.terminal.result(*_subtitled(client, known, model, asked, chosen, "vtt" if vtt else "srt"))
             return
+        _check_texts(known, labels=labels, pair=pair, source=source)
+        if source is not None:
+            (alike,) = client.predict(model, [{"source_sentence": source, "sentences": asked}], chosen)
+            session.terminal.result(alike, *likeness_view(source, asked, alike))
+            return
         if known.get("modality") in NOUNS:
             contents = [_content(name, known) for name in asked]
             answers = _looked_at(client, model, list(zip(asked, contents, strict=True)), chosen)
         else:
-            contents, answers = [], client.predict(model, asked, chosen)
+            questions: list[Any] = asked if pair is None else [{"text": text, "text_pair": pair} for text in asked]
+            contents, answers = [], client.predict(model, questions, chosen)
+            asked = asked if pair is None else [f"{text} | {pair}" for text in asked]
     written = _drawn(draw, contents, answers, known) if draw is not None else []
     shown = [part for name, answer in zip(asked, answers, strict=False) for part in answer_view(name, answer)]
     session.terminal.result(answers, *shown)
@@ -73,6 +89,15 @@ def predict(
         session.terminal.note(f"drawn: {path}")
     if any(refused(answer) for answer in answers):
         raise typer.Exit(ExitCode.BAD_DATA)
+
+
+def _check_texts(known: Json, **options: str | None) -> None:
+    """Some options are for models that read text."""
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if given and known.get("modality") != "text":
+        raise InvalidInput(f"{given[0]} is for texts; {known.get('id')} answers {known.get('task') or 'nothing'}")
+    if options["source"] is not None and options["pair"] is not None:
+        raise InvalidInput("--source compares texts and --pair reads two together; give one of them")
 
 
 def _subtitled(
