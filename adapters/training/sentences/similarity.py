@@ -51,6 +51,8 @@ class SimilarityAdaptation:
     judge = judge_rows
     compare = compare_rows
     taps = ()
+    # One run on 1,500 scored pairs of sts_en (MiniLM, upper half): Spearman's correlation on 600 of its test part rose
+    # from .746 to .810. Nothing else was tried.
     defaults = Defaults(
         updates=200,
         epochs=(1, 10),
