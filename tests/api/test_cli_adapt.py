@@ -100,6 +100,7 @@ def test_a_file_that_is_not_there_is_named(service: CannedService) -> None:
 
 
 def test_a_report_on_scores_has_their_range(service: CannedService) -> None:
+    service.says("GET", "/v1/files/file-1", FILE)
     scores = {"min": 0.0, "median": 2.5, "max": 5.0, "distinct": 41}
     service.says("GET", "/v1/files/file-1/report", REPORT | {"classes": [], "scores": scores})
     shown = zoo(service, "report", "file-1").stdout

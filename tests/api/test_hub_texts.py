@@ -72,7 +72,7 @@ def test_fill_mask(url: str) -> None:
 def test_sentence_similarity_and_vectors_of_one_model(url: str) -> None:
     client = client_of(url, "mini")
     alike = client.sentence_similarity("my parcel", other_sentences=["the courier", "my parcel"])
-    vectors = client.feature_extraction(["my parcel", "the courier"], normalize=True)  # type: ignore[arg-type]
+    vectors = client.feature_extraction(["my parcel", "the courier"], normalize=True)
     assert alike == pytest.approx([float(np.dot(vectors[0], vectors[1])), 1.0], abs=1e-5)
 
 
