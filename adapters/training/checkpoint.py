@@ -86,6 +86,8 @@ def infer_task(checkpoint: Path) -> str:
         return "image-feature-extraction"
     if (checkpoint / "modules.json").is_file() or any(name.endswith("Model") for name in names):
         return "feature-extraction"
+    if any(name.endswith("ForMaskedLM") for name in names):
+        return "fill-mask"
     raise Unsupported(
         f"{', '.join(names) or kind} is of a task that this release cannot import; it imports "
         f"{', '.join(task_names())}.",

@@ -16,6 +16,7 @@ from api.commands.terminal import bar, figure, printable, table
 SHOWN_NUMBERS = 6
 SHOWN_CHARACTERS = 100
 SHOWN_ROWS = 50
+SHOWN_WORDS = 60  # characters of a text around a word that fills a gap
 
 
 def question(model: Json) -> str:
@@ -29,10 +30,9 @@ def refused(answer: object) -> bool:
 
 
 def answer_view(asked: str, answer: Any, context: str = "") -> list[RenderableType]:
-    """One input and its answer: labels with bars, boxes, masks, a vector by its norm, speech as text, entities
-    underlined, answers in their sentence of the ``context``, anything else as JSON."""
-    shortened = asked if len(asked) <= SHOWN_CHARACTERS else asked[: SHOWN_CHARACTERS - 1] + "…"
-    head = Text(printable(shortened).replace("\n", " "), style="bold")
+    """One input and its answer: labels with bars, boxes, masks, words for gaps, a vector by its norm, speech as text,
+    entities underlined, answers in their sentence of the ``context``, anything else as JSON."""
+    head = Text(_shortened(asked, SHOWN_CHARACTERS), style="bold")
     if refused(answer):
         return [head, Text(f"  refused: {printable(answer['error'])}", style="red")]
     if answer == []:
@@ -43,6 +43,9 @@ def answer_view(asked: str, answer: Any, context: str = "") -> list[RenderableTy
         return [head, *marked_text.entities(asked, answer)]
     if marked_text.are_answers(answer):
         return [head, *marked_text.answers(context, answer)]
+    if _are_fillings(answer):
+        gaps = [answer] if isinstance(answer[0], dict) else answer
+        return [head, *(_fillings(words, number if len(gaps) > 1 else 0) for number, words in enumerate(gaps, 1))]
     if _is_vector(answer):
         norm = math.sqrt(sum(float(number) ** 2 for number in answer))
         first = " ".join(f"{number:+.4f}" for number in answer[:SHOWN_NUMBERS])
@@ -52,6 +55,31 @@ def answer_view(asked: str, answer: Any, context: str = "") -> list[RenderableTy
     if (text := _written(answer)) is not None:
         return [head, *(Text("  " + line) for line in printable(text).splitlines() or ["nothing was written"])]
     return [head, "  " + printable(json.dumps(answer, ensure_ascii=False))]
+
+
+def likeness_view(source: str, texts: list[str], scores: list[float]) -> list[RenderableType]:
+    """A text and how alike each of some others is to it."""
+    shown = table("", "", "")
+    shown.show_header = False
+    for text, score in zip(texts, scores, strict=True):
+        shown.add_row("  " + figure(score), bar(score), _shortened(text, SHOWN_CHARACTERS))
+    return [Text(_shortened(source, SHOWN_CHARACTERS), style="bold"), shown]
+
+
+def _fillings(words: list[dict[str, Any]], number: int) -> RenderableType:
+    """A row for each word, its score and the text that it makes; ``number`` is that of the gap if there are several."""
+    shown = table("", "", "", "")
+    shown.show_header = False
+    for one in words[:SHOWN_ROWS]:
+        gap = f"{number}: " if number else ""
+        word = f"  {gap}{printable(str(one['token_str'])).strip()}"
+        shown.add_row(word, figure(one["score"]), bar(float(one["score"])), _shortened(one["sequence"], SHOWN_WORDS))
+    return shown
+
+
+def _shortened(text: str, most: int) -> str:
+    shown = text if len(text) <= most else text[: most - 1] + "…"
+    return printable(shown).replace("\n", " ")
 
 
 def _speech(answer: dict[str, Any]) -> list[RenderableType]:
@@ -77,8 +105,10 @@ def _scores(answer: list[dict[str, Any]]) -> RenderableType:
     """A row for each label with its score, and where in a picture it is: a box, or the share that a mask covers."""
     shown = table("", "", "", "")
     shown.show_header = False
+    # a number that is itself the answer has no bar
+    shares = all(one["score"] is not None and 0 <= one["score"] <= 1 for one in answer)
     for one in answer[:SHOWN_ROWS]:
-        share = bar(float(one["score"])) if one["score"] is not None else ""
+        share = bar(float(one["score"])) if shares else ""
         shown.add_row("  " + printable(one["label"]), figure(one["score"]), _place(one), share)
     if len(answer) > SHOWN_ROWS:
         shown.add_row(f"  … and {len(answer) - SHOWN_ROWS} more; --json shows all")
@@ -102,6 +132,14 @@ def _are_scores(answer: Any) -> bool:
         and bool(answer)
         and all(isinstance(one, dict) and {"label", "score"} <= one.keys() for one in answer)
     )
+
+
+def _are_fillings(answer: Any) -> bool:
+    """Words for a gap, or a list of words for each of several."""
+    if not isinstance(answer, list) or not answer:
+        return False
+    words = answer[0] if isinstance(answer[0], list) else answer
+    return bool(words) and all(isinstance(one, dict) and {"token_str", "sequence"} <= one.keys() for one in words)
 
 
 def _is_vector(answer: Any) -> bool:

@@ -109,6 +109,7 @@ def report_view(report: Json) -> list[RenderableType]:
                     f"median {lengths['median']}, 95 % ≤ {lengths['p95']}, most {lengths['max']}" if lengths else "",
                 ),
                 ("spans", _spans(report.get("spans") or {})),
+                ("scores", _scores(report)),
                 *_pictures(report),
                 *_clips(report),
                 ("duplicates", f"{duplicates['rows']} rows repeat an earlier one" if duplicates.get("rows") else ""),
@@ -126,6 +127,14 @@ def _spans(found: Json) -> str:
     each = found.get("per_row") or {}
     counted = f"{found['count']:,}, median {each.get('median')} a row, most {each.get('max')}"
     return counted + (f"; {found['rows_without']:,} rows without" if found.get("rows_without") else "")
+
+
+def _scores(report: Json) -> str:
+    """The numbers that are to be learnt, if it is numbers."""
+    scores = report.get("scores")
+    if not scores:
+        return ""
+    return "median {median:g}, least {min:g}, most {max:g}, {distinct} different".format(**scores)
 
 
 def _pictures(report: Json) -> list[tuple[str, object]]:

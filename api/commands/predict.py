@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from api.client import Client, Json, ServiceError
-from api.commands.answers import answer_view, refused
+from api.commands.answers import answer_view, likeness_view, refused
 from api.commands.exit_codes import ExitCode
 from api.commands.session import Session, command
 from api.commands.terminal import printable
@@ -37,6 +37,13 @@ def predict(
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Least score of what is found, for tasks that have one.")
     ] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="Labels to choose from, for a model of entailment.")
+    ] = None,
+    pair: Annotated[str | None, typer.Option(metavar="TEXT", help="A second text, read together with each.")] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="A text that the others are compared with: how alike they are.")
+    ] = None,
     draw: Annotated[
         Path | None,
         typer.Option(metavar="OUT.png", help="Draw boxes, masks and labels; several pictures: OUT-1.png, OUT-2.png, …"),
@@ -56,6 +63,8 @@ def predict(
         )
     chosen = _object(parameters)
     chosen |= {name: value for name, value in (("top_k", top_k), ("threshold", threshold)) if value is not None}
+    if labels is not None:
+        chosen["candidate_labels"] = [label.strip() for label in labels.split(",") if label.strip()]
     _check_drawing(draw)
     about = _about(context)
     with session.client() as client:
@@ -65,11 +74,17 @@ def predict(
         if srt or vtt:
             session.terminal.result(*_subtitled(client, known, model, asked, chosen, "vtt" if vtt else "srt"))
             return
+        _check_texts(known, labels=labels, context=context, pair=pair, source=source)
+        if source is not None:
+            (alike,) = client.predict(model, [{"source_sentence": source, "sentences": asked}], chosen)
+            session.terminal.result(alike, *likeness_view(source, asked, alike))
+            return
         if known.get("modality") in NOUNS:
             contents = [_content(name, known) for name in asked]
             answers = _looked_at(client, model, list(zip(asked, contents, strict=True)), chosen)
         else:
-            contents, answers = [], client.predict(model, _items(asked, about), chosen)
+            contents, answers = [], client.predict(model, _items(asked, about, pair), chosen)
+            asked = asked if pair is None else [f"{text} | {pair}" for text in asked]
     written = _drawn(draw, contents, answers, known) if draw is not None else []
     shown = [part for name, answer in zip(asked, answers, strict=False) for part in answer_view(name, answer, about)]
     session.terminal.result(answers, *shown)
@@ -91,9 +106,21 @@ def _about(context: str | None) -> str:
     return _read(path)
 
 
-def _items(asked: Sequence[str], about: str) -> list[Any]:
-    """Texts as they are; with something to ask about, questions."""
-    return [{"question": text, "context": about} for text in asked] if about else list(asked)
+def _items(asked: Sequence[str], about: str, pair: str | None) -> list[Any]:
+    """Texts as they are; with something to ask about, questions; with a second text, pairs."""
+    if about:
+        return [{"question": text, "context": about} for text in asked]
+    return list(asked) if pair is None else [{"text": text, "text_pair": pair} for text in asked]
+
+
+def _check_texts(known: Json, **options: str | None) -> None:
+    """Some options are for models that read text."""
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if given and known.get("modality") != "text":
+        raise InvalidInput(f"{given[0]} is for texts; {known.get('id')} answers {known.get('task') or 'nothing'}")
+    ways = [f"--{name}" for name in ("context", "pair", "source") if options[name] is not None]
+    if len(ways) > 1:
+        raise InvalidInput(f"{ways[0]} and {ways[1]} are two ways to ask; give one of them")
 
 
 def _subtitled(

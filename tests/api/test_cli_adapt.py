@@ -99,6 +99,14 @@ def test_a_file_that_is_not_there_is_named(service: CannedService) -> None:
     assert result.exit_code == 65 and "there is no file nowhere.csv" in result.stderr
 
 
+def test_a_report_on_scores_has_their_range(service: CannedService) -> None:
+    service.says("GET", "/v1/files/file-1", FILE)
+    scores = {"min": 0.0, "median": 2.5, "max": 5.0, "distinct": 41}
+    service.says("GET", "/v1/files/file-1/report", REPORT | {"classes": [], "scores": scores})
+    shown = zoo(service, "report", "file-1").stdout
+    assert "median 2.5, least 0, most 5, 41 different" in " ".join(shown.split())
+
+
 def test_report_of_a_file_that_cannot_be_trained_on_is_bad_data(service: CannedService) -> None:
     service.says("GET", "/v1/files/file-1", FILE)
     service.says("GET", "/v1/files/file-1/report", REPORT | {"fatal": FATAL})

@@ -54,6 +54,46 @@ def test_top_k_and_parameters_are_passed_on(service: CannedService) -> None:
     assert sent(service)["parameters"] == {"function_to_apply": "sigmoid", "top_k": 1}
 
 
+def test_a_second_text_goes_with_each(service: CannedService) -> None:
+    service.says("POST", PATH, [SCORES, SCORES])
+    result = zoo(service, "late", "lost", "--pair", "gone")
+    assert sent(service)["inputs"] == [{"text": text, "text_pair": "gone"} for text in ("late", "lost")]
+    assert "late | gone" in result.stdout
+
+
+def test_labels_to_choose_from_are_passed_on(service: CannedService) -> None:
+    service.says("POST", PATH, [SCORES])
+    zoo(service, "one", "--labels", "billing, returns,")
+    assert sent(service)["parameters"] == {"candidate_labels": ["billing", "returns"]}
+
+
+def test_texts_are_compared_with_a_source(service: CannedService) -> None:
+    service.says("POST", PATH, [[0.75, -0.25]])
+    result = zoo(service, "late", "lost", "--source", "gone")
+    assert sent(service)["inputs"] == [{"source_sentence": "gone", "sentences": ["late", "lost"]}]
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines == [["gone"], ["0.750", "█" * 18, "late"], ["-0.250", "lost"]]
+
+
+def test_source_and_pair_exclude_each_other(service: CannedService) -> None:
+    result = zoo(service, "late", "--source", "gone", "--pair", "lost")
+    assert result.exit_code == 65
+    assert "give one of them" in result.stderr
+
+
+def test_words_for_a_gap_are_shown_with_the_text_that_they_make(service: CannedService) -> None:
+    words = [{"score": 0.5, "token": 7, "token_str": "late", "sequence": "it is late"}]
+    service.says("POST", PATH, [words, [words, words]])
+    lines = [line.split() for line in zoo(service, "it is [MASK]", "[MASK] and [MASK]").stdout.splitlines()]
+    assert lines[1] == ["late", "0.500", "█" * 12, "it", "is", "late"]
+    assert [line[0] for line in lines[3:]] == ["1:", "2:"]
+
+
+def test_a_number_that_is_no_share_has_no_bar(service: CannedService) -> None:
+    service.says("POST", PATH, [[{"label": "score", "score": 4.25}]])
+    assert zoo(service, "one").stdout.splitlines()[1].split() == ["score", "4.250"]
+
+
 def test_a_vector_is_shown_by_length_norm_and_first_numbers(service: CannedService) -> None:
     service.says("POST", PATH, [[0.6, -0.8, 0.0]])
     assert "3 numbers, norm 1.0000, first: +0.6000 -0.8000" in zoo(service, "one").stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +41,7 @@ class FeatureExtraction(Task):
     name = "feature-extraction"
     modality = "text"
     embeds = True
+    also = ("sentence-similarity",)
     Parameters = FeatureExtractionParameters
 
     def __init__(self, entry: ModelEntry, folder: Path) -> None:
@@ -51,6 +52,11 @@ class FeatureExtraction(Task):
             max_tokens=entry.limits["max_tokens"],
             pad_token_id=int(entry.options.get("pad_token_id", 0)),
         )
+
+    @classmethod
+    def asked(cls, inputs: object, parameters: Mapping[str, Any]) -> bool:
+        """A text or a list of them."""
+        return isinstance(inputs[0] if isinstance(inputs, list) and inputs else inputs, str)
 
     def parameters(self, raw: Any) -> FeatureExtractionParameters:
         """Refuses what the model cannot do rather than ignoring it."""

@@ -51,14 +51,14 @@ class TextClassification(Task):
     def asked(cls, inputs: object, parameters: Mapping[str, Any]) -> bool:
         """Two texts, alone or in a list, that nothing is to be chosen for."""
         first = inputs[0] if isinstance(inputs, list) and inputs else inputs
-        return isinstance(first, dict) and PAIR & first.keys() != set() and "candidate_labels" not in parameters
+        return isinstance(first, dict) and bool(PAIR & first.keys()) and "candidate_labels" not in parameters
 
     def preprocess(self, item: object, parameters: TextClassificationParameters) -> EncodedText:
         if not isinstance(item, dict):
             return self._text.encode(item)
         if not {"text"} <= item.keys() <= PAIR:
-            message = "A pair is an object of text and text_pair, and nothing else."
-            raise InvalidInput(message, code="invalid_pair", param="inputs")
+            message = "inputs has to be a string, or an object of text and text_pair and nothing else."
+            raise InvalidInput(message, param="inputs")
         if item.get("text_pair") is None:
             return self._text.encode(item["text"])
         return self._text.encode_pair(item["text"], item["text_pair"])

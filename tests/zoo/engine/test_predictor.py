@@ -138,6 +138,6 @@ def test_a_folder_that_cannot_be_served_is_named_by_its_file(
 
 
 def test_a_task_to_come_is_refused(tiny_zoo: TinyZoo) -> None:
-    entry = tiny_zoo.store.entry("mood", 1).model_copy(update={"task": "fill-mask"})
+    entry = tiny_zoo.store.entry("mood", 1).model_copy(update={"task": "table-question-answering"})
     with pytest.raises(Unsupported):
         Predictor(entry, tiny_zoo.store.folder("mood", 1), threads=1)

@@ -25,7 +25,17 @@ def test_a_task_of_this_release_is_found_by_its_name(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "task", "ops", "processors", "fill-mask", "text_classification", "../engine/loader", "x\x00", "__init__"],
+    [
+        "",
+        "task",
+        "ops",
+        "processors",
+        "table-question-answering",
+        "text_classification",
+        "../engine/loader",
+        "x\x00",
+        "__init__",
+    ],
 )
 def test_any_other_name_is_no_task(name: str) -> None:
     assert not is_task(name)
@@ -35,8 +45,8 @@ def test_any_other_name_is_no_task(name: str) -> None:
 
 
 def test_a_version_of_a_task_to_come_is_refused_by_name(tiny_zoo: TinyZoo) -> None:
-    entry = tiny_zoo.store.entry("mood", 1).model_copy(update={"task": "fill-mask"})
-    with pytest.raises(Unsupported, match="fill-mask"):
+    entry = tiny_zoo.store.entry("mood", 1).model_copy(update={"task": "table-question-answering"})
+    with pytest.raises(Unsupported, match="table-question-answering"):
         load_task(entry, tiny_zoo.store.folder("mood", 1))
 
 
@@ -117,7 +127,7 @@ def test_a_text_beyond_all_bounds_is_refused(predictor_of: Predictors, model: st
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("inputs", [{"text": "parcel"}, 5, None, [["parcel"]], [5, None]])
+@pytest.mark.parametrize("inputs", [{"words": "parcel"}, 5, None, [["parcel"]], [5, None]])
 def test_inputs_without_a_single_text_are_refused(predictor_of: Predictors, model: str, inputs: object) -> None:
     with pytest.raises(InvalidInput, match="string") as caught:
         predictor_of(model).predict(inputs)

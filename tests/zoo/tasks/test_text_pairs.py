@@ -59,8 +59,8 @@ def test_a_pair_that_was_cut_is_counted(languages: LanguageZoo) -> None:
 @pytest.mark.parametrize(
     ("item", "code", "param"),
     [
-        ({"text_pair": "late"}, "invalid_pair", "inputs"),
-        ({"text": "late", "pair": "lost"}, "invalid_pair", "inputs"),
+        ({"text_pair": "late"}, "invalid_request", "inputs"),
+        ({"text": "late", "pair": "lost"}, "invalid_request", "inputs"),
         ({"text": "late", "text_pair": ""}, "invalid_text", "inputs.text_pair"),
         ({"text": "late", "text_pair": ["lost"]}, "invalid_request", "inputs.text_pair"),
         ({"text": 3, "text_pair": "lost"}, "invalid_request", "inputs.text"),
