@@ -86,7 +86,9 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
                 "metrics": {**draft.metrics, "seconds": job.watch.stop()},
             }
         )
-        (staged / "README.md").write_text(write_card(draft, parts.counts(), adaptation.headline), encoding="utf-8")
+        with_head = (staged / ADAPTER / lora.HEAD_FILE).is_file()
+        card = write_card(draft, parts.counts(), adaptation.headline, with_head=with_head)
+        (staged / "README.md").write_text(card, encoding="utf-8")
         entry = store.publish(staged, draft, confirm=context.confirm)
     store.set_alias(entry.name, LIVE, entry.version)
     context.event(f"Published {entry.reference}: {first} {metrics[first]:.4f} on {metrics['rows']} held-out rows")

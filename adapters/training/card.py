@@ -25,17 +25,18 @@ _WRITER = "load them with `PeftModel.from_pretrained` on transformers' network o
 _SPELLER = "load them with `PeftModel.from_pretrained` on transformers' network of the base, without its letters"
 
 
-def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str]) -> str:
-    """Markdown from the entry (its version is not known yet) and the figures of the data set; names no user's text."""
+def write_card(entry: ModelEntry, report: dict[str, Any], headline: Sequence[str], *, with_head: bool) -> str:
+    """Markdown from the entry (its version is not known yet) and the figures of the data set; names no user's text.
+
+    ``with_head``: whether a new part lies beside the adapter.
+    """
     heldout, probe, before = (entry.metrics.get(name) for name in ("heldout", "probe", "before"))
     assert heldout is not None
-    loaded, head = _LOADED[entry.modality], " and `head.safetensors`, the new part"
+    loaded, head = _LOADED[entry.modality], " and `head.safetensors`, the new part" if with_head else ""
     if "wer" in heldout:
-        loaded, head = (_RECOGNISER, "") if "whisper" in entry.options else (_SPELLER, head)
+        loaded = _RECOGNISER if "whisper" in entry.options else _SPELLER
     elif "text_to_text" in entry.options:
-        loaded, head = _WRITER, ""
-    elif entry.task in ("feature-extraction", "sentence-similarity"):
-        head = ""  # what answers with vectors has none
+        loaded = _WRITER
     lines = [
         f"# {entry.name}",
         "",

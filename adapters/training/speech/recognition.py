@@ -65,6 +65,7 @@ class SpeechRecognition(ABC):
         """There is no probe."""
         raise NotImplementedError
 
+    @torch.no_grad()
     def judge(self, items: Sequence[Item], outputs: Outputs, *, tick: Tick | None = None) -> Judged:
         """Word and character errors of what the served search finds; the loss is that of training."""
         loss = 0.0

@@ -66,7 +66,7 @@ def rows_of_labels(card: str) -> list[str]:
     ],
 )
 def test_the_card_states_the_fact(fact: str) -> None:
-    assert fact in write_card(entry_for("billing", "delivery"), REPORT, HEADLINE)
+    assert fact in write_card(entry_for("billing", "delivery"), REPORT, HEADLINE, with_head=True)
 
 
 @pytest.mark.parametrize(
@@ -82,17 +82,17 @@ def test_the_card_states_the_fact(fact: str) -> None:
     ids=["pipe", "escaped-pipe", "line-breaks", "spaces", "long", "rtl"],
 )
 def test_a_label_stays_within_its_cell(label: str, shown: str) -> None:
-    (row,) = rows_of_labels(write_card(entry_for(label), REPORT, HEADLINE))
+    (row,) = rows_of_labels(write_card(entry_for(label), REPORT, HEADLINE, with_head=True))
     assert row == f"| {shown} | 0.750 | 0.500 | 0.600 | 5 |"
 
 
 def test_a_label_that_is_cut_does_not_open_the_next_cell() -> None:
-    (row,) = rows_of_labels(write_card(entry_for("|" * 500), REPORT, HEADLINE))
+    (row,) = rows_of_labels(write_card(entry_for("|" * 500), REPORT, HEADLINE, with_head=True))
     assert len(re.findall(r"(?<!\\)\|", row)) == 6
 
 
 def test_at_most_a_hundred_labels_are_listed_and_all_are_counted() -> None:
-    card = write_card(entry_for(*(f"label {number}" for number in range(150))), REPORT, HEADLINE)
+    card = write_card(entry_for(*(f"label {number}" for number in range(150))), REPORT, HEADLINE, with_head=True)
     assert len(rows_of_labels(card)) == 100
     assert "- 150 labels" in card
 
@@ -100,7 +100,7 @@ def test_at_most_a_hundred_labels_are_listed_and_all_are_counted() -> None:
 def test_a_card_names_no_folder_and_no_text_of_the_data() -> None:
     entry = entry_for("billing")
     detailed: dict[str, Any] = {**entry.lineage, "path": "/home/somebody/data.csv", "text": "my secret parcel"}
-    card = write_card(entry.model_copy(update={"lineage": detailed}), REPORT, HEADLINE)
+    card = write_card(entry.model_copy(update={"lineage": detailed}), REPORT, HEADLINE, with_head=True)
     assert "somebody" not in card and "secret" not in card
 
 
@@ -118,24 +118,24 @@ def detector() -> ModelEntry:
 
 
 def test_the_first_figures_are_those_of_the_task() -> None:
-    card = write_card(detector(), REPORT, ("map", "map_50"))
+    card = write_card(detector(), REPORT, ("map", "map_50"), with_head=True)
     assert "| | map | map 50 |\n|---|---|---|\n| this model | 0.3750 | 0.6124 |\n" in card
 
 
 def test_figures_of_classes_are_those_of_the_task() -> None:
-    card = write_card(detector(), REPORT, ("map",))
+    card = write_card(detector(), REPORT, ("map",), with_head=True)
     assert "| label | ap50 | boxes |\n|---|---|---|\n| ant | 0.500 | 12 |\n| bee | 0.250 | 3 |\n" in card
 
 
 def test_a_card_without_a_probe_tells_of_none() -> None:
-    card = write_card(detector(), REPORT, ("map", "map_50"))
+    card = write_card(detector(), REPORT, ("map", "map_50"), with_head=True)
     assert "frozen base" not in card and "logistic regression" not in card
 
 
 def test_a_card_without_figures_of_classes_has_no_table_of_them() -> None:
     entry = detector().model_copy(update={"metrics": {"heldout": {"map": 0.5}}})
-    assert "| label |" not in write_card(entry, REPORT, ("map",))
+    assert "| label |" not in write_card(entry, REPORT, ("map",), with_head=True)
 
 
 def test_a_model_of_pictures_cuts_no_texts() -> None:
-    assert "tokens" not in write_card(detector(), REPORT, ("map",))
+    assert "tokens" not in write_card(detector(), REPORT, ("map",), with_head=True)

@@ -17,21 +17,30 @@ Stretch = tuple[int, NDArray[np.float32]]
 
 
 def stretches(
-    parts: Iterable[NDArray[np.float32]], rate: int, seconds: float, *, first: float | None = None
+    parts: Iterable[NDArray[np.float32]],
+    rate: int,
+    seconds: float,
+    *,
+    aim: float | None = None,
+    first: float | None = None,
 ) -> Iterator[Stretch]:
-    """Pieces of at most ``seconds`` of a recording that comes in parts; little more than one piece is held.
+    """A recording that comes in parts, whole if it is no longer than ``seconds``, else in pieces of at most ``aim``.
 
-    They follow one another without gap, and nothing is left out. ``first``: at most so many seconds of the first piece.
+    They follow one another without gap, and nothing is left out; what is left at the end may be as long as ``seconds``.
+    Little more than one piece is held. ``first``: at most so many seconds of the first piece, however short the whole.
     """
-    most, hop = int((seconds if first is None else first) * rate), int(STEP * rate)
+    hop, whole, most = int(STEP * rate), int(seconds * rate), int((aim or seconds) * rate)
+    room = whole
+    if first is not None:
+        room, most = int(first * rate), min(most, int(first * rate))
     start, kept = 0, np.empty(0, np.float32)
     for part in parts:
         kept = np.concatenate([kept, part]) if len(kept) else part
-        while len(kept) > most:
+        while len(kept) > room:
             least = int(LEAST * most)
             cut = least + _quietest(kept[least:most], hop)
             yield start, kept[:cut]
-            start, kept, most = start + cut, kept[cut:], int(seconds * rate)
+            start, kept, room, most = start + cut, kept[cut:], whole, int((aim or seconds) * rate)
     yield start, kept
 
 

@@ -50,6 +50,16 @@ def test_silence_is_cut_as_late_as_can_be() -> None:
     assert 29.5 < cut / RATE <= 30
 
 
+@pytest.mark.parametrize("seconds", [30.0, 31.0, 95.3, 200.0])
+def test_what_is_too_long_is_cut_into_pieces_as_long_as_is_aimed_at(seconds: float) -> None:
+    samples = speech(seconds)
+    ends = [start + len(piece) for start, piece in stretches([samples], RATE, 30.0, aim=15.0)]
+    lengths = np.diff([0, *ends]) / RATE
+    assert ends[-1] == len(samples)
+    assert (len(ends) == 1) == (seconds <= 30)
+    assert (lengths[:-1] <= 15).all() and lengths[-1] <= 30
+
+
 @pytest.mark.parametrize("part", [1_000, 40_000, 480_000, 10_000_000])
 def test_a_recording_that_comes_in_parts_is_cut_at_the_same_places(part: int) -> None:
     samples = speech(95.3, 22.0, 45.0)
