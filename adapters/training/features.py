@@ -14,6 +14,7 @@ from adapters.training.recipe import Item, Outputs
 # Inverse strength of the penalty, as in scikit-learn's C; on unit-length vectors the best one lies in here.
 STRENGTHS = (1.0, 4.0, 16.0)
 FOLDS = 4
+SAME = 1e-4  # losses that the end of a search may tell apart, on one processor or another
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Of outputs (rows, outputs) against targets (rows, …): a mean over rows."""
 BATCH_COST = 2048  # tokens of one forward pass, padding counted
@@ -112,7 +113,7 @@ def fit_probe(
     trials = _Trials(features, targets, classes, loss)
     firsts = _Trials(features[::views], targets[::views], classes, loss)
     strength, least = firsts.best_strength()
-    if views == 1 or trials.cost(strength / views, views=views) > least * (1 + 1e-6):
+    if views == 1 or trials.cost(strength / views, views=views) > least * (1 + SAME):
         return Probe(firsts.features, firsts.targets, classes, strength=strength, loss=loss)
     return Probe(features, targets, classes, strength=strength / views, loss=loss)
 

@@ -15,6 +15,7 @@ from adapters.training import importing
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo
 from tests.tiny import write_checkpoint
+from zoo.catalogue.registry import load_catalogue
 from zoo.catalogue.store import Store
 from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidInput, ModelNotFound, Unsupported, ZooError
@@ -111,9 +112,13 @@ def test_a_checkpoint_of_another_task_is_refused_with_what_can_be_imported(tmp_p
         importing.run(asked(tmp_path, folder), settings_in(tmp_path))
 
 
-def test_a_catalogue_entry_of_a_task_to_come_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
-    context = context_for(tmp_path, JobSpec(kind=JobKind.IMPORT, model="deberta-v3-zeroshot"))
-    with pytest.raises(Unsupported, match="zero-shot-classification"):
+def test_a_catalogue_entry_of_a_task_to_come_is_refused_before_anything_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer = load_catalogue()["deberta-v3-zeroshot"].model_copy(update={"task": "table-question-answering"})
+    monkeypatch.setattr(importing, "load_catalogue", lambda: {offer.name: offer})
+    context = context_for(tmp_path, JobSpec(kind=JobKind.IMPORT, model=offer.name))
+    with pytest.raises(Unsupported, match="table-question-answering"):
         importing.run(context, settings_in(tmp_path))
     assert context.messages == []
 

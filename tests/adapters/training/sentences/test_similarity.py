@@ -138,7 +138,7 @@ def test_a_job_makes_texts_of_one_topic_alike(own_zoo: TinyZoo, scores: bool) ->
     told: Any = served(own_zoo, entry).predict(asked).body
     near = np.mean([one for (one,), row in zip(told, fresh, strict=True) if row["score"] == 5])
     far = np.mean([one for (one,), row in zip(told, fresh, strict=True) if row["score"] == 1])
-    assert near > far + 0.2
+    assert near > far + 0.1
     assert entry.parity["argmax_agreement"] == 1.0
 
 
