@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,11 +48,14 @@ def place(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def nodes() -> Iterator[tuple[str, ast.AST]]:
+@cache
+def nodes() -> list[tuple[str, ast.AST]]:
     """Every node of every source file with the file's place."""
-    for path in sources():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            yield place(path), node
+    return [
+        (place(path), node)
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    ]
 
 
 def imported(node: ast.AST) -> list[str]:
@@ -122,7 +125,7 @@ def test_the_environment_is_read_in_settings_only() -> None:
     copies = {
         where
         for where, node in nodes()
-        if isinstance(node, ast.Dict) and "**os.environ" in ast.unparse(node) and where.startswith(SPAWNERS)
+        if where.startswith(SPAWNERS) and isinstance(node, ast.Dict) and "**os.environ" in ast.unparse(node)
     }
     assert reads - copies - {"zoo/settings.py"} == set()
     for where in copies:

@@ -123,9 +123,9 @@ def test_real_clips_are_understood_as_well_when_they_are_joined(tmp_path: Path) 
     except SourceUnavailable as error:
         pytest.skip(error.message)
     ears = Predictor(Store(home).entry("whisper-tiny-en", 1), Store(home).folder("whisper-tiny-en", 1), threads=1)
-    clips = read_clips(DATA / "asr_kathleen" / "test.zip")
+    clips = read_clips(DATA / "asr_kathleen" / "test.zip")[:40]
     alone: Any = ears.predict([clip.sound for clip in clips]).body
-    said = write_recording(clips, 7.0, tmp_path / "long.flac")
+    said = write_recording(clips, 3.0, tmp_path / "long.flac")
     with (tmp_path / "long.flac").open("rb") as file:
         heard: list[Any] = [prediction.body for prediction in ears.listen(file)]
     text = joined(heard).text
