@@ -8,18 +8,23 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from zoo.catalogue.entry import HubSource
 from zoo.catalogue.manifest import hash_file
-from zoo.catalogue.sources.checkpoint import Order, select
-from zoo.errors import InvalidInput, SourceUnavailable, ZooError
+from zoo.catalogue.sources.checkpoint import Order, refuse_remote_code, select
+from zoo.catalogue.sources.hub_errors import RateLimited, hub_errors
+from zoo.errors import SourceUnavailable
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SECONDS = 30.0
+# A rate limit that ends within so many seconds is waited for, so often for each request.
+PATIENCE, TIMES = 60.0, 3
+T = TypeVar("T")
 
 
 def copy_from_hub(source: HubSource, target: Path, order: Order, *, endpoint: str | None = None) -> str:
@@ -30,26 +35,43 @@ def copy_from_hub(source: HubSource, target: Path, order: Order, *, endpoint: st
     # Imported here: it costs 0.3 s, and serving never needs it.
     from huggingface_hub import HfApi, hf_hub_download
 
-    with _hub_errors():
-        found = HfApi(endpoint=endpoint).model_info(
-            source.id, revision=source.revision, files_metadata=True, timeout=_SECONDS
-        )
+    meter = _Meter(order)
+    api = HfApi(endpoint=endpoint)
+    found = _asked(
+        lambda: api.model_info(source.id, revision=source.revision, files_metadata=True, timeout=_SECONDS), meter
+    )
     commit = str(found.sha)
     if not _COMMIT.fullmatch(commit):
         raise SourceUnavailable("the hub named no commit for it")
     siblings = {str(sibling.rfilename): sibling for sibling in found.siblings or ()}
     sizes = {path: int(sibling.size or 0) for path, sibling in siblings.items()}
     chosen = select(sizes, order)
-    meter = _Meter(order, sum(sizes[path] for path in chosen))
+    meter.total = sum(sizes[path] for path in chosen)
+
+    def download(path: str) -> None:
+        hf_hub_download(source.id, path, revision=commit, local_dir=target, endpoint=endpoint, tqdm_class=meter.bar())
+
     for path in chosen:
-        with _hub_errors():
-            hf_hub_download(
-                source.id, path, revision=commit, local_dir=target, endpoint=endpoint, tqdm_class=meter.bar()
-            )
+        _asked(partial(download, path), meter)
         _check_hash(target / path, path, siblings[path])
+        if path.endswith(".json") and "/" not in path:
+            refuse_remote_code(target / path)  # before the weights, which may be gigabytes, are copied for nothing
         meter.finish(sizes[path])
     shutil.rmtree(target / ".cache", ignore_errors=True)
     return commit
+
+
+def _asked(request: Callable[[], T], meter: _Meter) -> T:
+    for _ in range(TIMES):
+        try:
+            with hub_errors():
+                return request()
+        except RateLimited as limited:
+            if limited.retry_after > PATIENCE:
+                raise
+            meter.wait(limited.retry_after)
+    with hub_errors():
+        return request()
 
 
 def _check_hash(place: Path, path: str, sibling: Any) -> None:
@@ -68,16 +90,24 @@ def _check_hash(place: Path, path: str, sibling: Any) -> None:
 class _Meter:
     """Adds up the bytes of all files from the bars that huggingface_hub draws, without drawing any."""
 
-    def __init__(self, order: Order, total: int) -> None:
-        self._order, self._total, self._done, self._current = order, total, 0, 0
+    def __init__(self, order: Order) -> None:
+        self.total = order.expected_bytes
+        self._order, self._done, self._current = order, 0, 0
 
     def finish(self, size: int) -> None:
         self._done, self._current = self._done + size, 0
-        self._order.report(self._done, self._total)
+        self._order.report(self._done, self.total)
 
     def advance(self, amount: float) -> None:
         self._current += int(amount)
-        self._order.report(min(self._done + self._current, self._total), self._total)
+        self._order.report(min(self._done + self._current, self.total), self.total)
+
+    def wait(self, seconds: float) -> None:
+        """Report what there is already, often enough to be stopped."""
+        self._current, end = 0, time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.advance(0)
+            time.sleep(min(left, 0.25))
 
     def bar(self) -> type[_Bar]:
         return type("_BoundBar", (_Bar,), {"meter": self})
@@ -113,42 +143,3 @@ class _Bar:
 
     def set_postfix_str(self, *_: object, **__: object) -> None:
         return None
-
-
-@contextmanager
-def _hub_errors() -> Iterator[None]:
-    from huggingface_hub import errors
-
-    try:
-        yield
-    except ZooError:
-        raise
-    except errors.GatedRepoError as error:
-        raise InvalidInput(
-            "its owner grants access on request: accept the terms on its page and set HF_TOKEN", code="gated_model"
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise InvalidInput(
-            "the hub has no such repository, or it is private: check the id, or set HF_TOKEN", code="unknown_source"
-        ) from error
-    except (errors.RevisionNotFoundError, errors.EntryNotFoundError) as error:
-        raise InvalidInput("the hub has no such revision or file: check the revision", code="unknown_source") from error
-    except errors.HfHubHTTPError as error:
-        raise SourceUnavailable(_spoken_status(error.response)) from error
-    except errors.HFValidationError as error:
-        raise InvalidInput("that is no id of a hub repository", code="unknown_source") from error
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-            raise  # of the local disk
-        raise SourceUnavailable(
-            "the hub cannot be reached, or the connection broke: check the network and HF_ENDPOINT, then try again"
-        ) from error
-
-
-def _spoken_status(response: Any) -> str:
-    status = int(response.status_code)
-    if status == 429:
-        return "the hub limits requests from here: wait some minutes, or set HF_TOKEN for a higher limit"
-    if status in (401, 403):
-        return "the hub refuses access: check HF_TOKEN"
-    return f"the hub answered with status {status}: try again later"
