@@ -1,4 +1,4 @@
-"""A zoo with two tiny imported models, made once: ``mini`` (encoder) and ``mood`` (classifier). And one with all tasks."""
+"""A zoo with two tiny imported models, made once: ``mini`` (encoder) and ``mood`` (classifier); one with all tasks."""
 
 from __future__ import annotations
 

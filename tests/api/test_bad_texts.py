@@ -138,8 +138,11 @@ def test_row_33_a_label_longer_than_the_model_reads_is_refused(client: httpx.Cli
     assert refused(client.post("nli/predict", json=body)) == (413, "input_too_long")
 
 
-SHAPES = (None, 5, 1.5, True, {}, [[]], [None], [5], {"text": 5}, {"text": ["a"]}, {"text_pair": "a"}, {"": ""})
-SHAPES = (*SHAPES, {"question": 1, "context": []}, {"source_sentence": [], "sentences": {}}, {"sentences": "a"})
+SHAPES: tuple[Any, ...] = (
+    *(None, 5, 1.5, True, {}, [[]], [None], [5], {"": ""}),
+    *({"text": 5}, {"text": ["a"]}, {"text_pair": "a"}, {"question": 1, "context": []}),
+    *({"source_sentence": [], "sentences": {}}, {"sentences": "a"}),
+)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -161,7 +164,21 @@ def test_what_is_wrong_with_one_text_of_a_list_harms_no_other(client: httpx.Clie
         assert answer.headers["x-item-errors"] == "1"
 
 
-VALUES = (True, -1, 10**30, 1.5, 1e308, "x" * 3000, "", [], [[]], {}, None, [10**30], {"num_beams": []})
+VALUES: tuple[Any, ...] = (
+    True,
+    -1,
+    10**30,
+    1.5,
+    1e308,
+    "x" * 3000,
+    "",
+    [],
+    [[]],
+    {},
+    None,
+    [10**30],
+    {"num_beams": []},
+)
 
 
 def _options(task: str) -> Iterator[tuple[str, str]]:

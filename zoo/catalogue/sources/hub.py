@@ -8,23 +8,17 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from zoo.catalogue.entry import HubSource
 from zoo.catalogue.manifest import hash_file
 from zoo.catalogue.sources.checkpoint import Order, refuse_remote_code, select
-from zoo.catalogue.sources.hub_errors import RateLimited, hub_errors
+from zoo.catalogue.sources.hub_errors import hub_errors
 from zoo.errors import SourceUnavailable
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SECONDS = 30.0
-# A rate limit that ends within so many seconds is waited for, so often for each request.
-PATIENCE, TIMES = 60.0, 3
-T = TypeVar("T")
 
 
 def copy_from_hub(source: HubSource, target: Path, order: Order, *, endpoint: str | None = None) -> str:
@@ -35,43 +29,28 @@ def copy_from_hub(source: HubSource, target: Path, order: Order, *, endpoint: st
     # Imported here: it costs 0.3 s, and serving never needs it.
     from huggingface_hub import HfApi, hf_hub_download
 
-    meter = _Meter(order)
-    api = HfApi(endpoint=endpoint)
-    found = _asked(
-        lambda: api.model_info(source.id, revision=source.revision, files_metadata=True, timeout=_SECONDS), meter
-    )
+    with hub_errors():
+        found = HfApi(endpoint=endpoint).model_info(
+            source.id, revision=source.revision, files_metadata=True, timeout=_SECONDS
+        )
     commit = str(found.sha)
     if not _COMMIT.fullmatch(commit):
         raise SourceUnavailable("the hub named no commit for it")
     siblings = {str(sibling.rfilename): sibling for sibling in found.siblings or ()}
     sizes = {path: int(sibling.size or 0) for path, sibling in siblings.items()}
     chosen = select(sizes, order)
-    meter.total = sum(sizes[path] for path in chosen)
-
-    def download(path: str) -> None:
-        hf_hub_download(source.id, path, revision=commit, local_dir=target, endpoint=endpoint, tqdm_class=meter.bar())
-
+    meter = _Meter(order, sum(sizes[path] for path in chosen))
     for path in chosen:
-        _asked(partial(download, path), meter)
+        with hub_errors():
+            hf_hub_download(
+                source.id, path, revision=commit, local_dir=target, endpoint=endpoint, tqdm_class=meter.bar()
+            )
         _check_hash(target / path, path, siblings[path])
         if path.endswith(".json") and "/" not in path:
             refuse_remote_code(target / path)  # before the weights, which may be gigabytes, are copied for nothing
         meter.finish(sizes[path])
     shutil.rmtree(target / ".cache", ignore_errors=True)
     return commit
-
-
-def _asked(request: Callable[[], T], meter: _Meter) -> T:
-    for _ in range(TIMES):
-        try:
-            with hub_errors():
-                return request()
-        except RateLimited as limited:
-            if limited.retry_after > PATIENCE:
-                raise
-            meter.wait(limited.retry_after)
-    with hub_errors():
-        return request()
 
 
 def _check_hash(place: Path, path: str, sibling: Any) -> None:
@@ -90,24 +69,16 @@ def _check_hash(place: Path, path: str, sibling: Any) -> None:
 class _Meter:
     """Adds up the bytes of all files from the bars that huggingface_hub draws, without drawing any."""
 
-    def __init__(self, order: Order) -> None:
-        self.total = order.expected_bytes
-        self._order, self._done, self._current = order, 0, 0
+    def __init__(self, order: Order, total: int) -> None:
+        self._order, self._total, self._done, self._current = order, total, 0, 0
 
     def finish(self, size: int) -> None:
         self._done, self._current = self._done + size, 0
-        self._order.report(self._done, self.total)
+        self._order.report(self._done, self._total)
 
     def advance(self, amount: float) -> None:
         self._current += int(amount)
-        self._order.report(min(self._done + self._current, self.total), self.total)
-
-    def wait(self, seconds: float) -> None:
-        """Report what there is already, often enough to be stopped."""
-        self._current, end = 0, time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self.advance(0)
-            time.sleep(min(left, 0.25))
+        self._order.report(min(self._done + self._current, self._total), self._total)
 
     def bar(self) -> type[_Bar]:
         return type("_BoundBar", (_Bar,), {"meter": self})

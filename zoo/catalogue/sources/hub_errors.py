@@ -8,18 +8,19 @@ from typing import Any
 
 from zoo.errors import InvalidInput, SourceUnavailable, ZooError
 
-_WINDOW = 300.0  # seconds for which the hub counts requests, where it does not say when the next may come
-
-
-class RateLimited(SourceUnavailable):
-    """The hub takes no more requests from here for ``retry_after`` seconds."""
+# Seconds for which the hub counts requests, so that a download goes on at the latest after so many. huggingface_hub
+# sleeps for as long as it is told, up to six times for a file: what is longer is an error at once.
+WINDOW = 300.0
 
 
 @contextmanager
 def hub_errors() -> Iterator[None]:
     """Turn the errors of huggingface_hub into ``InvalidInput`` and ``SourceUnavailable``; those of the disk pass."""
     from huggingface_hub import errors
+    from huggingface_hub.utils import get_session
 
+    hooks = get_session().event_hooks["response"]
+    hooks.append(_refuse_to_sleep)
     try:
         yield
     except ZooError:
@@ -32,6 +33,13 @@ def hub_errors() -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
             raise  # of the local disk
         raise _described(error) from error
+    finally:
+        hooks.remove(_refuse_to_sleep)
+
+
+def _refuse_to_sleep(response: Any) -> None:
+    if response.status_code == 429 and (_wait_of(response.headers) or 0) > WINDOW:
+        raise _of_status(response)
 
 
 def _described(error: Exception) -> ZooError:
@@ -60,7 +68,7 @@ def _of_status(response: Any) -> ZooError:
         seconds = _wait_of(response.headers)
         when = "wait some minutes" if seconds is None else f"try again in {seconds:.0f} s"
         message = f"the hub limits requests from here: {when}, or set HF_TOKEN for a higher limit"
-        return RateLimited(message, retry_after=_WINDOW if seconds is None else seconds)
+        return SourceUnavailable(message, retry_after=WINDOW if seconds is None else seconds)
     if status in (401, 403):
         return SourceUnavailable("the hub refuses access: check HF_TOKEN")
     return SourceUnavailable(f"the hub answered with status {status}: try again later")
