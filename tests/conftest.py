@@ -1,4 +1,4 @@
-"""A zoo with two tiny imported models, made once: ``mini`` (encoder) and ``mood`` (classifier)."""
+"""A zoo with two tiny imported models, made once: ``mini`` (encoder) and ``mood`` (classifier); one with all tasks."""
 
 from __future__ import annotations
 
@@ -56,6 +56,14 @@ def tiny_zoo(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
         spec = JobSpec(kind=JobKind.IMPORT, model=name, source=source)
         importing.run(context_for(made.home, spec, job=f"import-{name}"), made.settings)
     return made
+
+
+@pytest.fixture(scope="session")
+def every_task(tiny_zoo: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
+    """Shared: look, don't touch. A model for every task, see ``tests.every_task``."""
+    from tests.every_task import import_every_task
+
+    return import_every_task(tmp_path_factory.mktemp("every-task"), tiny_zoo)
 
 
 @pytest.fixture

@@ -37,6 +37,13 @@ class ZeroShotClassificationParameters(Parameters):
     multi_label: bool = False
     hypothesis_template: str = Field("This example is {}.", max_length=1000)
 
+    @field_validator("candidate_labels")
+    @classmethod
+    def _differ(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(labels)) < len(labels):
+            raise ValueError("a label stands there twice")
+        return labels
+
     @field_validator("hypothesis_template")
     @classmethod
     def _has_a_place(cls, template: str) -> str:
@@ -84,7 +91,12 @@ class ZeroShotClassification(Task):
         if "candidate_labels" not in sent:
             message = 'Say which labels to choose from, such as {"candidate_labels": ["delivery", "payment"]}.'
             raise InvalidInput(message, code="labels_missing", param="parameters.candidate_labels")
-        found: ZeroShotClassificationParameters = super().parameters(sent)
+        try:
+            found: ZeroShotClassificationParameters = super().parameters(sent)
+        except InvalidInput as error:
+            if str(error.param).startswith("parameters.candidate_labels"):
+                error.code = "invalid_labels"
+            raise
         return found
 
     def warming(self) -> ZeroShotClassificationParameters:

@@ -12,10 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from zoo.catalogue.sources.shards import WHOLE, weight_files
 from zoo.errors import InvalidInput
 from zoo.tasks.processors.image import Preprocessing
 
-WEIGHTS_FILE = "model.safetensors"
+WEIGHTS_FILE = WHOLE
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,11 @@ class Parts:
 
 
 def read_weights(checkpoint: Path) -> dict[str, Tensor]:
-    """Tensors of ``model.safetensors`` by name, float32 whatever they are stored as; raises ``InvalidInput``."""
+    """Tensors of the checkpoint by name, float32 whatever they are stored as; raises ``InvalidInput``."""
+    stored: dict[str, Tensor] = {}
     try:
-        stored = load_file(checkpoint / WEIGHTS_FILE)
+        for path in weight_files(checkpoint):
+            stored |= load_file(path)
     except (OSError, SafetensorError) as error:
         message = f"The checkpoint has no {WEIGHTS_FILE} that can be read whole."
         raise InvalidInput(message, code="invalid_checkpoint") from error

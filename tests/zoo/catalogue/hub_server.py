@@ -17,13 +17,23 @@ COMMIT = "c0ffee" * 6 + "c0ff"
 
 @dataclass
 class Hub:
-    """What the hub serves and how it misbehaves; ``lies`` replaces the bytes of a file, not its stated hash."""
+    """What the hub serves and how it misbehaves.
+
+    ``status`` and ``error`` answer everything, or files alone. ``lies`` replaces the bytes of a file, not its stated
+    hash. The connection breaks once after so many bytes of a file in ``cut``. So many requests are ``refused`` as too
+    many, with the headers ``limit``.
+    """
 
     files: Mapping[str, bytes]
     status: int = 200
     error: str = ""
+    only_files: bool = False
     lies: Mapping[str, bytes] = field(default_factory=dict)
+    cut: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
+    limit: Mapping[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)
 
     def siblings(self) -> list[dict[str, object]]:
         """Every file as ``?blobs=true`` lists it: large ones by SHA-256, small ones by git object id."""
@@ -60,16 +70,31 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.server.hub
         hub.asked.append(self.path)
         path = self.path.partition("?")[0]
-        _, _, file = path.partition(f"/resolve/{COMMIT}/")
-        if hub.status != 200:
+        _, of_file, file = path.partition(f"/resolve/{COMMIT}/")
+        if hub.status != 200 and (of_file or not hub.only_files):
             return hub.status, b"{}", {"X-Error-Code": hub.error, "X-Error-Message": hub.error}
+        if hub.refused and (of_file or not hub.only_files):
+            hub.refused -= 1
+            return 429, b"{}", hub.limit
         if path in ("/api/models/tiny/bert", "/api/models/tiny/bert/revision/main"):
             info = {"id": "tiny/bert", "sha": COMMIT, "siblings": hub.siblings()}
             return 200, json.dumps(info).encode(), {"Content-Type": "application/json"}
         if file in hub.files:
-            content = hub.files[file]
-            return 200, hub.lies.get(file, content), {"X-Repo-Commit": COMMIT, "ETag": f'"{digest(content)}"'}
+            return self._part(file)
         return 404, b"{}", {"X-Error-Code": "EntryNotFound"}
+
+    def _part(self, file: str) -> tuple[int, bytes, Mapping[str, str]]:
+        """The file, or what follows the byte that the request begins with."""
+        hub = self.server.hub
+        content = hub.lies.get(file, hub.files[file])
+        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{digest(hub.files[file])}"', "Accept-Ranges": "bytes"}
+        wanted = self.headers.get("Range")
+        if wanted is None:
+            return 200, content, headers
+        hub.ranges.append(wanted)
+        start = int(wanted.removeprefix("bytes=").partition("-")[0])
+        headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        return 206, content[start:], headers
 
     def _send(self, status: int, content: bytes, headers: Mapping[str, str], *, with_body: bool) -> None:
         self.send_response(status)
@@ -77,7 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if with_body:
-            self.wfile.write(content)
+            file = self.path.rpartition("/")[2]
+            self.wfile.write(content[: self.server.hub.cut.pop(file, None)])
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -98,6 +100,75 @@ def test_what_the_hub_refuses_is_said_with_the_fix(
     caught = _fails(endpoint, tmp_path / "target")
     assert (type(caught), caught.code) == (kind, code)
     assert fix in caught.message
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What huggingface_hub would have slept, in seconds."""
+    found: list[float] = []
+    clock = SimpleNamespace(**{**vars(time), "sleep": found.append})
+    for module in ("utils._http", "file_download"):
+        monkeypatch.setattr(f"huggingface_hub.{module}.time", clock)
+    return found
+
+
+def test_a_rate_limit_that_ends_soon_is_waited_for_between_files(
+    hub: Hub, endpoint: str, tmp_path: Path, slept: list[float]
+) -> None:
+    hub.refused, hub.limit, hub.only_files = 2, {"Retry-After": "240"}, True
+    assert fetch(entry_of(SOURCE), tmp_path / "target", endpoint=endpoint).revision == COMMIT
+    assert (hub.refused, slept) == (0, [241.0])
+
+
+@pytest.mark.parametrize("only_files", [False, True], ids=["at-once", "at-the-first-file"])
+@pytest.mark.parametrize(
+    ("limit", "said", "seconds"),
+    [
+        ({"Retry-After": "1800"}, "try again in 1800 s", 1800),
+        ({"RateLimit": '"api";r=0;t=900'}, "try again in 900 s", 900),
+        ({"RateLimit": '"api";r=7;t=900'}, "wait some minutes", 300),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, "wait some minutes", 300),
+        ({}, "wait some minutes", 300),
+    ],
+    ids=["seconds", "window", "of-another-window", "date", "nothing"],
+)
+def test_a_longer_rate_limit_is_told_with_its_end(
+    hub: Hub,
+    endpoint: str,
+    tmp_path: Path,
+    slept: list[float],
+    *,
+    limit: dict[str, str],
+    said: str,
+    seconds: float,
+    only_files: bool,
+) -> None:
+    hub.refused, hub.limit, hub.only_files = 9, limit, only_files
+    error = _fails(endpoint, tmp_path / "target")
+    assert isinstance(error, SourceUnavailable) and error.retry_after == seconds
+    assert said in error.message and "HF_TOKEN" in error.message
+    assert max(slept, default=0) < 60
+
+
+def test_a_fault_at_the_first_file_is_not_taken_for_a_wrong_revision(
+    hub: Hub, endpoint: str, tmp_path: Path, slept: list[float]
+) -> None:
+    hub.status, hub.only_files = 503, True
+    error = _fails(endpoint, tmp_path / "target")
+    assert (error.code, "status 503" in error.message) == ("upstream_unavailable", True)
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_was(
+    hub: Hub, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slept: list[float]
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 16)  # bytes that are kept, else 10 MB
+    seen: list[tuple[int, int]] = []
+    hub.cut = {"model.safetensors": 40}
+    fetch(entry_of(SOURCE), tmp_path / "target", endpoint=endpoint, progress=lambda *step: seen.append(step))
+    assert hub.ranges == ["bytes=32-"]
+    assert (tmp_path / "target" / "model.safetensors").read_bytes() == WEIGHTS
+    assert seen[-1][0] == seen[-1][1] == sum(len(FILES[path]) for path in COPIED)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
 def test_an_unreachable_hub_is_a_source_that_failed(tmp_path: Path) -> None:

@@ -177,13 +177,6 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> 
     assert caught.value.code == "unsafe_source"
 
 
-def test_shards_are_copied_with_their_index(tmp_path: Path) -> None:
-    shards = {f"model-0000{part}-of-00002.safetensors": WEIGHTS for part in (1, 2)}
-    files = {"config.json": b"{}", "model.safetensors.index.json": b"{}", "other.safetensors": WEIGHTS, **shards}
-    fetch(entry_of(write_folder(tmp_path / "source", files), files={}), tmp_path / "target")
-    assert _copied(tmp_path / "target") == sorted(set(files) - {"other.safetensors"})
-
-
 def test_weights_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
     files = {"config.json": b"{}", "a.safetensors": WEIGHTS, "b.safetensors": WEIGHTS}
     with pytest.raises(InvalidInput) as caught:

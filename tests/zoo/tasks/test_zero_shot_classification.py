@@ -51,7 +51,7 @@ def test_labels_are_rated_as_by_the_pipeline(languages: LanguageZoo, kind: str) 
             assert_same(served, by_transformers(languages, f"nli-{kind}", text, CANDIDATES, options))
 
 
-@pytest.mark.parametrize("labels", [["delivery"], "delivery, payment", ["late"] * 2], ids=["one", "commas", "twice"])
+@pytest.mark.parametrize("labels", [["delivery"], "delivery, payment"], ids=["one", "commas"])
 def test_odd_sets_of_labels_are_rated_as_by_the_pipeline(languages: LanguageZoo, labels: Any) -> None:
     body: Any = chooser(languages, "distilbert").predict("my parcel", {"candidate_labels": labels}).body
     assert_same(body, by_transformers(languages, "nli-distilbert", "my parcel", labels, {}))

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from zoo.catalogue.entry import ModelFile, is_relative_file
 from zoo.catalogue.manifest import hash_file
+from zoo.catalogue.sources.shards import WHOLE, check_index, shards_in
 from zoo.catalogue.tensors import read_header
 from zoo.errors import InvalidInput, SourceUnavailable
 
@@ -17,13 +18,13 @@ MAX_BYTES = 20_000_000_000
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 _TEXTS = frozenset({".json", ".txt", ".model", ".spm"})
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"})
-_SHARD = re.compile(r"model-[0-9]{5}-of-[0-9]{5}\.safetensors")
 # CTranslate2's weights have the name of older pickles; its vocabulary lies beside them. `check` looks into the file.
 BINARY = "model.bin"
 _VOCABULARIES = ("vocabulary.txt", "vocabulary.json", "shared_vocabulary.txt", "shared_vocabulary.json")
 _SPEC = re.compile(rb"[\x01-\x09]\0\0\0[\x02-\xff]\0[A-Za-z]{1,64}Spec\0", re.DOTALL)
 # Where sentence-transformers keeps what follows the body: 1_Pooling, 2_Dense, …
 _MODULE = re.compile(r"[0-9]{1,2}_[A-Za-z]{1,32}/[^/]+")
+_MODULES_OF = "sentence_transformers."
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class Order:
 
 
 def select(sizes: Mapping[str, int], order: Order) -> list[str]:
-    """Of all files of a repository (path -> bytes) those that are wanted, in alphabetical order.
+    """Of all files of a repository (path -> bytes) those that are wanted: first the texts, which may forbid the rest.
 
-    ``InvalidInput``: ``unsafe_weights`` where there are only pickles, ``no_weights``, ``unsafe_source`` for paths
-    that lead elsewhere. ``SourceUnavailable`` if a pinned file is missing.
+    ``InvalidInput``: ``unsafe_weights`` where there are only pickles, ``no_weights``, ``invalid_checkpoint`` where a
+    shard is missing, ``unsafe_source`` for paths that lead elsewhere. ``SourceUnavailable`` if a pinned one is missing.
     """
     if not all(is_relative_file(path) for path in sizes):
         raise InvalidInput("a file name in it leads out of its folder, so all of it is refused", code="unsafe_source")
@@ -56,26 +57,29 @@ def select(sizes: Mapping[str, int], order: Order) -> list[str]:
     missing = sorted(set(pins) - set(sizes))
     if missing:
         raise SourceUnavailable(f"it has no {missing[0]}, whose hash the catalogue pins")
-    chosen = sorted(pins) if order.only_pinned else _checkpoint(sizes, pins)
+    chosen = sorted(
+        pins if order.only_pinned else _checkpoint(sizes, pins), key=lambda path: (not _is_text(path), path)
+    )
     if sum(sizes[path] for path in chosen) > MAX_BYTES:
         raise InvalidInput(f"it is larger than {MAX_BYTES // 10**9} GB", code="too_large")
     return chosen
 
 
-def _checkpoint(sizes: Mapping[str, int], pins: Mapping[str, str]) -> list[str]:
+def _checkpoint(sizes: Mapping[str, int], pins: Mapping[str, str]) -> set[str]:
     weights = {path for path in pins if PurePosixPath(path).suffix not in _TEXTS} or set(_weights(sizes))
     if not weights:
         raise _no_weights(sizes)
     modules = {path for path in sizes if _MODULE.fullmatch(path) and path.endswith((".json", ".safetensors"))}
     texts = {path for path, size in sizes.items() if _is_text(path) and size <= MAX_TEXT_BYTES}
-    return sorted({*pins, *weights, *modules, *texts})
+    return {*pins, *weights, *modules, *texts}
 
 
 def check(folder: Path, pins: Mapping[str, str]) -> tuple[ModelFile, ...]:
     """Hash and look into every file that was copied.
 
     ``SourceUnavailable`` names a file whose hash is not the pinned one; ``InvalidInput``: ``remote_code`` if a
-    configuration asks for Python code of the repository, ``unsafe_weights`` for a safetensors file that is none.
+    configuration asks for Python code of the repository, ``unsafe_weights`` for a safetensors file that is none, and
+    what ``check_index`` finds.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     files = tuple(_described(folder, path) for path in paths)
@@ -88,21 +92,23 @@ def check(folder: Path, pins: Mapping[str, str]) -> tuple[ModelFile, ...]:
             )
     for path in paths:
         if path.suffix == ".json" and path.parent == folder:
-            _refuse_remote_code(path)
+            refuse_remote_code(path)
         elif path.suffix == ".safetensors":
             _refuse_disguise(path)
         elif path.name == BINARY:
             _refuse_pickle(path)
+    check_index(folder)
     return files
 
 
 def _weights(sizes: Mapping[str, int]) -> list[str]:
-    if "model.safetensors" in sizes:
-        return ["model.safetensors"]
-    shards = [path for path in sizes if _SHARD.fullmatch(path)]
+    if WHOLE in sizes:
+        return [WHOLE]
+    if shards := shards_in(sizes):
+        return shards
     others = [path for path in sizes if path.endswith(".safetensors") and "/" not in path]
-    if shards or len(others) == 1:
-        return shards or others
+    if len(others) == 1:
+        return others
     if not others:
         return [BINARY] if BINARY in sizes and any(name in sizes for name in _VOCABULARIES) else []
     raise InvalidInput(
@@ -131,14 +137,22 @@ def _described(folder: Path, path: Path) -> ModelFile:
     return ModelFile(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=hash_file(path))
 
 
-def _refuse_remote_code(path: Path) -> None:
+def refuse_remote_code(path: Path) -> None:
+    """Raise ``InvalidInput`` (``remote_code``) for a JSON file that asks for Python code of its repository.
+
+    That is ``auto_map``, and in ``modules.json`` a class that sentence-transformers does not have itself.
+    """
     try:
         content = json.loads(path.read_bytes())
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InvalidInput(f"{path.name} is not valid JSON", code="invalid_checkpoint") from error
-    if isinstance(content, dict) and "auto_map" in content:
+    asking = "auto_map" if isinstance(content, dict) and "auto_map" in content else ""
+    if path.name == "modules.json" and isinstance(content, list):
+        kinds = [str(module.get("type")) for module in content if isinstance(module, dict)]
+        asking = asking or next((kind[:64] for kind in kinds if not kind.startswith(_MODULES_OF)), "")
+    if asking:
         raise InvalidInput(
-            f"{path.name} asks for Python code of the repository (auto_map), which is never run. Use a model whose"
+            f"{path.name} asks for Python code of the repository ({asking}), which is never run. Use a model whose"
             " architecture is built in",
             code="remote_code",
         )

@@ -8,15 +8,14 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from zoo.catalogue.entry import HubSource
 from zoo.catalogue.manifest import hash_file
-from zoo.catalogue.sources.checkpoint import Order, select
-from zoo.errors import InvalidInput, SourceUnavailable, ZooError
+from zoo.catalogue.sources.checkpoint import Order, refuse_remote_code, select
+from zoo.catalogue.sources.hub_errors import hub_errors
+from zoo.errors import SourceUnavailable
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SECONDS = 30.0
@@ -30,7 +29,7 @@ def copy_from_hub(source: HubSource, target: Path, order: Order, *, endpoint: st
     # Imported here: it costs 0.3 s, and serving never needs it.
     from huggingface_hub import HfApi, hf_hub_download
 
-    with _hub_errors():
+    with hub_errors():
         found = HfApi(endpoint=endpoint).model_info(
             source.id, revision=source.revision, files_metadata=True, timeout=_SECONDS
         )
@@ -42,11 +41,13 @@ def copy_from_hub(source: HubSource, target: Path, order: Order, *, endpoint: st
     chosen = select(sizes, order)
     meter = _Meter(order, sum(sizes[path] for path in chosen))
     for path in chosen:
-        with _hub_errors():
+        with hub_errors():
             hf_hub_download(
                 source.id, path, revision=commit, local_dir=target, endpoint=endpoint, tqdm_class=meter.bar()
             )
         _check_hash(target / path, path, siblings[path])
+        if path.endswith(".json") and "/" not in path:
+            refuse_remote_code(target / path)  # before the weights, which may be gigabytes, are copied for nothing
         meter.finish(sizes[path])
     shutil.rmtree(target / ".cache", ignore_errors=True)
     return commit
@@ -113,42 +114,3 @@ class _Bar:
 
     def set_postfix_str(self, *_: object, **__: object) -> None:
         return None
-
-
-@contextmanager
-def _hub_errors() -> Iterator[None]:
-    from huggingface_hub import errors
-
-    try:
-        yield
-    except ZooError:
-        raise
-    except errors.GatedRepoError as error:
-        raise InvalidInput(
-            "its owner grants access on request: accept the terms on its page and set HF_TOKEN", code="gated_model"
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise InvalidInput(
-            "the hub has no such repository, or it is private: check the id, or set HF_TOKEN", code="unknown_source"
-        ) from error
-    except (errors.RevisionNotFoundError, errors.EntryNotFoundError) as error:
-        raise InvalidInput("the hub has no such revision or file: check the revision", code="unknown_source") from error
-    except errors.HfHubHTTPError as error:
-        raise SourceUnavailable(_spoken_status(error.response)) from error
-    except errors.HFValidationError as error:
-        raise InvalidInput("that is no id of a hub repository", code="unknown_source") from error
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-            raise  # of the local disk
-        raise SourceUnavailable(
-            "the hub cannot be reached, or the connection broke: check the network and HF_ENDPOINT, then try again"
-        ) from error
-
-
-def _spoken_status(response: Any) -> str:
-    status = int(response.status_code)
-    if status == 429:
-        return "the hub limits requests from here: wait some minutes, or set HF_TOKEN for a higher limit"
-    if status in (401, 403):
-        return "the hub refuses access: check HF_TOKEN"
-    return f"the hub answered with status {status}: try again later"

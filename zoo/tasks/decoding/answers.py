@@ -82,7 +82,7 @@ def _spans(window: Window, starts: Floats, ends: Floats, *, count: int, longest:
     """First and last token and chance of the likeliest spans inside the text, best first."""
     inside = window.inside
     both = np.outer(np.where(inside, starts, 0), np.where(inside, ends, 0))
-    chances = np.tril(np.triu(both), longest - 1).ravel()
+    chances = np.tril(np.triu(both), min(longest, len(inside)) - 1).ravel()
     best = np.argpartition(-chances, count)[:count] if count < len(chances) else np.arange(len(chances))
     best = best[np.argsort(-chances[best], kind="stable")]
     width = len(inside)
