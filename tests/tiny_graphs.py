@@ -13,7 +13,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
-from transformers import BertForQuestionAnswering, BertForTokenClassification, BertModel
+from transformers import BertForMaskedLM, BertForQuestionAnswering, BertForTokenClassification, BertModel
 
 from tests.conftest import TinyZoo
 
@@ -50,6 +50,25 @@ def write_reader(folder: Path, zoo: TinyZoo) -> Path:
     graph.graph.node.extend([split, *ends])
     graph.graph.initializer.append(last)
     _answer(graph, "start_logits", "end_logits")
+    return _write(folder, folder, graph)
+
+
+def write_filler(folder: Path, zoo: TinyZoo) -> Path:
+    """``mini`` under a head that guesses masked words, everywhere in the text."""
+    model = _headed(BertForMaskedLM, zoo, folder)
+    head = model.cls.predictions
+    graph = with_heads(hidden_graph(zoo), {"changed": head.transform.dense})
+    norm = {"scale": head.transform.LayerNorm.weight, "shift": head.transform.LayerNorm.bias}
+    last = {"words": head.decoder.weight.T, "bias": head.decoder.bias}
+    for name, weight in {**norm, **last}.items():
+        graph.graph.initializer.append(numpy_helper.from_array(weight.detach().numpy().copy(), name))
+    graph.graph.node.extend([
+        helper.make_node("Gelu", ["changed"], ["active"]),
+        helper.make_node("LayerNormalization", ["active", *norm], ["normal"], epsilon=1e-12),
+        helper.make_node("MatMul", ["normal", "words"], ["unbiased"]),
+        helper.make_node("Add", ["unbiased", "bias"], ["logits"]),
+    ])  # fmt: skip
+    _answer(graph, "logits")
     return _write(folder, folder, graph)
 
 

@@ -112,7 +112,7 @@ def checkpoint_of(store: Store, entry: ModelEntry) -> Path:
     """The folder of a version's own weights; raises ``InvalidInput`` (``not_adaptable``) for one that has none."""
     folder = store.folder(entry.name, entry.version) / CHECKPOINT
     if not folder.is_dir():
-        base = f": adapt its base {entry.base} instead" if entry.base else ""
-        message = f"{entry.name} has no weights to adapt{base}."
+        way = f"adapt its base {entry.base} instead" if entry.base else "import it again from a source with safetensors"
+        message = f"{entry.name} has no weights to adapt: {way}."
         raise InvalidInput(message, code="not_adaptable", param="model")
     return folder

@@ -78,9 +78,10 @@ def read_onnx(path: Path) -> OnnxFile:
     domain, functions of its own, weights in a file elsewhere, and sizes that contradict each other.
     """
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            with memoryview(mapped) as message:
-                return _read(path, message)
+        with path.open("rb") as file:
+            # Not closed by hand: an error on its way holds parts of it. It goes with the last of them.
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return _read(path, memoryview(mapped))
     except (ValueError, OSError) as error:
         raise InvalidInput(f"{path.name} is no ONNX graph: {_reason(error)}.", code="invalid_graph") from error
 

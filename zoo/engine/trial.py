@@ -32,7 +32,7 @@ LENGTHS = (17, 1, 5, 64, 33)
 ALONE = 1e-3  # how far an answer may move, for outputs up to 10, when others are computed beside it
 POLL = 0.25
 
-_CALL = """
+PROGRAM = """
 import json, sys
 order = json.load(sys.stdin)
 sys.path[:] = order.pop("path")
@@ -69,7 +69,7 @@ def try_ready_made(
 def _run(order: dict[str, Any], tick: Callable[[], None]) -> dict[str, Any]:
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", _CALL], stdin=subprocess.PIPE, stdout=output, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=output, stderr=subprocess.DEVNULL
         )
         try:
             code = _wait(process, json.dumps(order).encode(), tick)
