@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from zoo.catalogue.sources import Fetched, GraphWish, ReadyMade, fetch
 from zoo.catalogue.store import Store
 from zoo.engine.threads import granted_threads
 from zoo.engine.trial import try_ready_made
-from zoo.errors import InvalidInput, ModelNotFound
+from zoo.errors import InvalidInput, ModelNotFound, Unsupported
 from zoo.settings import Settings
-from zoo.tasks.ready_made.description import load_description
+from zoo.tasks.ready_made.description import is_described, load_description
 from zoo.tasks.ready_made.heads import head_task
 from zoo.tasks.task import task_class
 
@@ -88,13 +89,13 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     offer = _offer(context)
     trains = importlib.util.find_spec("torch") is not None
     spec = context.job.spec
-    # The catalogue's models are exported wherever that can be done: their own graphs are quicker, above all to adapt.
-    wish = GraphWish(weights=trains, always=spec.source is not None, precision=spec.precision)
     started = time.monotonic()
     with store.staging() as staged:
         job = Import(context, offer, staged, granted_threads(settings.worker_threads))
-        if job.task:  # refuse before anything is fetched
-            importlib.import_module(TRAINING).check(job.task) if trains else load_description(job.task)
+        _refuse(job.task, trains)
+        # The catalogue's models are exported wherever that can be done: such graphs are quicker, above all to adapt.
+        taken = spec.source is not None and (not job.task or is_described(job.task))
+        wish = GraphWish(weights=trains, always=taken, precision=spec.precision)
         job.checkpoint.mkdir()
         fetched = fetch(
             offer, job.checkpoint, progress=lambda done, size: context.tick("fetch", done, size), graphs=wish
@@ -140,6 +141,14 @@ def _offer(context: JobContext) -> CatalogueEntry:
     )
 
 
+def _refuse(task: str, trains: bool) -> None:
+    """Before anything is fetched: a task that cannot be imported here."""
+    if task and trains:
+        importlib.import_module(TRAINING).check(task)
+    elif task:
+        load_description(task)
+
+
 def _taken(job: Import, found: ReadyMade, fetched: Fetched, trains: bool) -> ModelEntry:
     """Ready-made graphs as they are, tried in a process of their own, compared with the weights beside them."""
     for name, path in found.graphs.items():
@@ -149,12 +158,16 @@ def _taken(job: Import, found: ReadyMade, fetched: Fetched, trains: bool) -> Mod
     architecture, _ = architectures(job.checkpoint)
     draft = job.draft(job.task or head_task(job.checkpoint), architecture, precision=found.precision)
     job.stage("compare")
-    tried = try_ready_made(job.staged, job.checkpoint, draft, threads=job.threads, tick=lambda: job.stage("compare"))
-    if trains and any(file.path.endswith(".safetensors") and "/" not in file.path for file in fetched.files):
-        parity = importlib.import_module(TRAINING).compare(job, tried.entry)
-    else:
+    tick = partial(job.stage, "compare")
+    tried = try_ready_made(job.staged, job.checkpoint, draft, threads=job.threads, tick=tick)
+    weights = any(file.path.endswith(".safetensors") and "/" not in file.path for file in fetched.files)
+    try:
+        if trains and weights:
+            parity = importlib.import_module(TRAINING).compare(job, tried.entry)
+            return tried.entry.model_copy(update={"parity": parity})
         reason = _NO_WEIGHTS if trains else _NO_TORCH
-        parity = {"rows": tried.rows, "compared": False, "reason": reason}
-        job.context.event(f"The ready-made graph answers, but is compared with nothing: {reason}", level="warn")
-        shutil.rmtree(job.checkpoint)  # settings alone: nothing that could be adapted
-    return tried.entry.model_copy(update={"parity": parity})
+    except Unsupported as error:
+        reason = f"its weights are of a kind that is not run in torch here ({error.code})"
+    job.context.event(f"The ready-made graph answers, but is compared with nothing: {reason}", level="warn")
+    shutil.rmtree(job.checkpoint)  # there is nothing in it that could be adapted
+    return tried.entry.model_copy(update={"parity": {"rows": tried.rows, "compared": False, "reason": reason}})

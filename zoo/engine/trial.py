@@ -30,6 +30,7 @@ COPIES = 8  # of the weights, while a graph is loaded and made faster
 ROWS = (1, 2, 5)
 LENGTHS = (17, 1, 5, 64, 33)
 ALONE = 1e-3  # how far an answer may move, for outputs up to 10, when others are computed beside it
+MOST_THREADS = 4  # each takes address space of its own
 POLL = 0.25
 
 PROGRAM = """
@@ -58,7 +59,7 @@ def try_ready_made(
     ``unsafe_graph`` for those that must not be opened or that end the process, ``invalid_graph`` for those that answer
     with something else than their task reads.
     """
-    order = {"staged": str(staged), "checkpoint": str(checkpoint), "threads": threads}
+    order = {"staged": str(staged), "checkpoint": str(checkpoint), "threads": min(threads, MOST_THREADS)}
     told = _run({**order, "path": sys.path, "draft": draft.model_dump(mode="json")}, tick)
     if "error" in told:
         kind = Unsupported if told.pop("error") == Unsupported.__name__ else InvalidInput

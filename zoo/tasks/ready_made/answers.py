@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zoo.tasks.task import Array, Run, Runs
 
+OPTION = "answers"  # of a manifest: says that the main graph is ready-made
+
 
 class Answers(BaseModel):
     """``outputs`` of the main graph that are asked for, in order. What is made of them is one array:
@@ -51,6 +53,3 @@ def runs_of(runs: Runs, options: Mapping[str, object]) -> Runs:
     """``runs``, behind what a manifest's options say of a ready-made graph if it is one; raises ``ValueError``."""
     form = options.get(OPTION)
     return runs if form is None else ReadyMadeRuns(runs, Answers.model_validate(form))
-
-
-OPTION = "answers"

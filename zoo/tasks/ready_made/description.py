@@ -51,11 +51,15 @@ class Describes(Protocol):
 
 def load_description(task: str) -> Describes:
     """Of a task; raises ``Unsupported`` where ready-made graphs are not served."""
-    stem = task.replace("-", "_")
-    if not is_task(task) or not (Path(__file__).parent / f"{stem}.py").is_file():
+    if not is_described(task):
         message = f"Ready-made graphs for {task[:64]} are not served: import a checkpoint with safetensors."
         raise Unsupported(message, code="unsupported_task", param="task")
-    return cast(Describes, importlib.import_module(f"zoo.tasks.ready_made.{stem}"))
+    return cast(Describes, importlib.import_module(f"zoo.tasks.ready_made.{task.replace('-', '_')}"))
+
+
+def is_described(task: str) -> bool:
+    """Whether ready-made graphs of a task are served; looks for its file, imports nothing."""
+    return is_task(task) and (Path(__file__).parent / f"{task.replace('-', '_')}.py").is_file()
 
 
 def main_graph(graphs: Mapping[str, OnnxFile], inputs: tuple[str, ...]) -> OnnxFile:
