@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from zoo.catalogue.entry import Precision
 
 Auto = Literal["auto"]
+TRAINING_LIBRARIES = ("torch", "transformers", "peft", "onnx", "onnxscript", "sklearn", "pyarrow")
+"""What jobs need beyond the base installation: all but imports of ready-made graphs."""
 
 
 class JobKind(StrEnum):

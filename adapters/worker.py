@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from adapters.context import AttemptContext
-from adapters.jobs import JobError, JobPreempted, JobStopped
+from adapters.jobs import TRAINING_LIBRARIES, JobError, JobPreempted, JobStopped
 from adapters.queue.assignment import Assignment
 from adapters.queue.queue import JobQueue
 from adapters.queue.records import Lease
@@ -31,6 +31,12 @@ OUT_OF_MEMORY = JobError(
     code="out_of_memory",
     message="The job needed more memory than the worker has; use a smaller batch size, shorter texts or a "
     "smaller model.",
+)
+
+NO_TRAINING = JobError(
+    code="training_not_installed",
+    message="This job needs the training libraries, which are not installed where the worker runs: pip install "
+    "'adaptzoo[train]'.",
 )
 
 
@@ -113,6 +119,8 @@ def _described(failure: BaseException, job_id: str) -> JobError:
     if isinstance(failure, ZooError):
         logger.info("job %s failed: %s", job_id, failure.code)
         return JobError(code=failure.code, message=failure.message, param=failure.param)
+    if isinstance(failure, ModuleNotFoundError) and str(failure.name).partition(".")[0] in TRAINING_LIBRARIES:
+        return NO_TRAINING
     logger.error("job %s failed", job_id, exc_info=failure)
     # torch's own error is a RuntimeError of this name.
     if isinstance(failure, MemoryError) or type(failure).__name__ == "OutOfMemoryError":

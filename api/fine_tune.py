@@ -135,7 +135,8 @@ def adaptable(reference: str, services: Services) -> ModelEntry:
         )
     if not (services.store.folder(entry.name, entry.version) / "checkpoint").is_dir():
         raise InvalidInput(
-            f"{entry.reference} has no weights to train on, only its exported graph; import it with `zoo pull`.",
+            f"{entry.reference} has no weights to train on, only its exported graph: import it again from a repository"
+            " or folder with safetensors, where the training libraries are installed (pip install 'adaptzoo[train]').",
             code="not_adaptable",
             param="model",
         )

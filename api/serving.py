@@ -96,10 +96,9 @@ def embedded_queue(settings: Settings) -> Iterator[Settings]:
     worker: WorkerSupervisor | None = None
     try:
         if importlib.util.find_spec("torch") is None:
-            log.warning("jobs wait until a worker comes: pip install 'adaptzoo[train]'")
-        else:
-            worker = WorkerSupervisor(url, settings)
-            worker.start()
+            log.warning("models come in as ready-made graphs alone; for all else: pip install 'adaptzoo[train]'")
+        worker = WorkerSupervisor(url, settings)
+        worker.start()
         yield settings.model_copy(update={"redis_url": url})
     finally:
         if worker is not None:

@@ -42,9 +42,9 @@ def write(name: str, folder: Path) -> None:
 
 def bring(name: str, folder: Path, home: Path) -> None:
     """Import one folder as the worker does; prints seconds, peak megabytes and the names of all loaded modules."""
+    from adapters import importing
     from adapters.jobs import Job, JobKind, JobSpec
     from adapters.pretraining.adapted import Progress
-    from adapters.training import importing
     from zoo.settings import Settings
 
     started = time.monotonic()

@@ -43,8 +43,8 @@ def own_logs() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_zoo(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
     """Shared: look, don't touch; ``own_zoo`` is for tests that change something."""
+    from adapters import importing
     from adapters.jobs import JobKind, JobSpec
-    from adapters.training import importing
     from tests.adapters.training.quiet_context import context_for
     from tests.tiny import write_checkpoint
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from tests import tiny_detectors, tiny_pictures
 from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo

@@ -51,11 +51,7 @@ def place(path: Path) -> str:
 @cache
 def nodes() -> list[tuple[str, ast.AST]]:
     """Every node of every source file with the file's place."""
-    return [
-        (place(path), node)
-        for path in sources()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    ]
+    return [(place(path), node) for path in sources() for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
 
 
 def imported(node: ast.AST) -> list[str]:

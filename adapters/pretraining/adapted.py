@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
+from adapters import importing
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, Job, JobKind, JobSpec
 from adapters.pretraining.starter import starter_folder
-from adapters.training import importing, lora
+from adapters.training import lora
 from adapters.training.division import Parts, divide
 from adapters.training.learning import Learnt, Run, learn, measure
 from adapters.training.stopwatch import Stopwatch

@@ -15,7 +15,7 @@ from zoo.settings import Settings
 RUNNERS: Mapping[JobKind, str] = MappingProxyType(
     {
         JobKind.ADAPT: "adapters.training.adapt.run",
-        JobKind.IMPORT: "adapters.training.importing.run",
+        JobKind.IMPORT: "adapters.importing.run",
         JobKind.INSPECT: "adapters.training.inspect.run",
     }
 )

@@ -32,6 +32,7 @@ from zoo.catalogue.registry import LIVE, Registry, load_catalogue
 from zoo.catalogue.store import Store
 from zoo.engine.threads import granted_threads
 from zoo.settings import Settings
+from zoo.tasks.ready_made.answers import OPTION
 from zoo.tasks.task import task_class
 
 ADAPTER = "adapter"
@@ -117,7 +118,8 @@ def _export(job: Run, adaptation: Adaptation, wrapped: Any, staged: Path) -> Non
     folder = job.store.folder(job.base.name, job.base.version)
     merged = lora.merged(wrapped)
     files = list(adaptation.servable().graphs())
-    found = changed([folder / file for file in files], lora.changes(wrapped, merged))
+    own = OPTION not in job.base.options  # a ready-made graph is of another form than what is adapted
+    found = changed([folder / file for file in files], lora.changes(wrapped, merged)) if own else None
     grafted = dict(zip(files, found, strict=True)) if found is not None else {}
     if grafted and adaptation.extend(grafted):
         for file, model in grafted.items():

@@ -6,7 +6,7 @@ order of labels cannot pass: the expected values come from torch and never from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -94,7 +94,7 @@ def prove(
 ) -> Parity:
     """Run the folder as the server would and compare; raises ``ParityFailed`` unless every row agrees."""
     worst, agreed, count = 0.0, 0, len(expected.requests)
-    with _refusing():
+    with refusing():
         predictor = Predictor(entry, folder, threads=threads)
         for start in range(0, count, AT_ONCE):
             tick(start, count)
@@ -107,7 +107,7 @@ def prove(
 
 
 @contextmanager
-def _refusing(fault: str = "The exported model cannot be run on what the trained one answers.") -> Iterator[None]:
+def refusing(fault: str = "The exported model cannot be run on what the trained one answers.") -> Iterator[None]:
     """Whatever keeps a folder from being loaded and run is a reason not to publish it."""
     try:
         yield
@@ -147,7 +147,7 @@ def answers_of(servable: Servable) -> list[Answer]:
     For imports, where there are no rows of a user's: inputs are random, the largest size is the model's own limit.
     """
     found: list[Answer] = []
-    with _refusing("The checkpoint cannot be run on inputs as large as it is to be served with."), torch.no_grad():
+    with refusing("The checkpoint cannot be run on inputs as large as it is to be served with."), torch.no_grad():
         for place in range(max(len(ROWS), len(servable.sizes))):
             batch = servable.example(ROWS[place % len(ROWS)], servable.sizes[place % len(servable.sizes)])
             given = servable.module(**batch)
@@ -159,20 +159,24 @@ def answers_of(servable: Servable) -> list[Answer]:
 
 def prove_shapes(folder: Path, trained: Sequence[Answer], *, threads: int, file: str = MODEL_FILE) -> Parity:
     """Compare one graph of the folder with what torch answered; raises ``ParityFailed`` unless all of it agrees."""
-    worst, rows, same, most = 0.0, 0, 0, 0.0
-    with _refusing():
+    with refusing():
         session = Session(folder / file, threads=threads)
-        for answer in trained:
-            served = session.run(answer.inputs)
-            if len(served) != len(answer.outputs):
-                message = f"The exported graph has {len(served)} outputs, the model {len(answer.outputs)}."
-                raise ParityFailed(f"{message} Nothing was published.")
-            for one, other in zip(served, answer.outputs, strict=True):
-                worst = max(worst, difference(one, other))
-                most = max(most, float(np.abs(other).max()))
-            count = len(answer.outputs[0])
-            rows += count
-            same += _same(served[0].reshape(count, -1), answer.outputs[0].reshape(count, -1))
+        return same_answers(trained, (session.run(answer.inputs) for answer in trained))
+
+
+def same_answers(trained: Sequence[Answer], served: Iterable[Sequence[Array]]) -> Parity:
+    """Compare what torch answered with the same from elsewhere; raises ``ParityFailed`` unless all of it agrees."""
+    worst, rows, same, most = 0.0, 0, 0, 0.0
+    for answer, outputs in zip(trained, served, strict=True):
+        if len(outputs) != len(answer.outputs):
+            message = f"The exported graph has {len(outputs)} outputs, the model {len(answer.outputs)}."
+            raise ParityFailed(f"{message} Nothing was published.")
+        for one, other in zip(outputs, answer.outputs, strict=True):
+            worst = max(worst, difference(one, other))
+            most = max(most, float(np.abs(other).max()))
+        count = len(answer.outputs[0])
+        rows += count
+        same += _same(outputs[0].reshape(count, -1), answer.outputs[0].reshape(count, -1))
     return Parity(rows, worst, argmax_agreement=same / rows, tolerance=_tolerance(most)).require()
 
 

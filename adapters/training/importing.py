@@ -1,97 +1,104 @@
-"""The import job: a pre-trained checkpoint into the zoo. Fetch, verify, export, compare with torch, publish."""
+"""What an import needs torch for: a checkpoint exported and compared, a ready-made graph compared with its weights."""
 
 from __future__ import annotations
 
 import functools
 import operator
 import shutil
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from pydantic import TypeAdapter, ValidationError
 
-from adapters.jobs import JobContext
+from adapters.importing import CHECKPOINT, Import
 from adapters.training import checkpoint as checkpoints
-from adapters.training.export import export
-from adapters.training.gate import Answer, answers_of, prove_shapes
+from adapters.training.export import export as export_graph
+from adapters.training.gate import Answer, answers_of, prove_shapes, refusing, same_answers
 from adapters.training.memory import discard
-from adapters.training.quantisation_loss import Loss, loss_of, together
+from adapters.training.quantisation_loss import Loss, loss_between, loss_of, together
 from adapters.training.quantised import quantise
-from adapters.training.recipe import Servable, load_recipe
-from zoo.catalogue.entry import CatalogueEntry, ModelEntry, Source
-from zoo.catalogue.registry import LIVE, load_catalogue
-from zoo.catalogue.sources import fetch
+from adapters.training.recipe import load_recipe
+from adapters.training.texts.ready_made import written
+from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.store import Store
-from zoo.engine.threads import granted_threads
-from zoo.errors import InvalidInput, ModelNotFound
-from zoo.settings import Settings
-from zoo.tasks.task import task_class
+from zoo.engine.predictor import MODEL_FILE
+from zoo.engine.session import Sessions
+from zoo.errors import InvalidInput, ParityFailed
+from zoo.tasks.ready_made.answers import runs_of
 
-STAGES = ("fetch", "load", "export", "compare", "publish")
-CHECKPOINT = "checkpoint"  # kept beside the graph: adapting starts from these weights
-_source: TypeAdapter[Source] = TypeAdapter(Source)
+_WAY_OUT = "Its .onnx files and its safetensors are not of one model: take one of them away and import again."
 
 
-def run(context: JobContext, settings: Settings) -> dict[str, Any]:
-    """Publish ``context.job.spec.model``; answers ``{"model": "name@version"}``.
+def check(task: str) -> None:
+    """Raise ``Unsupported`` for a task that this release cannot import."""
+    load_recipe(task)
 
-    Raises ``SourceUnavailable``, ``InvalidInput`` for a checkpoint that cannot be used, ``Unsupported`` for one of
-    another architecture or task, ``ParityFailed``.
-    """
-    store = Store(settings.home)
-    offer = _offer(context)
-    task = context.job.spec.task or offer.task
-    if task:
-        load_recipe(task)  # refuse before anything is fetched
-    threads = granted_threads(settings.worker_threads)
-    torch.set_num_threads(threads)
-    started = time.monotonic()
-    with store.staging() as staged:
-        checkpoint = staged / CHECKPOINT
-        checkpoint.mkdir()
-        fetched = fetch(offer, checkpoint, progress=lambda done, size: context.tick("fetch", done, size))
-        context.event(f"Fetched {len(fetched.files)} files from {fetched.source}")
-        _stage(context, "load")
-        checkpoints.refuse_remote_code(checkpoint)
-        task = task or checkpoints.infer_task(checkpoint)
-        servable = load_recipe(task).load(checkpoint)
-        trained = {file: answers_of(graph) for file, graph in servable.graphs().items()}
-        _stage(context, "export")
-        for file, graph in servable.graphs().items():
-            export(graph, staged / file)
-        for graph in servable.graphs().values():
-            discard(graph.module)  # before ONNX Runtime loads the same weights
-        for name, path in servable.files.items():
-            shutil.copyfile(path, staged / name)
-        _stage(context, "compare")
-        proofs = [prove_shapes(staged, answers, threads=threads, file=file) for file, answers in trained.items()]
-        parity = functools.reduce(operator.or_, proofs)
-        context.event(f"ONNX Runtime and torch differ by at most {parity.max_abs_difference:.2e} on {parity.rows} rows")
-        precision = context.job.spec.precision or offer.precision
-        figures = parity.as_dict()
-        if precision == "int8":
-            loss = _quantised(staged, trained, threads=threads)
-            context.event(f"With weights of 8 bits: {loss.described()}")
-            figures["int8"] = loss.as_dict()
-        _stage(context, "publish")
-        draft = _draft(context, offer, servable, task).model_copy(
-            update={
-                "parity": figures,
-                "precision": precision,
-                "lineage": {
-                    "job": context.job.id,
-                    "source": fetched.source,
-                    "revision": fetched.revision,
-                    "seconds": round(time.monotonic() - started, 3),
-                },
-            }
-        )
-        entry = store.publish(staged, draft, confirm=context.confirm)
-    store.set_alias(entry.name, LIVE, entry.version)
-    return {"model": entry.reference}
+
+def export(job: Import) -> ModelEntry:
+    """Export the checkpoint and compare what will be served with torch: the version, but for its lineage."""
+    context, staged, checkpoint = job.context, job.staged, job.checkpoint
+    torch.set_num_threads(job.threads)
+    task = job.task or checkpoints.infer_task(checkpoint)
+    servable = load_recipe(task).load(checkpoint)
+    trained = {file: answers_of(graph) for file, graph in servable.graphs().items()}
+    job.stage("export")
+    for file, graph in servable.graphs().items():
+        export_graph(graph, staged / file)
+    for graph in servable.graphs().values():
+        discard(graph.module)  # before ONNX Runtime loads the same weights
+    for name, path in servable.files.items():
+        shutil.copyfile(path, staged / name)
+    job.stage("compare")
+    proofs = [prove_shapes(staged, answers, threads=job.threads, file=file) for file, answers in trained.items()]
+    parity = functools.reduce(operator.or_, proofs)
+    context.event(f"ONNX Runtime and torch differ by at most {parity.max_abs_difference:.2e} on {parity.rows} rows")
+    figures = parity.as_dict()
+    if job.precision == "int8":
+        loss = _quantised(staged, trained, threads=job.threads)
+        context.event(f"With weights of 8 bits: {loss.described()}")
+        figures["int8"] = loss.as_dict()
+    return job.draft(
+        task,
+        servable.architecture,
+        labels=servable.labels,
+        limits=servable.limits,
+        options=servable.options,
+        precision=job.precision,
+        parity=figures,
+    )
+
+
+def compare(job: Import, entry: ModelEntry) -> dict[str, Any]:
+    """The gate's figures for ready-made graphs beside their weights; raises ``ParityFailed`` where the two disagree."""
+    torch.set_num_threads(job.threads)
+    servable = load_recipe(entry.task).load(job.checkpoint)
+    with refusing(f"The ready-made graph cannot be run on what its weights answer. {_WAY_OUT}"):
+        if servable.further:
+            trained, served = written(servable, entry, job.staged, threads=job.threads)
+        else:
+            trained = [_typed(answer) for answer in answers_of(servable)]
+            runs = runs_of(Sessions(job.staged, main=MODEL_FILE, threads=job.threads), entry.options)
+            served = [runs(answer.inputs) for answer in trained]
+    if entry.precision == "int8":
+        loss = loss_between(trained, served)
+        job.context.event(f"Ready-made, with weights of 8 bits: {loss.described()}")
+        return {"rows": loss.rows, "compared": True, "int8": loss.as_dict()}
+    try:
+        parity = same_answers(trained, served)
+    except ParityFailed as error:
+        raise ParityFailed(f"{error.message} {_WAY_OUT}", param="source") from error
+    told = f"{parity.max_abs_difference:.2e} on {parity.rows} rows"
+    job.context.event(f"The ready-made graph and its weights in torch differ by at most {told}")
+    return {**parity.as_dict(), "compared": True}
+
+
+def _typed(answer: Answer) -> Answer:
+    """With the numbers of a pair's two texts, which some graphs take where torch does without."""
+    zeros = np.zeros_like(answer.inputs["input_ids"])
+    return replace(answer, inputs={"token_type_ids": zeros, **answer.inputs})
 
 
 def _quantised(staged: Path, trained: Mapping[str, Sequence[Answer]], *, threads: int) -> Loss:
@@ -101,55 +108,11 @@ def _quantised(staged: Path, trained: Mapping[str, Sequence[Answer]], *, threads
     return together([loss_of(staged, answers, threads=threads, file=file) for file, answers in trained.items()])
 
 
-def _stage(context: JobContext, stage: str) -> None:
-    context.tick(stage, STAGES.index(stage), len(STAGES))
-
-
-def _offer(context: JobContext) -> CatalogueEntry:
-    """The catalogue's entry, or one made of the source that the request names; such a one pins no hashes."""
-    spec = context.job.spec
-    known = load_catalogue().get(spec.model)
-    if spec.source is None:
-        if known is None:
-            raise ModelNotFound("The catalogue has no such model: name a source to import it from.")
-        return known
-    try:
-        source = _source.validate_python(spec.source)
-    except ValidationError:
-        raise InvalidInput("The source has to be a package, hub or folder with its fields.", param="source") from None
-    return CatalogueEntry(
-        name=spec.model,
-        title=spec.model,
-        task=spec.task or "",
-        modality=task_class(spec.task).modality if spec.task else "text",
-        architecture="",
-        licence="unknown",
-        size_mb=1.0,
-        sources=(source,),
-    )
-
-
-def _draft(context: JobContext, offer: CatalogueEntry, servable: Servable, task: str) -> ModelEntry:
-    return ModelEntry(
-        name=context.job.spec.model,
-        version=1,
-        task=task,
-        modality=task_class(task).modality,
-        architecture=servable.architecture,
-        licence=offer.licence,
-        title=offer.title,
-        created=int(time.time()),
-        labels=servable.labels,
-        limits=servable.limits,
-        options=servable.options,
-    )
-
-
 def checkpoint_of(store: Store, entry: ModelEntry) -> Path:
     """The folder of a version's own weights; raises ``InvalidInput`` (``not_adaptable``) for one that has none."""
     folder = store.folder(entry.name, entry.version) / CHECKPOINT
     if not folder.is_dir():
-        base = f": adapt its base {entry.base} instead" if entry.base else ""
-        message = f"{entry.name} has no weights to adapt{base}."
+        way = f"adapt its base {entry.base} instead" if entry.base else "import it again from a source with safetensors"
+        message = f"{entry.name} has no weights to adapt: {way}."
         raise InvalidInput(message, code="not_adaptable", param="model")
     return folder

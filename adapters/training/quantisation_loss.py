@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from adapters.training.gate import Answer
-from zoo.engine.session import Session
+from zoo.engine.session import Array, Session
 from zoo.errors import ParityFailed
 
 # Root mean square of the differences against that of the answers. Whisper tiny.en keeps its word errors with .02 to
@@ -43,9 +43,13 @@ class Loss:
 def loss_of(folder: Path, trained: Sequence[Answer], *, threads: int, file: str) -> Loss:
     """Of one graph; raises ``ParityFailed`` above ``MOST``, or for answers that are no numbers."""
     session = Session(folder / file, threads=threads)
+    return loss_between(trained, (session.run(answer.inputs) for answer in trained))
+
+
+def loss_between(trained: Sequence[Answer], answers: Iterable[Sequence[Array]]) -> Loss:
+    """Of what 8 bits answered to the same inputs; raises as ``loss_of`` does."""
     worst, relative, rows, same = 0.0, 0.0, 0, 0
-    for answer in trained:
-        served = session.run(answer.inputs)
+    for answer, served in zip(trained, answers, strict=True):
         for one, other in zip(served, answer.outputs, strict=True):
             apart = one.astype(np.float64) - other.astype(np.float64)
             worst = max(worst, float(np.abs(apart).max(initial=0.0)))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from adapters.jobs import TRAINING_LIBRARIES
 from api.client import Client, service_url
 from api.commands.terminal import size
 from api.service_note import running_service
@@ -24,7 +25,6 @@ Verdict = Literal["ok", "note", "missing"]
 DISK_FOR_MODELS = 1_000_000_000  # a few small models with their jobs
 DISK_FOR_TRAINING = 2_000_000_000  # torch and what belongs to it
 MEMORY_FOR_TRAINING = 2_000_000_000  # torch, the service and a small model at once
-TRAINING_MODULES = ("torch", "transformers", "peft", "onnx", "onnxscript", "sklearn", "pyarrow")
 INDEX_SECONDS = 20.0
 
 
@@ -60,7 +60,7 @@ def python_version() -> Check:
 
 def training_extra() -> Check:
     """The libraries that adapt and import models; serving needs none of them."""
-    lacking = [name for name in TRAINING_MODULES if importlib.util.find_spec(name) is None]
+    lacking = [name for name in TRAINING_LIBRARIES if importlib.util.find_spec(name) is None]
     if not lacking:
         return Check("training libraries", "ok", "installed")
     fix = "`make install`, or pip install 'adaptzoo[train]'; not needed where only `zoo serve` with --redis-url runs"

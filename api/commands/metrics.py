@@ -80,6 +80,9 @@ def parity(model: Json) -> str:
     measured = _member(model, "parity")
     if not measured:
         return ""
+    if measured.get("compared") is False:
+        return f"not compared: {measured.get('reason', 'there is nothing to compare with')}"
+    measured = _member(measured, "int8") if "max_abs_difference" not in measured else measured
     agreed = measured.get("argmax_agreement", measured.get("agreement"))
     return (
         f"max |Δ| {figure(measured.get('max_abs_difference'), '{:.1e}'.format)}"

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from api.app import build
 from tests.adapters.training.quiet_context import context_for
 from tests.api.live import serving

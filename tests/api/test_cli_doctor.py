@@ -62,7 +62,7 @@ def test_looking_changes_nothing(tmp_path: Path, free_port: int) -> None:
 def test_missing_training_libraries_fail_with_the_way_to_get_them(
     tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "TRAINING_MODULES", ("json", "no_such_module"))
+    monkeypatch.setattr(checks, "TRAINING_LIBRARIES", ("json", "no_such_module"))
     result = doctor(tmp_path, "--port", str(free_port))
     assert result.exit_code == 1
     found = verdict(result, "training libraries")

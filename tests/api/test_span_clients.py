@@ -8,8 +8,8 @@ import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from api.app import build
 from tests.adapters.training.quiet_context import context_for
 from tests.api.live import serving

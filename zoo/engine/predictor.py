@@ -13,6 +13,7 @@ import numpy as np
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.session import Sessions
 from zoo.errors import InvalidInput, ZooError
+from zoo.tasks.ready_made.answers import runs_of
 from zoo.tasks.task import Array, Bundle, Encoded, Task, load_task, task_class
 
 MODEL_FILE = "model.onnx"
@@ -60,7 +61,7 @@ class Predictor:
         self._task = load_task(entry, folder)
         others = [kind for name in self._task.also if (kind := task_class(name)).fits(entry)]
         self._others = [kind(entry, folder) for kind in others]
-        self._sessions = Sessions(folder, main=MODEL_FILE, threads=threads)
+        self._sessions = runs_of(Sessions(folder, main=MODEL_FILE, threads=threads), entry.options)
 
     def predict(self, inputs: object, parameters: Mapping[str, Any] | None = None) -> Prediction:
         """Answer one item or a list of them; in a list, a bad item is answered with its error and harms no other.

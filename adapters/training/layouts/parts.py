@@ -12,9 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from zoo.catalogue.hub_layout import unfit
 from zoo.catalogue.sources.shards import WHOLE, weight_files
 from zoo.errors import InvalidInput
 from zoo.tasks.processors.image import Preprocessing
+
+__all__ = ["Parts", "WEIGHTS_FILE", "fill", "named_labels", "numbered_labels", "read_weights", "unfit"]
 
 WEIGHTS_FILE = WHOLE
 
@@ -68,11 +71,6 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
         if given[name].shape != tensor.shape:
             raise unfit(f"has {name} of the shape {list(given[name].shape)} where {list(tensor.shape)} is needed")
     network.load_state_dict(given, assign=True)
-
-
-def unfit(fault: str) -> InvalidInput:
-    """The error for a checkpoint that contradicts itself, e.g. ``lacks a config.json``."""
-    return InvalidInput(f"The checkpoint {fault}.", code="invalid_checkpoint")
 
 
 def numbered_labels(count: int) -> tuple[str, ...]:

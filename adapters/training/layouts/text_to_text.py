@@ -13,12 +13,10 @@ from transformers import AutoModelForSeq2SeqLM
 from adapters.training import checkpoint as checkpoints
 from adapters.training.architectures.text_stacks import STACKS
 from adapters.training.encoder import load_weights
-from adapters.training.texts.search_rules import directions_of, generation_of, one_token
 from adapters.training.texts.vocabulary import read_vocabulary
 from zoo.errors import Unsupported
 from zoo.tasks.decoding.text_settings import TextSettings
-
-MOST_WITHOUT_PLACES = 512  # tokens that a T5, which has distances instead of places, reads and writes at the most
+from zoo.tasks.ready_made.search_rules import MOST_WITHOUT_PLACES, directions_of, generation_of, one_token
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def read_text_to_text(checkpoint: Path, tasks: re.Pattern[str]) -> TextToTextChe
         end=one_token(search.eos_token_id, "eos_token_id"),
         pad=one_token(config.pad_token_id, "pad_token_id"),
         directions=directions_of(checkpoint, tasks),
-        generation=generation_of(search),
+        generation=generation_of(search.to_dict()),
         **vocabulary.settings(),
     )
     return TextToTextCheckpoint(model, settings, vocabulary.files, most=min(places, checkpoints.max_tokens(checkpoint)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from adapters.training.texts.scores import summary_scores
 from adapters.training.texts.servable import text_servable
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import Unsupported
+from zoo.tasks.ready_made.summarization import TASKS
 
-TASKS = re.compile("summarization")  # as ``config.json`` of a T5 calls them
+__all__ = ["TASKS", "adapt", "load"]
 
 
 def load(checkpoint: Path) -> Servable:

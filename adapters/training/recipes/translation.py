@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from adapters.training.texts.scores import translation_scores
 from adapters.training.texts.servable import text_servable
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import Unsupported
+from zoo.tasks.ready_made.translation import TASKS
 
-TASKS = re.compile(r"translation_([A-Za-z_]{2,20})_to_([A-Za-z_]{2,20})")  # as ``config.json`` of a T5 calls them
+__all__ = ["TASKS", "adapt", "load"]
 
 
 def load(checkpoint: Path) -> Servable:

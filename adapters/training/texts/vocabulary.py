@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +16,11 @@ from adapters.training.layouts.parts import unfit
 from adapters.training.texts import sentencepiece
 from zoo.errors import Unsupported
 from zoo.tasks.processors.pieces import READER, WRITER
+from zoo.tasks.ready_made.tokens import MARIAN_CODE, cleans_up, known_language, language, tokenizer_settings
 
 FOLDER = "tokens"  # in the checkpoint: what is made of its files
 TARGET = "target.json"  # by which texts are cut that a Marian is to write; not served
 _MARIAN = ("</s>", "<unk>", "<pad>")
-_MARIAN_CODE = re.compile(r">>([^<>\s]{1,40})<<")
 # What M2M-100 and WMT21 call their languages, in the order of their tokens, which stand behind the vocabulary.
 _M2M_CODES = {
     "m2m100": "af am ar ast az ba be bg bn br bs ca ceb cs cy da de el en es et fa ff fi fr fy ga gd gl gu ha he hi hr"
@@ -30,7 +28,6 @@ _M2M_CODES = {
     " pt ro ru sd si sk sl so sq sr ss su sv sw ta th tl tn tr uk ur uz vi wo xh yi yo zh zu",
     "wmt21": "en ha is ja cs ru zh de",
 }
-_LANGUAGE = re.compile(r"(?:__([a-z]{2,3})__|([a-z]{3}_[A-Z][a-z]{3}))")  # of M2M-100, of NLLB
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ def _marian(checkpoint: Path, made: Path) -> Vocabulary:
         raise Unsupported(message, code="unsupported_architecture")
     ids = sentencepiece.read_vocabulary(checkpoint / "vocab.json")
     special = _needed(ids, _MARIAN, "vocab.json")
-    codes = {found[1]: token for piece, token in ids.items() if (found := _MARIAN_CODE.fullmatch(piece))}
+    codes = {found[1]: token for piece, token in ids.items() if (found := MARIAN_CODE.fullmatch(piece))}
     for name, model in ((READER, "source.spm"), (TARGET, "target.spm")):
         proto = sentencepiece.read_model(checkpoint / model)
         sentencepiece.reading(proto, ids, unknown="<unk>", special=_MARIAN).save(str(made / name))
@@ -108,9 +105,9 @@ def _marian(checkpoint: Path, made: Path) -> Vocabulary:
         before=(),
         after=(special["</s>"],),
         languages=codes,
-        source=_language(settings, "source_lang"),
-        target=None if codes else _language(settings, "target_lang"),
-        clean_up=_cleans_up(settings),
+        source=language(settings, "source_lang"),
+        target=None if codes else language(settings, "target_lang"),
+        clean_up=cleans_up(settings),
     )
 
 
@@ -135,9 +132,9 @@ def _m2m(checkpoint: Path, made: Path) -> Vocabulary:
         after=(special["</s>"],),
         languages=languages,
         reads_language=True,
-        source=_known(_language(settings, "src_lang"), languages),
-        target=_known(_language(settings, "tgt_lang"), languages),
-        clean_up=_cleans_up(settings),
+        source=known_language(language(settings, "src_lang"), languages),
+        target=known_language(language(settings, "tgt_lang"), languages),
+        clean_up=cleans_up(settings),
     )
 
 
@@ -154,31 +151,9 @@ def _write_t5(checkpoint: Path) -> None:
 
 
 def _ready_made(checkpoint: Path, made: Path) -> Vocabulary:
-    """A ``tokenizer.json`` that reads and writes; its special tokens are those that it puts around a text."""
+    """A ``tokenizer.json`` that reads and writes."""
     shutil.copyfile(checkpoint / "tokenizer.json", made / WRITER)
-    settings = checkpoints.read_json(checkpoint / "tokenizer_config.json")
-    try:
-        tokenizer = Tokenizer.from_file(str(made / WRITER))
-    except Exception:  # the library raises bare Exception
-        raise unfit("has a tokenizer.json that cannot be read") from None
-    languages = {}
-    for token, added in tokenizer.get_added_tokens_decoder().items():
-        if found := _LANGUAGE.fullmatch(added.content):
-            languages[found[1] or found[2]] = token
-    whole, bare = tokenizer.encode("a").ids, tokenizer.encode("a", add_special_tokens=False).ids
-    first = next((at for at in range(len(whole)) if whole[at : at + len(bare)] == bare), 0)
-    unknown = json.loads(tokenizer.to_str())["model"].get("unk_token") or settings.get("unk_token")
-    return Vocabulary(
-        files=served_files(checkpoint),
-        unknown=tokenizer.token_to_id(unknown) if isinstance(unknown, str) else None,
-        before=tuple(token for token in whole[:first] if token not in languages.values()),
-        after=tuple(token for token in whole[first + len(bare) :] if token not in languages.values()),
-        languages=languages,
-        reads_language=bool(languages),
-        source=_known(_language(settings, "src_lang"), languages),
-        target=_known(_language(settings, "tgt_lang"), languages),
-        clean_up=_cleans_up(settings),
-    )
+    return Vocabulary(files=served_files(checkpoint), **tokenizer_settings(checkpoint))
 
 
 def _needed(ids: Mapping[str, int], tokens: tuple[str, ...], file: str) -> dict[str, int]:
@@ -186,16 +161,3 @@ def _needed(ids: Mapping[str, int], tokens: tuple[str, ...], file: str) -> dict[
         if token not in ids:
             raise unfit(f"has a {file} without {token}")
     return {token: ids[token] for token in tokens}
-
-
-def _language(settings: Mapping[str, Any], name: str) -> str | None:
-    value = settings.get(name)
-    return value[:40] if isinstance(value, str) and value else None
-
-
-def _known(code: str | None, languages: Mapping[str, int]) -> str | None:
-    return code if code in languages or not languages else None
-
-
-def _cleans_up(settings: Mapping[str, Any]) -> bool:
-    return settings.get("clean_up_tokenization_spaces") is True

@@ -14,9 +14,10 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
+from adapters import importing
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobPreempted, JobSpec
-from adapters.training import adapt, classification, importing
+from adapters.training import adapt, classification
 from adapters.training.features import Probe, fit_probe
 from adapters.training.pictures.classification import without_margin
 from tests.adapters.datasets.zips import pack

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from adapters import importing
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobSpec
-from adapters.training import adapt, importing
+from adapters.training import adapt
 from tests.adapters.datasets.zips import pack
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo

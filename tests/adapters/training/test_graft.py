@@ -11,9 +11,10 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
+from adapters import importing
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
-from adapters.training import importing, lora
+from adapters.training import lora
 from adapters.training.gate import answers_of, prove_shapes
 from adapters.training.graft import Change, add_pooled_head, changed
 from adapters.training.hyperparameters import resolve

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo
 from tests.tiny import write_checkpoint

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from adapters.training.gate import Answer
 from adapters.training.quantisation_loss import loss_of
 from adapters.training.quantised import TABLE, blocks, quantise

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
+from adapters import importing
 from adapters.datasets import FileStore
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from tests.adapters.datasets.zips import pack
 from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo

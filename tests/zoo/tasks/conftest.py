@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
 from tests.tiny import write_checkpoint

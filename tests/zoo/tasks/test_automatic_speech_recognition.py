@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import WhisperForConditionalGeneration
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from tests.adapters.training.quiet_context import context_for
 from tests.tiny_whisper import SPEAKING, SUPPRESSED, SUPPRESSED_FIRST, tiny_whisper, write_ctranslate2, write_tokenizer
 from tests.zoo.tasks.processors.sound_files import silent_flac, sound_of

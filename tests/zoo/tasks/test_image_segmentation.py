@@ -16,8 +16,8 @@ from PIL import Image
 from torch.nn import functional
 from transformers import pipeline
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
 from tests.tiny_segmenters import LABELS, photograph, png_of, write_segformer, write_upernet

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from benchmarks.spoken import longest_loop, read_clips, word_error_rate, write_recording
 from tests.adapters.training.quiet_context import context_for
 from tests.tiny_whisper import write_tokenizer

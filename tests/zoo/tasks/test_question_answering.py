@@ -17,8 +17,8 @@ import torch
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 from transformers.pipelines.document_question_answering import select_starts_ends
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
 from tests.tiny_spans import KINDS, write_tokens_checkpoint

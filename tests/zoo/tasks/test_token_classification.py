@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from transformers import pipeline
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
 from tests.tiny_spans import KINDS, TAGS, write_tokens_checkpoint

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
 from tests.tiny_texts import write_bart, write_m2m, write_marian, write_t5, write_taught

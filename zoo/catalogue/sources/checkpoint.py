@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from zoo.catalogue.entry import ModelFile, is_relative_file
 from zoo.catalogue.manifest import hash_file
-from zoo.catalogue.sources.shards import WHOLE, check_index, shards_in
+from zoo.catalogue.sources.ready_made import GraphWish, missing_graph
+from zoo.catalogue.sources.shards import INDEX, WHOLE, check_index, shards_in
 from zoo.catalogue.tensors import read_header
 from zoo.errors import InvalidInput, SourceUnavailable
 
 MAX_BYTES = 20_000_000_000
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 _TEXTS = frozenset({".json", ".txt", ".model", ".spm"})
+GRAPH = ".onnx"
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"})
 # CTranslate2's weights have the name of older pickles; its vocabulary lies beside them. `check` looks into the file.
 BINARY = "model.bin"
@@ -31,13 +33,15 @@ _MODULES_OF = "sentence_transformers."
 class Order:
     """What is wanted from a source: the pinned hashes, the size to expect, and whom to tell of progress.
 
-    ``only_pinned``: not a whole checkpoint but the files whose hashes are given, whatever they are.
+    ``only_pinned``: not a whole checkpoint but the files whose hashes are given, whatever they are. ``graphs``: what is
+    done with ready-made ONNX graphs; without it they are left where they are.
     """
 
     pins: Mapping[str, str]
     expected_bytes: int
     progress: Callable[[int, int], None] | None = None
     only_pinned: bool = False
+    graphs: GraphWish | None = None
 
     def report(self, done: int, total: int | None = None) -> None:
         """Tell how many bytes are there; the callback may raise to stop the download."""
@@ -58,20 +62,38 @@ def select(sizes: Mapping[str, int], order: Order) -> list[str]:
     if missing:
         raise SourceUnavailable(f"it has no {missing[0]}, whose hash the catalogue pins")
     chosen = sorted(
-        pins if order.only_pinned else _checkpoint(sizes, pins), key=lambda path: (not _is_text(path), path)
+        pins if order.only_pinned else _checkpoint(sizes, order), key=lambda path: (not _is_text(path), path)
     )
     if sum(sizes[path] for path in chosen) > MAX_BYTES:
         raise InvalidInput(f"it is larger than {MAX_BYTES // 10**9} GB", code="too_large")
     return chosen
 
 
-def _checkpoint(sizes: Mapping[str, int], pins: Mapping[str, str]) -> set[str]:
-    weights = {path for path in pins if PurePosixPath(path).suffix not in _TEXTS} or set(_weights(sizes))
-    if not weights:
-        raise _no_weights(sizes)
+def _checkpoint(sizes: Mapping[str, int], order: Order) -> set[str]:
+    pins, wish = order.pins, order.graphs
+    weights = {path for path in pins if PurePosixPath(path).suffix not in (*_TEXTS, GRAPH)}
+    graphs: tuple[str, ...] = ()
+    if wish is not None and not wish.weights:
+        graphs = _graphs(sizes, wish)
+        pins, weights = {path: pin for path, pin in pins.items() if path not in weights}, set()
+        if not graphs:
+            raise missing_graph(sizes) or _no_graph()
+    else:
+        weights = weights or set(_weights(sizes))
+        if wish is not None and (wish.always or not weights):
+            graphs = _graphs(sizes, wish)
+    if not weights and not graphs:
+        raise missing_graph(sizes) or _no_weights(sizes)
     modules = {path for path in sizes if _MODULE.fullmatch(path) and path.endswith((".json", ".safetensors"))}
     texts = {path for path, size in sizes.items() if _is_text(path) and size <= MAX_TEXT_BYTES}
-    return {*pins, *weights, *modules, *texts}
+    if not weights:
+        texts.discard(INDEX)  # of shards that are left where they are
+    return {*pins, *weights, *graphs, *modules, *texts}
+
+
+def _graphs(sizes: Mapping[str, int], wish: GraphWish) -> tuple[str, ...]:
+    found = wish.find(sizes)
+    return found.paths if found is not None else ()
 
 
 def check(folder: Path, pins: Mapping[str, str]) -> tuple[ModelFile, ...]:
@@ -118,7 +140,15 @@ def _weights(sizes: Mapping[str, int]) -> list[str]:
     )
 
 
-def _no_weights(sizes: Iterable[str]) -> InvalidInput:
+def _no_graph() -> InvalidInput:
+    return InvalidInput(
+        "it has no ready-made graph (onnx/model.onnx), and to export its weights the training libraries are needed: pip"
+        " install 'adaptzoo[train]'",
+        code="training_not_installed",
+    )
+
+
+def _no_weights(sizes: Mapping[str, int]) -> InvalidInput:
     pickles = sorted(path for path in sizes if PurePosixPath(path).suffix in _PICKLES)
     if pickles:
         return InvalidInput(

@@ -24,6 +24,7 @@ from zoo.catalogue.sources.checkpoint import Order, check
 from zoo.catalogue.sources.folder import copy_from_folder
 from zoo.catalogue.sources.hub import copy_from_hub
 from zoo.catalogue.sources.package import copy_from_package
+from zoo.catalogue.sources.ready_made import GraphWish
 from zoo.catalogue.sources.starter import copy_from_starter
 from zoo.errors import InvalidInput, SourceUnavailable
 
@@ -45,6 +46,7 @@ def fetch(
     *,
     progress: Callable[[int, int], None] | None = None,
     endpoint: str | None = None,
+    graphs: GraphWish | None = None,
 ) -> Fetched:
     """Copy the checkpoint of ``entry`` into the empty folder ``target`` (made if missing) and check every hash.
 
@@ -53,12 +55,13 @@ def fetch(
     Sources are tried in order; one that fails, a wrong hash included, is followed by the next. ``progress`` gets bytes
     done and in all, and may raise to stop. If none delivers, ``SourceUnavailable`` lists each with its reason, or
     ``InvalidInput`` if every one is refused for what it is. ``endpoint`` replaces the hub's configured address.
+    ``graphs``: whether ready-made ONNX graphs are wanted, beside the weights or instead of them.
     """
     failures: list[tuple[str, Failure]] = []
     target.mkdir(parents=True, exist_ok=True)
     for source in entry.sources:
         pins = entry.pins_for(source)
-        order = Order(pins, int(entry.size_mb * 1e6), progress)
+        order = Order(pins, int(entry.size_mb * 1e6), progress, graphs=graphs)
         try:
             with storage_errors():
                 revision = _copy(entry.name, source, target, order, endpoint)

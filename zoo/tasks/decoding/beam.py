@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.tasks.decoding.cached_decoder import CachedDecoder, Floats, Ids
+from zoo.tasks.decoding.cached_decoder import Decoder, Floats, Ids
 from zoo.tasks.decoding.greedy import DROP, Hypothesis, Limits, Rule, log_softmax
 
 BLOCK = 512  # values of which only the largest is looked at first
@@ -54,7 +54,7 @@ class _Row:
         return best_running == -np.inf or (full and (early or best_running <= self.found[0][0]))
 
 
-def beam(decoder: CachedDecoder, logits: Floats, limits: Limits, rule: Rule, beams: Beams) -> list[Hypothesis]:
+def beam(decoder: Decoder, logits: Floats, limits: Limits, rule: Rule, beams: Beams) -> list[Hypothesis]:
     """The best text for each row of ``logits`` (rows, vocabulary), which follow the prompt that ``decoder`` has read.
 
     Each row is by itself: of the twice ``beams.count`` likeliest continuations of its texts those that end, if among

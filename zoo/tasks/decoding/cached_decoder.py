@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,19 @@ from zoo.tasks.task import Array, Run
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float32]
+
+
+class Decoder(Protocol):
+    """What a search needs of one, whatever graph it runs."""
+
+    def step(self, tokens: Ids, at: Sequence[int] = (-1,)) -> Floats:
+        """Logits (batch, hypotheses, len(at), vocabulary) at places of ``tokens`` (batch, hypotheses, new)."""
+
+    def choose(self, hypotheses: Ids) -> None:
+        """Go on with those hypotheses (batch, wanted) of each row; one may be chosen several times."""
+
+    def keep(self, rows: Ids) -> None:
+        """Go on with those rows of the batch alone."""
 
 
 class CachedDecoder:

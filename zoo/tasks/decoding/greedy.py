@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.tasks.decoding.cached_decoder import CachedDecoder, Floats, Ids
+from zoo.tasks.decoding.cached_decoder import Decoder, Floats, Ids
 
 Rule = Callable[[Ids, Floats], None]
 """Forbids tokens: what each row has written so far (rows, written) and logits (rows, vocabulary), changed in place."""
@@ -57,7 +57,7 @@ class Limits:
 
 
 def greedy(
-    decoder: CachedDecoder, logits: Floats, limits: Limits, rule: Rule, temperature: float = 0.0, seed: int = 0
+    decoder: Decoder, logits: Floats, limits: Limits, rule: Rule, temperature: float = 0.0, seed: int = 0
 ) -> list[Hypothesis]:
     """One hypothesis for each row of ``logits`` (rows, vocabulary), which follow the prompt that ``decoder`` has read.
 

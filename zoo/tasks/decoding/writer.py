@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.tasks.decoding.beam import beam
-from zoo.tasks.decoding.cached_decoder import CachedDecoder, Ids
+from zoo.tasks.decoding.cached_decoder import CachedDecoder, Decoder, Ids
 from zoo.tasks.decoding.generation import Generation
 from zoo.tasks.decoding.greedy import Hypothesis, Limits, greedy
+from zoo.tasks.decoding.merged_decoder import MergedDecoder
 from zoo.tasks.decoding.shared_batches import SharedBatches
 from zoo.tasks.decoding.text_rules import TextRules
 from zoo.tasks.decoding.text_settings import TextSettings
@@ -45,7 +46,7 @@ class Writer:
         settings = self._settings
         return TextRules(asked, settings.start, settings.end, asked.most(settings.most_tokens))
 
-    def decoder(self, texts: Sequence[Ids], run: Runs) -> CachedDecoder:
+    def decoder(self, texts: Sequence[Ids], run: Runs) -> Decoder:
         """A decoder for some texts, which has read nothing yet."""
         settings = self._settings
         shape = len(texts), max(len(ids) for ids in texts)
@@ -53,9 +54,12 @@ class Writer:
         for row, ids in enumerate(texts):
             given[row, : len(ids)], mask[row, : len(ids)] = ids, 1
         cross = run({"input_ids": given, "attention_mask": mask})
+        head = settings.heads, settings.width
+        if settings.merged:
+            return MergedDecoder(run["decoder"], cross[0], mask, layers=settings.layers, head=head)
         fixed = {f"cross_{name}": values for name, values in zip(settings.names, cross, strict=True)}
         fixed["weights"] = np.where(mask > 0, 0.0, APART).astype(np.float32)
-        return CachedDecoder(run["decoder"], fixed, settings.names, (settings.heads, settings.width))
+        return CachedDecoder(run["decoder"], fixed, settings.names, head)
 
     def _answered(self, batch: Sequence[Wanted], run: Runs) -> list[Hypothesis]:
         """Of texts with the same wishes."""

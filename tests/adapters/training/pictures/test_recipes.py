@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 from transformers import AutoImageProcessor, AutoModel, ResNetConfig, ResNetForImageClassification, pipeline
 
+from adapters import importing
 from adapters.jobs import JobKind, JobSpec
-from adapters.training import importing
 from adapters.training.export import export
 from adapters.training.gate import answers_of, prove_shapes
 from adapters.training.pictures.body import load_body

@@ -18,9 +18,10 @@ import pytest
 import torch
 from PIL import Image
 
+from adapters import importing
 from adapters.datasets import Example, FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobSpec
-from adapters.training import adapt, importing, lora
+from adapters.training import adapt, lora
 from adapters.training.architectures.efficientnet_lite import MAPS, EfficientNetLite
 from adapters.training.architectures.unet import Segmenter, UNetDecoder
 from adapters.training.layer_cut import LayerCut

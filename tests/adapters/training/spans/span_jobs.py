@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters import importing
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobSpec
-from adapters.training import importing
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo
 from tests.tiny_spans import write_jsonl, write_tokens_checkpoint

@@ -9,9 +9,10 @@ import pytest
 import torch
 from transformers import HubertForCTC, Wav2Vec2ForCTC
 
+from adapters import importing
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters, JobKind, JobSpec
-from adapters.training import adapt, importing
+from adapters.training import adapt
 from adapters.training.speech.ctc import Spelling
 from adapters.training.speech.ctc_network import TaughtCtc
 from tests.adapters.training.quiet_context import context_for

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from adapters.training.checkpoint import read_json
-from adapters.training.layouts.parts import unfit
+from zoo.catalogue.hub_layout import read_json, unfit
 from zoo.errors import Unsupported
 from zoo.tasks.decoding.generation import Generation
 from zoo.tasks.decoding.text_settings import Direction
@@ -26,16 +25,17 @@ _MISSING = (
     "penalty_alpha",
     "watermarking_config",
 )
+MOST_WITHOUT_PLACES = 512  # tokens that a T5, which has distances instead of places, reads and writes at the most
 _NEUTRAL = (None, False, 0, 0.0, 1.0)
 
 
-def generation_of(config: Any) -> Generation:
+def generation_of(settings: Mapping[str, Any]) -> Generation:
     """From transformers' generation settings of a model; raises ``Unsupported`` for a search that is not served."""
     for name in _MISSING:
-        if getattr(config, name, None) not in _NEUTRAL:
+        if settings.get(name) not in _NEUTRAL:
             message = f"The checkpoint's generation_config.json sets {name}, which this release does not have."
             raise Unsupported(message, code="unsupported_generation")
-    return _checked({name: getattr(config, name, None) for name in Generation.model_fields})
+    return _checked({name: settings.get(name) for name in Generation.model_fields})
 
 
 def directions_of(checkpoint: Path, tasks: re.Pattern[str]) -> dict[str, Direction]:

@@ -1,0 +1,87 @@
+"""Fields of a message in protobuf's wire format, without a library for it: enough to look into a file of ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+MOST_BYTES = 2**31 - 1  # of one message: protobuf's own limit
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+Value = int | memoryview
+
+
+def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
+    """Number and value of each field in order: a whole number, or the bytes of text, message, packed or fixed numbers.
+
+    ``ValueError`` for bytes that are no message. Nothing is copied.
+    """
+    place, end = 0, len(message)
+    while place < end:
+        tag, place = _varint(message, place)
+        kind, number = tag & 7, tag >> 3
+        if number == 0:
+            raise ValueError("it has a field without a number")
+        if kind == _VARINT:
+            value, place = _varint(message, place)
+            yield number, value
+            continue
+        if kind == _BYTES:
+            size, place = _varint(message, place)
+        elif kind in (_FIXED64, _FIXED32):
+            size = 8 if kind == _FIXED64 else 4
+        else:
+            raise ValueError("it has a field of an unknown kind")
+        if size > end - place:
+            raise ValueError("it is cut off")
+        yield number, message[place : place + size]
+        place += size
+
+
+def messages(message: memoryview, number: int) -> Iterator[memoryview]:
+    """The values of a field that holds messages or texts; ``ValueError`` where it holds something else."""
+    for found, value in fields(message):
+        if found == number:
+            yield _bytes(value)
+
+
+def text(message: memoryview, number: int) -> str:
+    """The last value of a field that holds text, "" if there is none; ``ValueError`` for what is no text."""
+    found = ""
+    for value in messages(message, number):
+        found = bytes(value).decode("utf-8")
+    return found
+
+
+def numbers(message: memoryview, number: int) -> list[int]:
+    """The values of a field that holds whole numbers, packed or one by one; negative ones are huge."""
+    found: list[int] = []
+    for which, value in fields(message):
+        if which != number:
+            continue
+        if isinstance(value, int):
+            found.append(value)
+            continue
+        place = 0
+        while place < len(value):
+            one, place = _varint(value, place)
+            found.append(one)
+    return found
+
+
+def _bytes(value: Value) -> memoryview:
+    if isinstance(value, int):
+        raise ValueError("it has a number where a message belongs")
+    return value
+
+
+def _varint(message: memoryview, place: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if place >= len(message):
+            raise ValueError("it is cut off")
+        byte = message[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+    raise ValueError("it has a number that does not end")

@@ -1,0 +1,1 @@
+"""Graphs that others have exported: what a checkpoint says of them, so that they can be served as they are."""
