@@ -52,7 +52,7 @@ def go_on(home: Path) -> list[Text]:
     return [
         Text(f'  {zoo} predict {NAME} "{sentence}"'),
         Text(f"  {zoo} show {NAME}"),
-        Text(f"  {curl} -d '{{\"inputs\": \"{sentence}\"}}'"),
+        Text(f'  {curl} -d \'{{"inputs": "{sentence}"}}\''),
         Text(f"  {zoo} adapt {BODY} YOUR.csv --name YOURS     # a CSV with the columns en and de"),
     ]
 

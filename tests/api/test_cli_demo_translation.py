@@ -53,7 +53,9 @@ def test_the_demo_of_translation_tells_the_whole_story(office: CannedService, tm
 
 def test_sentences_stand_side_by_side_with_unwanted_words_in_brackets(office: CannedService, tmp_path: Path) -> None:
     shown = run_demo(tmp_path, "translation").stdout
-    wanted, before, after = (re.findall(rf"^  {name} +(.+)$", shown, re.MULTILINE) for name in ("wanted", "before", "after"))
+    wanted, before, after = (
+        re.findall(rf"^  {name} +(.+)$", shown, re.MULTILINE) for name in ("wanted", "before", "after")
+    )
     assert len(wanted) == 3 and wanted == after and set(wanted) <= set(WANTED)
     assert all("[Paket" in line for line in before)
 
