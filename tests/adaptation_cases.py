@@ -165,6 +165,10 @@ def found(ask: Ask) -> float:
     return 2 * hits / (said + meant)
 
 
+def _meets(wanted: Mapping[str, Any], box: Mapping[str, Any]) -> bool:
+    return bool(wanted["label"] == box["label"]) and _overlap(wanted, box["box"]) >= 0.5
+
+
 def _overlap(wanted: Mapping[str, Any], box: Mapping[str, int]) -> float:
     x, y, width, height = wanted["bbox"]
     across = min(x + width, box["xmax"]) - max(x, box["xmin"])

@@ -43,6 +43,7 @@ FAST, LONGER, TEXTS = plan(6, 0.01), plan(12, 0.01), plan(12, 0.01, batch=16)
 PICTURES, EARS = plan(2, 0.003), plan(3, 0.01)
 SECONDS = 600.0  # that a job may take before it is anybody else's
 
+LEAST = 0.2  # of the gap
 SPEECH = "automatic-speech-recognition"
 CASES = {
     "text-classification": Case(cases.write_encoder, cases.TABLE, cases.topics, start=1 / 3, training=FAST),
