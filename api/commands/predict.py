@@ -119,6 +119,8 @@ def _about(context: str | None) -> str:
     """The text that questions are about: that of a file if there is one of this name."""
     if context is None:
         return ""
+    if not context.strip():
+        raise InvalidInput("--context is empty; give the text that the answers are in, or its file")
     try:
         if not (path := Path(context).expanduser()).is_file():
             return context

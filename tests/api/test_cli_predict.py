@@ -146,6 +146,7 @@ def test_a_text_that_starts_with_a_dash_goes_after_two_dashes(service: CannedSer
         (["a", "--parameters", "{top_k: 3}"], "--parameters is not JSON"),
         (["a", "--parameters", "[1]"], "has to be a JSON object"),
         (["a", "--labels", " , "], "--labels names no label"),
+        (["a", "--context", " "], "--context is empty"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_before(service: CannedService, words: list[Any], fault: str) -> None:
