@@ -93,7 +93,8 @@ def entities(ask: Ask) -> float:
     told = ask([" ".join(row["tokens"]) for row in fresh], {"aggregation_strategy": "first"})
     hits = said = meant = 0
     for row, answer in zip(fresh, told, strict=True):
-        wanted, place = [], 0
+        wanted: list[tuple[str, int, int]] = []
+        place = 0
         for token, tag in zip(row["tokens"], row["ner_tags"], strict=True):
             if tag.startswith("I-"):
                 wanted[-1] = (wanted[-1][0], wanted[-1][1], place + len(token))
