@@ -44,15 +44,20 @@ TAGS = ("I-MONEY", "B-MONEY", "I-ACCOUNT", "B-ACCOUNT", "O")
 
 @dataclass(frozen=True)
 class Case:
-    """``start``: the score of a guess, for a model that knows nothing of the task; None if it is asked itself."""
+    """``figures``: what the job measures. ``card``: a sentence that the card has to have.
+
+    ``start``: the score of a guess, for a model that knows nothing of the task; None if it is asked itself.
+    """
 
     write: Callable[[Path], object]
     file: tuple[str, bytes]
     score: Callable[[Ask], float]
+    figures: tuple[str, str]
     start: float | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     task: str | None = None  # of the data, where it cannot be told
     imports: str | None = None  # the task to import for, where it cannot be told
+    card: str = ""
 
 
 def jsonl(data: Sequence[Mapping[str, Any]]) -> tuple[str, bytes]:
