@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from os.path import commonprefix
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -14,9 +16,9 @@ from api.commands import marked_text
 from api.commands.terminal import bar, figure, printable, table
 
 SHOWN_NUMBERS = 6
-SHOWN_CHARACTERS = 100
+SHOWN_CELLS = 100  # of a text that was asked about
 SHOWN_ROWS = 50
-SHOWN_WORDS = 60  # characters of a text around a word that fills a gap
+SHOWN_AROUND = 60  # cells of a text with a gap: the word and what stands around it
 
 
 def question(model: Json) -> str:
@@ -32,7 +34,7 @@ def refused(answer: object) -> bool:
 def answer_view(asked: str, answer: Any, context: str = "") -> list[RenderableType]:
     """One input and its answer: labels with bars, boxes, masks, words for gaps, a vector by its norm, speech as text,
     entities underlined, answers in their sentence of the ``context``, anything else as JSON."""
-    head = Text(_shortened(asked, SHOWN_CHARACTERS), style="bold")
+    head = Text(_shortened(asked, SHOWN_CELLS), style="bold")
     if refused(answer):
         return [head, Text(f"  refused: {printable(answer['error'])}", style="red")]
     if answer == []:
@@ -62,24 +64,30 @@ def likeness_view(source: str, texts: list[str], scores: list[float]) -> list[Re
     shown = table("", "", "")
     shown.show_header = False
     for text, score in zip(texts, scores, strict=True):
-        shown.add_row("  " + figure(score), bar(score), _shortened(text, SHOWN_CHARACTERS))
-    return [Text(_shortened(source, SHOWN_CHARACTERS), style="bold"), shown]
+        shown.add_row("  " + figure(score), bar(score), _shortened(text, SHOWN_CELLS))
+    return [Text(_shortened(source, SHOWN_CELLS), style="bold"), shown]
 
 
 def _fillings(words: list[dict[str, Any]], number: int) -> RenderableType:
     """A row for each word, its score and the text that it makes; ``number`` is that of the gap if there are several."""
     shown = table("", "", "", "")
     shown.show_header = False
-    for one in words[:SHOWN_ROWS]:
+    texts = [str(one["sequence"]) for one in words]
+    # what all of them begin with ends at the gap; of a single one the word is looked for
+    place = len(commonprefix(texts)) if len(texts) > 1 else texts[0].find(str(words[0]["token_str"]).strip())
+    start = max(0, place - SHOWN_AROUND // 2)
+    for one, text in zip(words[:SHOWN_ROWS], texts, strict=False):
+        around = ("…" if start else "") + _shortened(text[start:], SHOWN_AROUND)
         gap = f"{number}: " if number else ""
         word = f"  {gap}{printable(str(one['token_str'])).strip()}"
-        shown.add_row(word, figure(one["score"]), bar(float(one["score"])), _shortened(one["sequence"], SHOWN_WORDS))
+        shown.add_row(word, figure(one["score"]), bar(float(one["score"])), around)
     return shown
 
 
 def _shortened(text: str, most: int) -> str:
-    shown = text if len(text) <= most else text[: most - 1] + "…"
-    return printable(shown).replace("\n", " ")
+    """The beginning of a text in one line of at most so many cells."""
+    shown = printable(text[: most + 1]).replace("\n", " ")
+    return shown if cell_len(shown) <= most else set_cell_size(shown, most - 1).rstrip() + "…"
 
 
 def _speech(answer: dict[str, Any]) -> list[RenderableType]:

@@ -28,13 +28,14 @@ class Kind(StrEnum):
     TEXT = "text"
     VISION = "vision"
     SPEECH = "speech"
+    TRANSLATION = "translation"
 
 
 @command(app, settings=("home",))
 def demo(
     session: Session,
     kind: Annotated[
-        Kind, typer.Argument(help="Support tickets; photographs and road signs; spoken notes.")
+        Kind, typer.Argument(help="Support tickets; road signs; spoken notes; a house's wording.")
     ] = Kind.TEXT,
 ) -> None:
     """Show everything once: serve, adapt, predict, measure. Takes a few minutes.

@@ -37,8 +37,9 @@ class DemoRun:
         self.story.print(f"\n{title}", style="bold", soft_wrap=True)
         began = time.monotonic()
         yield
-        self.measured.seconds[name] = time.monotonic() - began
-        self.story.print(f"  done in {duration(self.measured.seconds[name])}")
+        took = time.monotonic() - began
+        self.measured.seconds[name] = self.measured.seconds.get(name, 0.0) + took
+        self.story.print(f"  done in {duration(took)}")
 
     def end_leftovers(self) -> None:
         """A demo that was killed may have left its job in the queue; it would run before the new one."""
@@ -74,9 +75,16 @@ class DemoRun:
             raise InvalidInput(f"{data.name} cannot be trained on; restore it from the project's repository")
         return str(stored["id"])
 
-    def adapt(self, body: str, what: str, name: str, file_id: str, *, epochs: int | None = None) -> None:
-        """The data taught to the body; every choice of the training is left to the service, unless epochs are given."""
+    def adapt(
+        self, body: str, what: str, name: str, file_id: str, *, epochs: int | None = None, validation: str | None = None
+    ) -> None:
+        """The data taught to the body; every choice of the training is left to the service, unless epochs are given.
+
+        ``validation``: a file that takes the place of held-out rows.
+        """
         asked: dict[str, Any] = {"model": body, "training_file": file_id, "suffix": name, "seed": SEED}
+        if validation is not None:
+            asked["validation_file"] = validation
         settings = "all settings automatic"
         if epochs is not None:
             settings = f"{epochs} epochs, to be quick; all other settings automatic"

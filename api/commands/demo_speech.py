@@ -10,14 +10,14 @@ from rich.text import Text
 
 from api.commands.demo_clips import LEARN, NEW, transcripts, write_joined
 from api.commands.demo_run import DemoRun
+from api.commands.demo_sides import sides
 from api.commands.demo_summary import shown_path, zoo_command
 from api.commands.folder_zip import zipped
 from api.commands.terminal import duration, printable
-from api.word_errors import marked, word_error_rate
+from api.word_errors import word_error_rate
 from zoo.errors import InvalidInput
 
 BODY, NAME = "whisper-tiny-en", "workshop"
-SHOWN = 3  # sentences side by side
 STAGES = {
     "listen": "20 notes heard by the pre-trained model (it is loaded here)",
     "predict": "the same notes heard by the new model (it is loaded here)",
@@ -75,19 +75,11 @@ def _compared(run: DemoRun, notes: Sequence[Note], before: Sequence[str], after:
     """The word error rates, and the sentences that changed most with the words in brackets that nobody said."""
     rates = [word_error_rate(_pairs(notes, heard)) for heard in (before, after)]
     run.measured.compared["word error rate of the new notes"] = (rates[0], rates[1])
-    gains = [
-        word_error_rate([(said, one)]) - word_error_rate([(said, other)])
-        for (_, said), one, other in zip(notes, before, after, strict=True)
-    ]
-    most = sorted(range(len(notes)), key=lambda place: -gains[place])[:SHOWN]
     run.story.print("\nWhat changed; in brackets are words that were not said", style="bold")
     run.story.print(f"  word error rate {rates[0]:.1%} → {rates[1]:.1%}")
-    for place in sorted(most):
-        said = notes[place][1]
-        run.story.print("")
-        run.story.print(_line("said", [(said, False)]))
-        run.story.print(_line("before", marked(said, before[place])))
-        run.story.print(_line("after", marked(said, after[place])))
+    said = [text for _, text in notes]
+    for line in sides({"said": said}, said, before, after):
+        run.story.print(line)
 
 
 def _subtitled(run: DemoRun, notes: Sequence[Note], home: Path) -> None:
@@ -107,10 +99,3 @@ def _subtitled(run: DemoRun, notes: Sequence[Note], home: Path) -> None:
 
 def _pairs(notes: Sequence[Note], heard: Sequence[str]) -> list[tuple[str, str]]:
     return [(said, text) for (_, said), text in zip(notes, heard, strict=True)]
-
-
-def _line(name: str, pieces: Sequence[tuple[str, bool]]) -> Text:
-    line = Text(f"  {name:8}")
-    for text, wrong in pieces:
-        line.append(f"[{printable(text)}]" if wrong else printable(text), "red" if wrong else "")
-    return line

@@ -25,6 +25,7 @@ STAGES = {  # in the order that they are shown in; a demo has names for its own 
     "import": "pre-trained model imported",
     "embed": "",
     "listen": "",
+    "translate": "",
     "photographs": "",
     "draw": "",
     "upload": "data uploaded and checked",

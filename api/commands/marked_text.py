@@ -4,19 +4,49 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from api.commands.terminal import figure, printable, table
 
-WIDTH = 96  # cells of a line
+WIDTH, NARROWEST = 96, 16  # cells of a line: at most, and however narrow a window is
 SHOWN_LINES = 20
 SHOWN_ROWS = 50
 MARK = "▔"
-_ENDS = re.compile(r"[.!?](?=\s)|\n")
+_ENDS = re.compile(r"[.!?…](?=\s)|[。！？]|\n")
+
+
+@dataclass(frozen=True)
+class Marked:
+    """The lines of a text that have something in them, each above the marks under it; no wider than the window."""
+
+    text: str
+    places: Sequence[tuple[int, int]]
+    indent: int = 2
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """At most ``SHOWN_LINES`` of them."""
+        lines = self._lines(max(NARROWEST, min(WIDTH, options.max_width) - self.indent))
+        for line, marks in islice(lines, SHOWN_LINES):
+            yield Text(" " * self.indent + line, no_wrap=True, overflow="ignore")
+            yield Text(" " * self.indent + marks, no_wrap=True, overflow="ignore")
+        if next(lines, None) is not None:
+            yield Text(" " * self.indent + "…")
+
+    def _lines(self, width: int) -> Iterator[tuple[str, str]]:
+        for start, end in _lines(self.text, width):
+            inside = [place for place in self.places if place[0] < end and start < place[1]]
+            if not inside:
+                continue
+            line = printable(self.text[start:end]).replace("\n", " ")
+            meant = [any(first <= start + at < last for first, last in inside) for at in range(len(line))]
+            marks = ((MARK if mark else " ") * cell_len(letter) for mark, letter in zip(meant, line, strict=True))
+            yield line.rstrip(), "".join(marks).rstrip()
 
 
 def are_entities(answer: Any) -> bool:
@@ -32,10 +62,6 @@ def are_answers(answer: Any) -> bool:
 
 def entities(text: str, answer: Sequence[dict[str, Any]]) -> list[RenderableType]:
     """The lines of the text that hold any, each above its marks; then a row for each with kind, score and words."""
-    lines = list(_marked(text, [(one["start"], one["end"]) for one in answer]))
-    shown: list[RenderableType] = [Text(line) for line in lines[: 2 * SHOWN_LINES]]
-    if len(lines) > 2 * SHOWN_LINES:
-        shown.append(Text("  …"))
     listed = table("", "", "")
     listed.show_header = False
     for one in answer[:SHOWN_ROWS]:
@@ -43,7 +69,7 @@ def entities(text: str, answer: Sequence[dict[str, Any]]) -> list[RenderableType
         listed.add_row("  " + printable(_label(one)), figure(one.get("score")), words)
     if len(answer) > SHOWN_ROWS:
         listed.add_row(f"  … and {len(answer) - SHOWN_ROWS} more; --json shows all")
-    return [*shown, listed]
+    return [Marked(text, [(one["start"], one["end"]) for one in answer]), listed]
 
 
 def answers(context: str, answer: dict[str, Any] | Sequence[dict[str, Any]]) -> list[RenderableType]:
@@ -56,7 +82,7 @@ def answers(context: str, answer: dict[str, Any] | Sequence[dict[str, Any]]) -> 
         shown.append(Text(f"  {figure(one.get('score'))}  {' '.join(printable(one['answer']).split())}"))
         start, end = _sentence(context, one["start"], one["end"])
         place = (one["start"] - start, one["end"] - start)
-        shown += [Text(line) for line in _marked(context[start:end], [place], indent=9)]
+        shown.append(Marked(context[start:end], [place], indent=9))
     return shown
 
 
@@ -76,19 +102,6 @@ def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
     stop = behind.end() if behind else len(text)
     begin += len(text[begin:start]) - len(text[begin:start].lstrip())
     return begin, end + len(text[end:stop].rstrip())
-
-
-def _marked(text: str, places: Sequence[tuple[int, int]], *, indent: int = 2) -> Iterator[str]:
-    """Two lines for each line of the text with something in it: the line, and marks under what is meant."""
-    for start, end in _lines(text, WIDTH - indent):
-        inside = [place for place in places if place[0] < end and start < place[1]]
-        if not inside:
-            continue
-        line = printable(text[start:end]).replace("\n", " ").replace("\t", " ")
-        meant = [any(first <= start + at < last for first, last in inside) for at in range(len(line))]
-        marks = "".join((MARK if mark else " ") * cell_len(letter) for mark, letter in zip(meant, line, strict=True))
-        yield " " * indent + line.rstrip()
-        yield " " * indent + marks.rstrip()
 
 
 def _lines(text: str, width: int) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,8 @@ MOST_CLASSES = 30  # rows of a per-class table before it stops helping
 
 
 SPELLED = {"macro_f1": "macro F1", "f1": "F1", "map": "mAP", "map50": "mAP50", "mean_iou": "mean IoU", "iou": "IoU"}
-SPELLED |= {"support": "rows", "ap": "AP", "ap50": "AP50", "wer": "WER", "cer": "CER"}
+SPELLED |= {"chrf": "chrF", "bleu": "BLEU", "rouge_l": "ROUGE-L", "rouge_1": "ROUGE-1", "support": "rows"}
+SPELLED |= {"ap": "AP", "ap50": "AP50", "wer": "WER", "cer": "CER"}
 NOT_FIGURES = ("rows", "score", "loss", "support", "seconds")  # `score` is one of the others under a second name
 MOST_FIGURES = 4
 

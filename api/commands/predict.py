@@ -65,9 +65,11 @@ def predict(
     chosen |= {name: value for name, value in (("top_k", top_k), ("threshold", threshold)) if value is not None}
     if labels is not None:
         chosen["candidate_labels"] = [label.strip() for label in labels.split(",") if label.strip()]
+        if not chosen["candidate_labels"]:
+            raise InvalidInput("--labels names no label; write them as --labels payment,delivery")
     _check_drawing(draw)
     about = _about(context)
-    with session.client() as client:
+    with session.client() as client, _options_named():
         known = client.model(model)
         if draw is not None and known.get("modality") != "image":
             raise InvalidInput(f"--draw is for pictures; {model} answers {known.get('task') or 'nothing that has any'}")
@@ -94,10 +96,31 @@ def predict(
         raise typer.Exit(ExitCode.BAD_DATA)
 
 
+OPTIONS = {
+    "invalid_question": "--context TEXT or FILE",
+    "invalid_sentences": "--source TEXT",
+    "labels_missing": "--labels A,B,…",
+}
+
+
+@contextmanager
+def _options_named() -> Iterator[None]:
+    """What the service asks for has an option here, which is named as well."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.code not in OPTIONS:
+            raise
+        message = f"{error.message} Here it is given by {OPTIONS[error.code]}."
+        raise ServiceError(message, status=error.status, code=error.code) from error
+
+
 def _about(context: str | None) -> str:
     """The text that questions are about: that of a file if there is one of this name."""
     if context is None:
         return ""
+    if not context.strip():
+        raise InvalidInput("--context is empty; give the text that the answers are in, or its file")
     try:
         if not (path := Path(context).expanduser()).is_file():
             return context

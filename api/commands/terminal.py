@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 BAR = 24  # characters of a full score bar
+JOINERS = "\u200c\u200d"  # no width of their own; Persian words and families of emoji need them
 
 
 class Terminal:
@@ -51,8 +52,14 @@ def _console(stream: Any) -> Console:
 
 
 def printable(text: object) -> str:
-    """``text`` without control characters: a label or file name must not steer the terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in str(text))
+    """``text`` without control characters: a label or file name must not steer the terminal. Its length stays."""
+    return "".join(map(_shown, str(text)))
+
+
+def _shown(char: str) -> str:
+    if char == "\n" or char.isprintable() or char in JOINERS:
+        return char
+    return " " if char.isspace() else "\ufffd"  # no-break and wide spaces are not printable to Python
 
 
 def table(*columns: str, title: str | None = None, numbers: tuple[str, ...] = ()) -> Table:

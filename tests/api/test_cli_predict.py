@@ -89,6 +89,21 @@ def test_words_for_a_gap_are_shown_with_the_text_that_they_make(service: CannedS
     assert [line[0] for line in lines[3:]] == ["1:", "2:"]
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_of_a_long_text_what_stands_around_the_gap_is_shown(service: CannedService, count: int) -> None:
+    texts = ["so it goes on " * 20 + f"my parcel is {word} and so it goes on" for word in ("late", "lost")]
+    words = [{"score": 0.5, "token": 7, "token_str": text.split()[-7], "sequence": text} for text in texts]
+    service.says("POST", PATH, [words[:count]])
+    shown = zoo(service, "a [MASK]").stdout.splitlines()[1:]
+    assert ["my parcel is late and" in shown[0], len(shown)] == [True, count]
+
+
+def test_wide_letters_are_shortened_by_what_they_fill(service: CannedService) -> None:
+    service.says("POST", PATH, [SCORES])
+    asked = zoo(service, "\u4e0a" * 90).stdout.splitlines()[0]
+    assert asked == "\u4e0a" * 49 + "\u2026"
+
+
 def test_a_number_that_is_no_share_has_no_bar(service: CannedService) -> None:
     service.says("POST", PATH, [[{"label": "score", "score": 4.25}]])
     assert zoo(service, "one").stdout.splitlines()[1].split() == ["score", "4.250"]
@@ -130,6 +145,8 @@ def test_a_text_that_starts_with_a_dash_goes_after_two_dashes(service: CannedSer
         (["--file", "nowhere.txt"], "nowhere.txt cannot be read"),
         (["a", "--parameters", "{top_k: 3}"], "--parameters is not JSON"),
         (["a", "--parameters", "[1]"], "has to be a JSON object"),
+        (["a", "--labels", " , "], "--labels names no label"),
+        (["a", "--context", " "], "--context is empty"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_before(service: CannedService, words: list[Any], fault: str) -> None:

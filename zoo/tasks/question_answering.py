@@ -92,9 +92,8 @@ class QuestionAnswering(Task):
 def asked(item: object, windows: WindowProcessor) -> tuple[str, str]:
     """Question and text of an item; raises ``InvalidInput`` and ``TooLarge``."""
     if not isinstance(item, dict) or not {"question", "context"} <= item.keys():
-        raise InvalidInput(
-            'inputs has to be an object with "question" and "context", or a list of such.', param="inputs"
-        )
+        message = 'inputs has to be an object with "question" and "context", or a list of such.'
+        raise InvalidInput(message, code="invalid_question", param="inputs")
     most = CHARACTERS_PER_TOKEN * windows.max_tokens
     question = checked(item["question"], most=most, name="The question", param="inputs.question")
     return question, checked(item["context"], most=windows.most_characters, name="The context", param="inputs.context")

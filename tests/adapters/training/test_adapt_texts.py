@@ -22,7 +22,7 @@ from adapters.training.recipe import load_recipe
 from adapters.training.texts.scores import corpus_chrf
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo
-from tests.tiny_texts import DIALECT, DICTIONARY, pairs, write_pairs
+from tests.tiny_texts import DIALECT, pairs, write_pairs
 from tests.torch_texts import KINDS, TorchTexts
 from tests.zoo.tasks.text_models import import_texts
 from zoo.engine.predictor import Predictor
@@ -135,26 +135,6 @@ def test_a_model_that_writes_otherwise_than_it_was_trained_is_not_published(
     with pytest.raises(ParityFailed):
         adapt.run(asked(zoo, pairs(40), hyperparameters=short), zoo.settings)
     assert "mine" not in zoo.store.names()
-
-
-def test_summaries_are_learnt_with_t5(tmp_path: Path) -> None:
-    zoo = import_texts(tmp_path, "t5-short")
-    words = list(DICTIONARY)
-    rows = [
-        (source, " ".join(word for word in source.split() if word in words[:4]) or "now") for source, _ in pairs(90)
-    ]
-    short = Hyperparameters(n_epochs=12, batch_size=16, learning_rate=0.01)
-    context = asked(
-        zoo,
-        rows,
-        model="t5-short",
-        task="summarization",
-        hyperparameters=short,
-        columns={"source": "en", "target": "de"},
-    )
-    result = adapt.run(context, zoo.settings)
-    assert set(result["metrics"]["heldout"]) == {"rows", "rouge_l", "rouge_1"}
-    assert result["metrics"]["heldout"]["rouge_l"] > result["metrics"]["before"]["rouge_l"] + 0.2
 
 
 @pytest.mark.parametrize(

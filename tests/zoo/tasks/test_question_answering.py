@@ -195,7 +195,7 @@ def test_of_a_long_question_its_beginning_is_read(predictor_of: Predictors) -> N
 def test_a_list_is_answered_in_its_order_and_a_bad_item_alone_is_refused(predictor_of: Predictors) -> None:
     good = {"question": QUESTION, "context": CONTEXT}
     body: Any = predictor_of("bert").predict([good, {"question": "", "context": CONTEXT}, "text", good]).body
-    assert [one.get("code") for one in body] == [None, "invalid_text", "invalid_request", None]
+    assert [one.get("code") for one in body] == [None, "invalid_text", "invalid_question", None]
     assert_same([body[0], body[3]], [predictor_of("bert").predict(good).body] * 2)  # type: ignore[list-item]
 
 

@@ -1,13 +1,9 @@
-"""Adapting to pictures with masks: views, classes that are ignored, figures at the pictures' size, and a whole job."""
+"""Adapting to pictures with masks: views, classes that are ignored, and figures at the pictures' size."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import io
-import json
-import zipfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +12,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from adapters import importing
-from adapters.datasets import Example, FileStore
-from adapters.jobs import Hyperparameters, JobKind, JobSpec
-from adapters.training import adapt, lora
+from adapters.datasets import Example
+from adapters.jobs import Hyperparameters
+from adapters.training import lora
 from adapters.training.architectures.efficientnet_lite import MAPS, EfficientNetLite
 from adapters.training.architectures.unet import Segmenter, UNetDecoder
 from adapters.training.layer_cut import LayerCut
@@ -29,12 +23,9 @@ from adapters.training.layouts.segmenter import lite_body, write_own_segmenter
 from adapters.training.recipe import load_recipe
 from adapters.training.recipes.image_segmentation import SegmentationAdaptation
 from adapters.training.segmentation.targets import Frame, at_own_size
-from tests.adapters.training.quiet_context import context_for
-from tests.conftest import TinyZoo
 from tests.tiny_pictures import write_picture_checkpoint
 from tests.tiny_segmenters import png_of, scene, write_segformer, write_upernet
 from zoo.catalogue.entry import ModelEntry
-from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidDataset, Unsupported
 from zoo.tasks.processors.image import Fit, Preprocessing
 
@@ -232,59 +223,3 @@ def test_what_cannot_be_segmented_with_is_refused_with_what_can(kind: str, tmp_p
 def test_a_single_class_cannot_be_told_from_anything(body: Path, labels: tuple[str, ...]) -> None:
     with pytest.raises(InvalidDataset, match="background"):
         adaptation_on(body, scenes(2), labels=labels)
-
-
-def upload(zoo: TinyZoo, count: int) -> str:
-    """The id of a zip of pictures and masks."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("classes.json", json.dumps(LABELS))
-        for number in range(count):
-            picture, mask = scene(90, 64, seed=number)
-            archive.writestr(f"images/{number:03}.png", png_of(picture))
-            archive.writestr(f"masks/{number:03}.png", png_of(mask))
-
-    async def chunks() -> AsyncIterator[bytes]:
-        yield buffer.getvalue()
-
-    files = FileStore(zoo.home, zoo.settings)
-    return asyncio.run(files.receive(chunks(), filename="scenes.zip", purpose="fine-tune")).id
-
-
-@pytest.fixture(scope="module")
-def adapted(body: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyZoo, dict[str, Any]]:
-    """One whole job on a tiny body: its zoo and its result."""
-    zoo = TinyZoo(tmp_path_factory.mktemp("segmenting"), body.parent)
-    spec = JobSpec(kind=JobKind.IMPORT, model="body", source={"kind": "folder", "path": str(body)})
-    importing.run(context_for(zoo.home, spec, job="import-body"), zoo.settings)
-    job = JobSpec(
-        kind=JobKind.ADAPT,
-        model="body",
-        suffix="shapes",
-        training_file=upload(zoo, 40),
-        hyperparameters=Hyperparameters(n_epochs=8, batch_size=8, learning_rate=0.01),
-    )
-    return zoo, adapt.run(context_for(zoo.home, job), zoo.settings)
-
-
-def test_a_job_learns_the_shapes_and_passes_the_gate(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
-    zoo, result = adapted
-    entry = zoo.store.entry("shapes", 1)
-    assert (entry.task, entry.labels, entry.base) == ("image-segmentation", LABELS, "body@1")
-    assert result["metrics"]["heldout"]["mean_iou"] > 0.6  # ground alone is a third
-    assert entry.parity["argmax_agreement"] == 1.0
-    assert entry.parity["max_abs_difference"] <= entry.parity["tolerance"]
-    assert result["fine_tuned_model"] == "shapes@1"
-
-
-def test_the_adapted_model_paints_the_shapes_of_a_new_picture(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
-    zoo, _ = adapted
-    predictor = Predictor(zoo.store.entry("shapes", 1), zoo.store.folder("shapes", 1), threads=1)
-    picture, mask = scene(120, 70, seed=1234)
-    answer: Any = predictor.predict(png_of(picture)).body
-    for one in answer:
-        painted = np.asarray(Image.open(io.BytesIO(base64.b64decode(one["mask"])))) == 255
-        true = mask == LABELS.index(one["label"])
-        assert painted.shape == (70, 120)
-        assert (painted & true).sum() / (painted | true).sum() > 0.4
-    assert {one["label"] for one in answer} == {LABELS[value] for value in np.unique(mask)}

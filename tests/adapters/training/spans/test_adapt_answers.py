@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.training import adapt
-from tests.adapters.training.spans.span_jobs import LONGER, asked, imported, own, upload
+from tests.adapters.training.spans.span_jobs import LONGER, asked, own, upload
 from tests.conftest import TinyZoo
 from tests.tiny import FILLERS, WORDS
 from zoo.engine.predictor import Predictor
@@ -81,16 +81,6 @@ def test_contexts_longer_than_the_model_are_learnt_and_answered(adapted: tuple[T
     context = asked(zoo, job="long", suffix="long", training_file=upload(zoo, rows), hyperparameters=LONGER)
     result = adapt.run(context, zoo.settings)
     assert result["metrics"]["heldout"]["f1"] >= 0.7  # of contexts cut at 48 tokens half of the answers were gone
-
-
-def test_a_reader_goes_on_with_its_own_head(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
-    zoo, _ = adapted
-    imported(zoo, "reader", kind="distilbert", answers=True)
-    file = upload(zoo, question_rows(120))
-    context = asked(zoo, job="again", model="reader", suffix="again", training_file=file, hyperparameters=LONGER)
-    result = adapt.run(context, zoo.settings)
-    assert result["metrics"]["heldout"]["f1"] > result["metrics"]["before"]["f1"] + 0.2
-    assert zoo.store.entry("again", 1).options["handle_impossible_answer"] is False
 
 
 def test_questions_about_one_text_are_divided_all_the_same(bodies: TinyZoo, tmp_path: Path) -> None:

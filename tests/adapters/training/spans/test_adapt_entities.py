@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapters.training import adapt, lora
-from tests.adapters.training.spans.span_jobs import LONGER, asked, imported, own, upload
+from tests.adapters.training.spans.span_jobs import LONGER, asked, own, upload
 from tests.conftest import TinyZoo
 from tests.tiny_spans import tagged_rows
 from zoo.engine.predictor import Predictor
@@ -69,16 +69,6 @@ def test_texts_longer_than_the_model_are_learnt_and_measured_whole(adapted: tupl
     context = asked(zoo, job="long", suffix="long", training_file=upload(zoo, joined), hyperparameters=LONGER)
     result = adapt.run(context, zoo.settings)
     assert result["metrics"]["heldout"]["recall"] >= 0.6  # texts of about 120 words, cut at 48 tokens, keep 40 %
-
-
-def test_a_tagger_of_the_same_kinds_goes_on_with_its_own_head(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
-    zoo, _ = adapted
-    imported(zoo, "tagger", kind="electra", labels=tuple(reversed(TAGS)))
-    file = upload(zoo, tagged_rows(120))
-    result = adapt.run(asked(zoo, job="again", model="tagger", suffix="again", training_file=file), zoo.settings)
-    assert set(result["metrics"]) == {"heldout", "before"}
-    assert zoo.store.entry("again", 1).labels == tuple(reversed(TAGS))
-    assert result["metrics"]["heldout"]["f1"] > result["metrics"]["before"]["f1"] + 0.2
 
 
 def test_a_graph_that_answers_otherwise_is_not_published(

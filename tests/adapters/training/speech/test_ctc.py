@@ -62,10 +62,9 @@ def test_a_clip_in_a_padded_batch_is_answered_as_if_it_were_alone(tmp_path: Path
             torch.testing.assert_close(together[row, : frames[row]], model(sound).logits[0], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["wav2vec2", "hubert"])
-def test_a_recogniser_with_ctc_is_taught_and_served(tmp_path: Path, kind: str) -> None:
+def test_a_recogniser_with_ctc_is_taught_and_served(tmp_path: Path) -> None:
     zoo = TinyZoo(tmp_path / "home", tmp_path / "checkpoints")
-    folder = write_ctc_checkpoint(zoo.checkpoints / "ears", kind)
+    folder = write_ctc_checkpoint(zoo.checkpoints / "ears", "hubert")
     bring = JobSpec(kind=JobKind.IMPORT, model="ears", source={"kind": "folder", "path": str(folder)})
     importing.run(context_for(zoo.home, bring, job="import"), zoo.settings)
     fast = Hyperparameters(n_epochs=40, batch_size=8, learning_rate=0.01)
