@@ -39,7 +39,7 @@ from tests.tiny_spans import tagged_rows
 from tests.tiny_texts import write_t5, write_taught
 from zoo.settings import Settings
 
-FAST, TEXTS = plan(6, 0.01), plan(12, 0.01, batch=16)
+FAST = plan(6, 0.01)
 CLASSES = ("accuracy", "macro_f1")
 SECONDS = 600.0  # that a job may take before it is anybody else's
 LEAST = 0.2  # of the gap
@@ -70,13 +70,13 @@ CASES = {
         ("spearman", "recall_at_1"),
         training=FAST,
     ),
-    "translation": Case(write_taught, cases.TOLD, cases.dialect, ("chrf", "bleu"), training=TEXTS),
+    "translation": Case(write_taught, cases.TOLD, cases.dialect, ("chrf", "bleu"), training=plan(5, 0.01, batch=16)),
     "summarization": Case(
         write_t5,
         cases.SHORT,
         cases.summaries,
         ("rouge_l", "rouge_1"),
-        training=TEXTS,
+        training=plan(12, 0.01, batch=16),
         task="summarization",
         imports="summarization",
     ),
