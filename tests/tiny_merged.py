@@ -20,6 +20,8 @@ from adapters.training.architectures.stacks import FORBIDDEN, Attention
 from adapters.training.architectures.text_stacks import STACKS, Projection
 
 OPSET = 17
+Axes = Mapping[str, tuple[str, ...]]
+"""Input -> names of its axes."""
 
 
 class Hidden(nn.Module):
@@ -82,27 +84,23 @@ def write_merged(folder: Path) -> Path:
     layers, heads = config.decoder_layers, config.decoder_attention_heads
     sizes = {"heads": heads, "width": config.d_model // heads, "channels": config.d_model}
     (folder / "onnx").mkdir()
-    texts, masks = {"input_ids": ("rows", "new")}, {"attention_mask": ("rows", "new")}
-    mask, answer = ("rows", "heard"), ("rows", "heard", "channels")
-    own, cross = ([f"past_key_values.{name}" for name in _names(layers, side)] for side in ("decoder", "encoder"))
-    past = dict.fromkeys(own, ("rows", "heads", "past", "width")) | dict.fromkeys(
-        cross, ("rows", "heads", "heard", "width")
-    )
-    heard = {**texts, "encoder_attention_mask": mask}
-    first: dict[str, tuple[str, ...]] = {**heard, "encoder_hidden_states": answer}
-    later: dict[str, tuple[str, ...]] = {**heard, **past}
-    encoded = _export(Hidden(EncoderGraph(encoder, decoder)), texts | masks, sizes)
+    texts: Axes = {"input_ids": ("rows", "new")}
+    heard: Axes = {**texts, "encoder_attention_mask": ("rows", "heard")}
+    first: Axes = {**heard, "encoder_hidden_states": ("rows", "heard", "channels")}
+    past: dict[str, tuple[str, ...]] = {}
+    for side, axis in (("decoder", "past"), ("encoder", "heard")):
+        past |= dict.fromkeys(
+            (f"past_key_values.{name}" for name in _names(layers, side)), ("rows", "heads", axis, "width")
+        )
+    encoded = _export(Hidden(EncoderGraph(encoder, decoder)), {**texts, "attention_mask": ("rows", "new")}, sizes)
     encoded.graph.output[0].name, given = "last_hidden_state", encoded.graph.output[0].name
     for node in encoded.graph.node:
         node.output[:] = ["last_hidden_state" if name == given else name for name in node.output]
     onnx.save(encoded, folder / "onnx" / "encoder_model.onnx")
-    opening, going_on = (
-        _export(Run(decoder, Projection(model), first=one), axes, sizes)
-        for one, axes in ((True, first), (False, later))
-    )
-    onnx.save(
-        _merged(opening, going_on, layers, {**first, **past}, sizes), folder / "onnx" / "decoder_model_merged.onnx"
-    )
+    beginning = _export(Run(decoder, Projection(model), first=True), first, sizes)
+    going_on = _export(Run(decoder, Projection(model), first=False), {**heard, **past}, sizes)
+    merged = _merged(beginning, going_on, layers, {**first, **past}, sizes)
+    onnx.save(merged, folder / "onnx" / "decoder_model_merged.onnx")
     return folder
 
 
@@ -110,16 +108,15 @@ def _names(layers: int, side: str) -> list[str]:
     return [f"{layer}.{side}.{kind}" for layer in range(layers) for kind in ("key", "value")]
 
 
-def _export(module: nn.Module, axes: Mapping[str, tuple[str, ...]], sizes: dict[str, int]) -> onnx.ModelProto:
+def _export(module: nn.Module, axes: Axes, sizes: dict[str, int]) -> onnx.ModelProto:
     """By torch's exporter that traces, as optimum's does: 0.4 s in the place of 6."""
     known = {"rows": 2, "new": 3, "heard": 6, "past": 5, **sizes}
     batch = {name: _example(name, [known[axis] for axis in shape]) for name, shape in axes.items()}
     free = {name: {at: axis for at, axis in enumerate(shape) if axis not in sizes} for name, shape in axes.items()}
-    written = io.BytesIO()
+    written: Any = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        trace: Any = torch.onnx.export  # whose types do not know of streams
-        trace(
+        torch.onnx.export(
             _Named(module.eval(), tuple(axes)),
             tuple(batch.values()),
             written,
@@ -152,7 +149,7 @@ def _merged(
     first: onnx.ModelProto,
     later: onnx.ModelProto,
     layers: int,
-    axes: dict[str, tuple[str, ...]],
+    axes: Axes,
     sizes: dict[str, int],
 ) -> onnx.ModelProto:
     """One node that runs either graph; the later one says nothing new of the encoder."""
