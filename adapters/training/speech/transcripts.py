@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -11,6 +13,26 @@ from adapters.datasets import Example
 from adapters.training.speech.recognition import refused
 from adapters.training.teaching import Said
 from zoo.tasks.decoding.whisper_tokens import WhisperTokens
+
+STYLE_WORDS = 1_000  # of transcripts; where no numeral stands among so many, numbers are written in words
+
+
+def without_numerals(checkpoint: Path, options: dict[str, Any], examples: Iterable[Example]) -> dict[str, Any]:
+    """A version's ``options``, tokens with digits among those that are never written, if no transcript has any digit.
+
+    Fine-tuning alone learns it late, from the few clips that have numbers. 891 words of a reader whose transcripts
+    spell numbers out: whisper-tiny-en as it is gets 51 wrong, and 45 without numerals.
+    """
+    texts = [example.values["text"] for example in examples]
+    if sum(len(text.split()) for text in texts) < STYLE_WORDS or any(_has_digit(text) for text in texts):
+        return options
+    tokenizer, ids = Tokenizer.from_file(str(checkpoint / "tokenizer.json")), WhisperTokens.of(options["whisper"])
+    numerals = {token for token in range(ids.end) if _has_digit(tokenizer.decode([token]))}
+    return options | {"whisper": options["whisper"] | {"suppressed": sorted(numerals | set(ids.suppressed))}}
+
+
+def _has_digit(text: str) -> bool:
+    return any(character.isdecimal() for character in text)
 
 
 class Transcripts:

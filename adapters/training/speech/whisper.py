@@ -19,7 +19,7 @@ from adapters.training.recipe import Batch, Defaults, Item, Servable
 from adapters.training.speech.masking import masked
 from adapters.training.speech.network import TaughtWhisper
 from adapters.training.speech.recognition import SpeechRecognition, frozen, refused
-from adapters.training.speech.transcripts import Transcripts
+from adapters.training.speech.transcripts import Transcripts, without_numerals
 from adapters.training.speech.whisper_servable import whisper_servable
 from adapters.training.teaching import Said, stacked
 from zoo.catalogue.entry import ModelEntry
@@ -36,14 +36,17 @@ TOGETHER = 6_000  # positions of one pass with gradients: four whole windows
 
 
 class WhisperAdaptation(SpeechRecognition):
-    """See ``recipe.Adaptation``. Clips are heard as they are when served, silence at few positions."""
+    """See ``recipe.Adaptation``. Clips are heard as they are when served, silence at few positions.
+
+    Where the transcripts have no numerals, the model that it starts from is measured without them, too.
+    """
 
     def __init__(self, checkpoint: Path, base: ModelEntry, examples: Sequence[Example]) -> None:
-        super().__init__(checkpoint, base)
+        self._options = without_numerals(checkpoint, dict(base.options), examples)
+        super().__init__(checkpoint, base.model_copy(update={"options": self._options}))
         self._whisper = read_whisper(checkpoint)
-        self._options = dict(base.options)
         self._files = {"tokenizer.json": checkpoint / "tokenizer.json"}
-        self._ids = WhisperTokens.of(base.options["whisper"])
+        self._ids = WhisperTokens.of(self._options["whisper"])
         self._kept = 0
         self.body: nn.Module = frozen(self._whisper.model)
         self.network = TaughtWhisper(self.body).eval()
