@@ -22,26 +22,29 @@ from tests.tiny_language import write_classifier, write_filler
 from tests.tiny_segmenters import write_segformer
 from tests.tiny_sounds import write_sound_checkpoint
 from tests.tiny_spans import TAGS, write_tokens_checkpoint
-from tests.tiny_texts import write_bart, write_marian
+from tests.tiny_texts import write_marian
 from tests.zoo.tasks.processors.sound_files import sound_of
 
 Write = Callable[[Path], Path]
 MODELS: Mapping[str, tuple[Write, str | None]] = {
-    "nli": (partial(write_classifier, kind="distilbert"), None),
-    "filler": (partial(write_filler, kind="distilbert"), None),
-    "names": (partial(write_tokens_checkpoint, kind="distilbert", labels=TAGS), None),
-    "manual": (partial(write_tokens_checkpoint, kind="distilbert", answers=True), None),
-    "deutsch": (write_marian, None),
-    "short": (write_bart, None),
-    "things": (partial(tiny_pictures.write_picture_checkpoint, kind="timm-vgg"), "image-classification"),
-    "pixels": (partial(tiny_pictures.write_picture_checkpoint, kind="vit", headed=False), None),
-    "boxes": (partial(tiny_detectors.write_detector, kind="yolos"), None),
+    "nli": (partial(write_classifier, kind="distilbert", n_layers=1), None),
+    "filler": (partial(write_filler, kind="distilbert", n_layers=1), None),
+    "names": (partial(write_tokens_checkpoint, kind="distilbert", labels=TAGS, n_layers=1), None),
+    "manual": (partial(write_tokens_checkpoint, kind="distilbert", answers=True, n_layers=1), None),
+    "deutsch": (partial(write_marian, layers=1), None),
+    "things": (partial(tiny_pictures.write_picture_checkpoint, kind="timm-vgg"), None),
+    "pixels": (partial(tiny_pictures.write_picture_checkpoint, kind="vit", headed=False, num_hidden_layers=1), None),
+    "boxes": (partial(tiny_detectors.write_detector, kind="yolos", num_hidden_layers=1), None),
     "parts": (write_segformer, None),
-    "noises": (partial(write_sound_checkpoint, kind="ast"), None),
-    "ears": (partial(write_ctc_checkpoint, kind="wav2vec2"), None),
+    "noises": (partial(write_sound_checkpoint, kind="ast", num_hidden_layers=1), None),
+    "ears": (partial(write_ctc_checkpoint, kind="wav2vec2", num_hidden_layers=1), None),
 }
-# What a classifier's graph is good for beside one label: the manifest alone says it.
-VIEWS = {"topics": "sigmoid", "mark": "none"}
+# What a graph is good for beside what it was imported as is said by the manifest alone: name -> (model, what changes).
+VIEWS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "topics": ("mood", {"options": {"function_to_apply": "sigmoid"}}),
+    "mark": ("mood", {"options": {"function_to_apply": "none"}}),
+    "short": ("deutsch", {"task": "summarization"}),
+}
 
 
 @dataclass(frozen=True)
@@ -92,14 +95,14 @@ def import_every_task(folder: Path, encoders: TinyZoo) -> TinyZoo:
         source = {"kind": "folder", "path": str(write(zoo.checkpoints / name))}
         spec = JobSpec(kind=JobKind.IMPORT, model=name, task=task, source=source)
         importing.run(context_for(zoo.home, spec, job=f"import-{name}"), zoo.settings)
-    for name, function in VIEWS.items():
-        _publish_view(zoo, name, function)
+    for name, (of, changes) in VIEWS.items():
+        _publish_view(zoo, name, of, changes)
     return zoo
 
 
-def _publish_view(zoo: TinyZoo, name: str, function: str) -> None:
-    entry, folder = zoo.store.entry("mood", 1), zoo.store.folder("mood", 1)
+def _publish_view(zoo: TinyZoo, name: str, of: str, changes: dict[str, Any]) -> None:
+    entry, folder = zoo.store.entry(of, 1), zoo.store.folder(of, 1)
     with zoo.store.staging() as staged:
         shutil.copytree(folder, staged, dirs_exist_ok=True, ignore=shutil.ignore_patterns("manifest.json"))
-        options = {**entry.options, "function_to_apply": function}
-        zoo.store.publish(staged, entry.model_copy(update={"name": name, "options": options, "lineage": {}}))
+        options = {**entry.options, **changes.get("options", {})}
+        zoo.store.publish(staged, entry.model_copy(update={**changes, "name": name, "options": options, "lineage": {}}))

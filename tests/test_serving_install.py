@@ -16,6 +16,7 @@ from tests.test_architecture import HEAVY, ROOT
 from zoo.tasks.task import task_names
 
 FORBIDDEN = (*HEAVY, "accelerate", "datasets", "evaluate", "optimum", "tensorflow", "pyarrow")
+pytestmark = pytest.mark.timeout(300)  # the first test may have to import a model for every task
 PROGRAM = """
 import json, sys
 

@@ -116,7 +116,7 @@ def shaken(model: Any, *, seed: int, sure: float = 1.0) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def write_marian(folder: Path, *, seed: int = 1, codes: Sequence[str] = (), **generation: Any) -> Path:
+def write_marian(folder: Path, *, seed: int = 1, codes: Sequence[str] = (), layers: int = 2, **generation: Any) -> Path:
     """English to German with two SentencePiece models; with ``codes`` of several languages to write."""
     folder.mkdir(parents=True, exist_ok=True)
     source = write_unigram(folder / "source.spm", list(DICTIONARY))
@@ -128,7 +128,7 @@ def write_marian(folder: Path, *, seed: int = 1, codes: Sequence[str] = (), **ge
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "MarianTokenizer", **settings}))
     pad = len(known) - 1
     config = MarianConfig(
-        **SIZES,
+        **{**SIZES, "encoder_layers": layers, "decoder_layers": layers},
         vocab_size=len(known),
         activation_function="swish",
         scale_embedding=True,

@@ -17,6 +17,7 @@ from zoo.settings import Settings
 from zoo.tasks.decoding.generation import Generation
 from zoo.tasks.task import task_class
 
+pytestmark = pytest.mark.timeout(300)  # the first test may have to import a model for every task
 LABELS = {"candidate_labels": ["delivery", "payment"]}
 Place = tuple[str, Callable[[Any], Any], dict[str, Any]]
 # Where a request can hold a text: the model, its inputs around the text, and its options.
