@@ -85,7 +85,7 @@ def _stir(model: torch.nn.Module) -> None:
         for name, weight in model.named_parameters():
             if "query_position" in name or "detection_tokens" in name:
                 weight.normal_()
-            elif weight.dim() > 1:
+            elif weight.dim() > 1 and weight.numel():  # YOLOS of one layer has an empty one
                 weight.normal_(std=1.6 / weight[0].numel() ** 0.5)
             else:
                 weight.add_(0.1 * torch.randn_like(weight))
