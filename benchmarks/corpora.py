@@ -9,12 +9,13 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from adapters.training.scores import correlation_scores
 from adapters.training.spans.scores import Found, answer_scores, entity_scores
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ class Kind:
 
 
 def read(folder: Path, part: str, *, most: int = 0, seed: int = 0) -> list[Row]:
-    """Rows of one part of a set; with ``most`` a random choice of so many of them, the same for the same seed."""
-    rows = list(_rows(folder, part))
-    if 0 < most < len(rows):
-        rows = random.Random(seed).sample(rows, most)
-    return rows
+    """Rows of one part of a set; see ``some``."""
+    return some(list(_rows(folder, part)), most, seed=seed)
+
+
+def some(rows: list[T], most: int, *, seed: int = 0) -> list[T]:
+    """A random choice of so many rows, the same for the same seed; all of them for 0."""
+    return random.Random(seed).sample(rows, most) if 0 < most < len(rows) else rows
 
 
 def write(path: Path, rows: Sequence[Row]) -> Path:
@@ -69,7 +72,9 @@ def _rows(folder: Path, part: str) -> Iterator[Row]:
         return
     with gzip.open(folder / f"{part}.csv.gz", "rt", newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            one, other = (row.get(new) or row[old] for new, old in (("sentence1", "premise"), ("sentence2", "hypothesis")))
+            one, other = (
+                row.get(new) or row[old] for new, old in (("sentence1", "premise"), ("sentence2", "hypothesis"))
+            )
             yield {"sentence1": one, "sentence2": other, "score": float(row.get("score") or row["relatedness"])}
 
 

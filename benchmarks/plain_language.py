@@ -10,6 +10,7 @@ to 0..1.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import tempfile
 import time
@@ -98,15 +99,12 @@ def qa(checkpoint: str, rows: Sequence[Row]) -> Say:
             **options,
         )
 
-    def text_of(encoded: Any, window: int) -> list[int]:
-        return [place for place, part in enumerate(encoded.sequence_ids(window)) if part == 1]
-
     def encode(row: Row) -> list[dict[str, Any]]:
         encoded, parts = windows(row), []
         start = row["answers"]["answer_start"][0]
         end = start + len(row["answers"]["text"][0])
         for window, offsets in enumerate(encoded["offset_mapping"]):
-            inside, first, last = text_of(encoded, window), 0, 0
+            inside, first, last = _text_of(encoded, window), 0, 0
             if offsets[inside[0]][0] <= start and offsets[inside[-1]][1] >= end:
                 first = max(place for place in inside if offsets[place][0] <= start)
                 last = min(place for place in inside if offsets[place][1] >= end)
@@ -121,18 +119,30 @@ def qa(checkpoint: str, rows: Sequence[Row]) -> Say:
     def say(row: Row) -> object:
         encoded = windows(row, padding=True, return_tensors="pt")
         answer = model(**{name: encoded[name] for name in INPUTS})
-        found = []
-        for window, offsets in enumerate(encoded["offset_mapping"].tolist()):
-            starts, ends = answer.start_logits[window].tolist(), answer.end_logits[window].tolist()
-            inside = text_of(encoded, window)
-            for first in sorted(inside, key=starts.__getitem__)[-BEST:]:
-                for last in sorted(inside, key=ends.__getitem__)[-BEST:]:
-                    if first <= last < first + MOST_ANSWER:
-                        found.append((starts[first] + ends[last], offsets[first][0], offsets[last][1]))
-        _, start, end = max(found, default=(0.0, 0, 0))
+        _, start, end = _best(encoded, answer.start_logits.tolist(), answer.end_logits.tolist())
         return row["context"][start:end]
 
     return say
+
+
+def _text_of(encoded: Any, window: int) -> list[int]:
+    """Places of tokens that are not of the question."""
+    return [place for place, part in enumerate(encoded.sequence_ids(window)) if part == 1]
+
+
+def _best(encoded: Any, starts: list[list[float]], ends: list[list[float]]) -> tuple[float, int, int]:
+    """Score, first character and the one behind the last of the best answer of all windows."""
+    found = [(-math.inf, 0, 0)]
+    for window, offsets in enumerate(encoded["offset_mapping"].tolist()):
+        firsts, lasts = (
+            sorted(_text_of(encoded, window), key=numbers[window].__getitem__)[-BEST:] for numbers in (starts, ends)
+        )
+        for first in firsts:
+            for last in lasts:
+                if first <= last < first + MOST_ANSWER:
+                    score = starts[window][first] + ends[window][last]
+                    found.append((score, offsets[first][0], offsets[last][1]))
+    return max(found)
 
 
 class Cosines(nn.Module):
