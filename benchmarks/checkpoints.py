@@ -88,10 +88,70 @@ def _tokenizer(path: Path, *, words: int) -> None:
     made.save(str(path))
 
 
+def _recogniser(name: str) -> Callable[[Path], None]:
+    """A recogniser of the base size that writes letters: ``Wav2Vec2`` or ``Hubert``."""
+
+    def write(folder: Path) -> None:
+        import transformers
+
+        letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ"]
+        config = getattr(transformers, f"{name}Config")(vocab_size=len(letters))
+        getattr(transformers, f"{name}ForCTC")(config).save_pretrained(folder)
+        transformers.Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
+        (folder / "letters.json").write_text(json.dumps({letter: place for place, letter in enumerate(letters)}))
+        transformers.Wav2Vec2CTCTokenizer(str(folder / "letters.json")).save_pretrained(folder)
+
+    return write
+
+
+def _bert(folder: Path) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+    from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
+
+    config = BertConfig()
+    BertForMaskedLM(config).save_pretrained(folder)
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = [*special, *(f"word{place}" for place in range(config.vocab_size - len(special)))]
+    made = Tokenizer(WordPiece({token: place for place, token in enumerate(vocabulary)}, unk_token="[UNK]"))
+    made.pre_tokenizer = BertPreTokenizer()
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
+    PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=512, **names).save_pretrained(folder)
+
+
+def _marian(folder: Path) -> None:
+    """As large as the translators of OPUS-MT."""
+    from tokenizers import Tokenizer, decoders, pre_tokenizers, processors
+    from tokenizers.models import Unigram
+    from transformers import MarianConfig, MarianMTModel
+
+    words = 58_100
+    pieces = [("</s>", 0.0), ("<unk>", 0.0), *((f"▁word{place}", -10.0) for place in range(words - 2)), ("<pad>", 0.0)]
+    pad = len(pieces) - 1
+    sizes: dict[str, Any] = {"encoder_layers": 6, "decoder_layers": 6, "d_model": 512}
+    sizes |= {"encoder_attention_heads": 8, "decoder_attention_heads": 8}
+    sizes |= {"encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048, "max_position_embeddings": 512}
+    sizes |= {"pad_token_id": pad, "eos_token_id": 0, "forced_eos_token_id": 0, "decoder_start_token_id": pad}
+    MarianMTModel(MarianConfig(vocab_size=len(pieces), **sizes)).save_pretrained(folder)
+    made = Tokenizer(Unigram(pieces, unk_id=1))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    made.add_special_tokens(["</s>", "<unk>", "<pad>"])
+    end = [("</s>", 0)]
+    made.post_processor = processors.TemplateProcessing(single="$A </s>", pair="$A $B </s>", special_tokens=end)
+    made.save(str(folder / "tokenizer.json"))
+    names = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "model_max_length": 512}
+    (folder / "tokenizer_config.json").write_text(json.dumps({**names, "source_lang": "en", "target_lang": "de"}))
+
+
 CHECKPOINTS = {
     "resnet50": Checkpoint("image-classification", _resnet50),
     "vgg16": Checkpoint("image-classification", _vgg16),
     "vit-base": Checkpoint("image-classification", _vit),
     "wav2vec2-base": Checkpoint("audio-classification", _wav2vec2),
+    "wav2vec2-base-ctc": Checkpoint("automatic-speech-recognition", _recogniser("Wav2Vec2")),
+    "hubert-base-ctc": Checkpoint("automatic-speech-recognition", _recogniser("Hubert")),
     "whisper-base": Checkpoint("automatic-speech-recognition", _whisper),
+    "bert-base": Checkpoint("fill-mask", _bert),
+    "marian": Checkpoint("translation", _marian),
 }

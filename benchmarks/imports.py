@@ -1,9 +1,10 @@
 """Importing models of real size: seconds, peak memory against the checkpoint, speed beside the raw session.
 
-`python -m benchmarks.imports [--only resnet50 …]`: ResNet-50, ViT-base, wav2vec2-base (a classifier) and Whisper-base
-in transformers' layout and VGG-16 in timm's, with random weights. Each import runs in a process of its own, whose peak
-resident memory is read, the mapped checkpoint included; a bare process is one that has loaded the same modules and
-nothing else. CPU seconds are those of all threads. Pictures a second are those of one `Predictor`, from JPEG bytes to
+`python -m benchmarks.imports [--only resnet50 …]`: ResNet-50, ViT-base, wav2vec2-base (a classifier, and a recogniser),
+HuBERT-base, Whisper-base, BERT-base and a Marian in transformers' layout and VGG-16 in timm's, with random weights.
+Each import runs in a process of its own, whose peak resident memory is read, the mapped checkpoint included; a bare
+process is one that has loaded the same modules and nothing else. CPU seconds are those of all threads. Δ is the largest
+difference from torch that the import's gate found. Pictures a second are those of one `Predictor`, from JPEG bytes to
 labels, and of its bare session on prepared batches of the same size.
 """
 
@@ -25,6 +26,7 @@ from PIL import Image
 
 from benchmarks.checkpoints import CHECKPOINTS
 from benchmarks.service import circumstances
+from zoo.catalogue.store import Store
 from zoo.engine.predictor import MODEL_FILE, Predictor
 from zoo.engine.session import Session
 from zoo.engine.threads import granted_threads
@@ -72,8 +74,6 @@ def _peak() -> int:
 
 def speeds(home: Path) -> tuple[float, float]:
     """Pictures a second of the predictor and of the bare session."""
-    from zoo.catalogue.store import Store
-
     store = Store(home)
     entry = store.entry("big", 1)
     folder, threads = store.folder("big", 1), granted_threads(0)
@@ -106,7 +106,8 @@ def measure(name: str, place: Path) -> str:
     pictures = CHECKPOINTS[name].task == "image-classification"
     speed = [f"{rate:.1f}" for rate in speeds(home)] if pictures else ["–", "–"]
     cells = [name, f"{size:.0f}", took["seconds"], took["cpu"], peak, f"{peak / size:.1f}", alone, peak - alone]
-    cells += [f"{(peak - alone) / size:.1f}", *speed]
+    apart = Store(home).entry("big", 1).parity["max_abs_difference"]
+    cells += [f"{(peak - alone) / size:.1f}", f"{apart:.1e}", *speed]
     return f"| {' | '.join(map(str, cells))} |"
 
 
@@ -133,8 +134,10 @@ def main() -> None:
             bare(Path(words[0]))
         return
     print(circumstances(), "", sep="\n")
-    print("| model | MB | import, s | CPU, s | peak, MB | / MB | bare, MB | above it | / MB | pictures/s | session |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| model | MB | import, s | CPU, s | peak, MB | / MB | bare, MB | above it | / MB | Δ | pictures/s | session |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for name in asked.only:
         with tempfile.TemporaryDirectory() as place:
             print(measure(name, Path(place)), flush=True)

@@ -98,9 +98,11 @@ def wrap(body: nn.Module, names: Sequence[str], plan: Plan, *, base: str) -> Pef
         wrapped = get_peft_model(body, config)
     wrapped.peft_config["default"].base_model_name_or_path = base
     for layer in wrapped.modules():
-        if isinstance(layer, LoraLayer) and isinstance(inner := layer.get_base_layer(), nn.Conv2d):
-            # MobileNetV2 of transformers pads by what it reads from its convolutions
-            layer.stride, layer.kernel_size, layer.dilation = inner.stride, inner.kernel_size, inner.dilation
+        if isinstance(layer, LoraLayer):
+            layer.cast_input_dtype_enabled = False  # autocast would cast what was cast to float32 back to bfloat16
+            if isinstance(inner := layer.get_base_layer(), nn.Conv2d):
+                # MobileNetV2 of transformers pads by what it reads from its convolutions
+                layer.stride, layer.kernel_size, layer.dilation = inner.stride, inner.kernel_size, inner.dilation
     return wrapped
 
 

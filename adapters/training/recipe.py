@@ -98,7 +98,8 @@ class Defaults:
     where the CPU multiplies it (EfficientNet-Lite0: 2.6 times the speed of float32); what is measured never does.
     Below ``refit_below`` rows the network is trained once more on all rows when the figures are known. ``together``:
     the most that one pass with gradients may cost, padding counted; a batch that costs more is done in parts, whose
-    losses, means over their rows, are added up.
+    losses, means over their rows, are added up. ``plain_attention``: lengths are those of rows that attention reads,
+    so that the trainer can tell whether they are short enough for it to be faster step by step.
     """
 
     updates: int
@@ -111,6 +112,7 @@ class Defaults:
     rough: bool = False
     refit_below: int = 0
     together: int | None = None
+    plain_attention: bool = False
 
 
 class Adaptation(Protocol):

@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from adapters.jobs import JobContext
 from adapters.training.features import by_length
 from adapters.training.hyperparameters import Plan
-from adapters.training.precision import rough, training
+from adapters.training.precision import attention, rough, training
 from adapters.training.recipe import Adaptation, Item, seeded
 from zoo.errors import ZooError
 
@@ -155,7 +156,7 @@ class Trainer:
         self._optimiser.zero_grad()
         value = 0.0
         for part in _parts(items, self._adaptation.defaults.together):
-            with training():
+            with training(), self._attention(part):
                 outputs = train.outputs(part)
             loss = self._adaptation.loss(outputs.float(), [item.target for item in part]) * (len(part) / len(items))
             value += float(loss.detach())
@@ -169,6 +170,10 @@ class Trainer:
         self._optimiser.step()
         self.progress.tokens += sum(item.length for item in items)
         return value
+
+    def _attention(self, items: Sequence[Item]) -> AbstractContextManager[None]:
+        plain = self._adaptation.defaults.plain_attention
+        return attention(len(items), max(item.length for item in items)) if plain else nullcontext()
 
     def _report(self, total: int, loss: float) -> None:
         step = self.progress.step

@@ -59,6 +59,7 @@ class AnswerAdaptation(SpanAdaptation):
         lora_rank=16,
         top=1.0,
         together=4096,
+        plain_attention=True,
     )
 
     def __init__(

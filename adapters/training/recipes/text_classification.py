@@ -71,6 +71,7 @@ class TextAdaptation:
         learning_rate=(1e-3, 1e-3),
         lora_rank=8,
         top=0.5,
+        plain_attention=True,
     )
 
     def __init__(self, checkpoint: Path, base: ModelEntry, aim: Aim, *, max_tokens: int) -> None:

@@ -57,6 +57,7 @@ class EntityAdaptation(SpanAdaptation):
         lora_rank=8,
         top=1.0,
         together=4096,
+        plain_attention=True,
     )
 
     def __init__(

@@ -60,6 +60,7 @@ class SimilarityAdaptation:
         learning_rate=(5e-4, 5e-4),
         lora_rank=8,
         top=0.5,
+        plain_attention=True,
     )
 
     def __init__(self, encoder: SentenceEncoder, base: ModelEntry, *, scored: bool, max_tokens: int) -> None:
