@@ -16,6 +16,7 @@ from zoo.tasks.task import task_names
 # RoBERTa's positions start behind the padding id, so two of them are never used.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet"}
 UNBOUNDED = 100_000  # tokenizers write 10^30 for "no limit"
+ADAPTER = "adapter"  # the folder of what was learnt on a body that lies beside it
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -38,6 +39,11 @@ def architectures(checkpoint: Path) -> tuple[str, tuple[str, ...]]:
         raise InvalidInput("The checkpoint has no config.json with a model_type.", code="invalid_checkpoint")
     refuse_remote_code(checkpoint)
     return str(config["model_type"]), tuple(str(name) for name in config.get("architectures") or ())
+
+
+def is_adapted(checkpoint: Path) -> bool:
+    """Whether the folder holds an adapter beside the weights that it belongs to, or without them yet."""
+    return (checkpoint / ADAPTER).is_dir()
 
 
 def refuse_remote_code(checkpoint: Path) -> None:
@@ -72,7 +78,8 @@ _WAVEFORMS = ("wav2vec2", "hubert")
 def infer_task(checkpoint: Path) -> str:
     """The task that the checkpoint's head was made for; raises ``Unsupported`` for those that cannot be imported."""
     config = read_json(checkpoint / "config.json")
-    if "architecture" in config and "model_type" not in config:  # timm's layout, and our own, which names its task
+    # timm's layout, and our own, which names its task
+    if is_adapted(checkpoint) or ("architecture" in config and "model_type" not in config):
         return str(config.get("task", "image-classification"))
     if is_ctranslate2(checkpoint):  # of such folders only Whisper's are read
         return "automatic-speech-recognition"
