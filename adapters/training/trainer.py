@@ -155,7 +155,8 @@ class Trainer:
         self._optimiser.zero_grad()
         value = 0.0
         for part in _parts(items, self._adaptation.defaults.together):
-            with training():
+            longest = max(item.length for item in part)
+            with training(longest if self._adaptation.max_tokens else None):
                 outputs = train.outputs(part)
             loss = self._adaptation.loss(outputs.float(), [item.target for item in part]) * (len(part) / len(items))
             value += float(loss.detach())
