@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gzip
+import random
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +30,15 @@ from zoo.catalogue.store import Store
 from zoo.engine.threads import granted_threads
 from zoo.settings import Settings
 
-NOUNS = {"image": "pictures", "audio": "clips"}
+NOUNS = {"image": "pictures", "audio": "clips", "text": "texts"}
 
 
 @dataclass(frozen=True)
 class Recipe:
     """One starter: the data set's folder, what a job would be asked, how the network is written, what the card says.
 
-    ``whole``: body, adapter and head are written as one; else the adapter by itself.
+    ``files`` is the name of its parts, in which ``{}`` stands for train and test. Of its rows at most ``rows`` are
+    trained on. ``whole``: body, adapter and head are written as one; else the adapter by itself.
     """
 
     name: str
@@ -44,6 +47,10 @@ class Recipe:
     licence: str
     weaknesses: str
     write: Callable[[Learnt, Path], None]
+    files: str = "{}.zip"
+    task: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    rows: int | None = None
     asked: Hyperparameters = field(default_factory=Hyperparameters)
     base: str = "effnet-lite0"
     whole: bool = True
@@ -84,7 +91,7 @@ class Progress:
 def main(recipe: Recipe) -> None:
     """Train on the train part, measure on the test part, write the starter's folder."""
     parser = argparse.ArgumentParser(description=f"Train the starter {recipe.name}.")
-    parser.add_argument("data", type=Path, help=f"a folder with {recipe.data}/train.zip and {recipe.data}/test.zip")
+    parser.add_argument("data", type=Path, help=f"a folder with {recipe.data}, train and test")
     parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
     asked = parser.parse_args()
     settings = Settings(home=asked.state)
@@ -97,12 +104,14 @@ def main(recipe: Recipe) -> None:
     spec = JobSpec(
         kind=JobKind.ADAPT,
         model=f"{base}@1",
-        training_file=_stored(files, asked.data / recipe.data / "train.zip"),
-        validation_file=_stored(files, asked.data / recipe.data / "test.zip"),  # measured on; not chosen by
+        task=recipe.task,
+        columns=recipe.columns,
+        training_file=_stored(files, asked.data / recipe.data / recipe.files.format("train")),
+        validation_file=_stored(files, asked.data / recipe.data / recipe.files.format("test")),  # not chosen by
         hyperparameters=recipe.asked,
         seed=recipe.seed,
     )
-    parts = divide(spec, files)
+    parts = _fewer(divide(spec, files), recipe)
     context = _context(spec, asked.state / recipe.name)
     job = Run(context, store, files, store.entry(base, 1), parts.report.task, threads, Stopwatch())
     started = time.process_time()  # other work on the machine does not count
@@ -128,9 +137,15 @@ def _context(spec: JobSpec, folder: Path) -> Progress:
     return Progress(Job(id=f"ftjob-{folder.name}", spec=spec, created_at=time.time()), folder)
 
 
+def _fewer(parts: Parts, recipe: Recipe) -> Parts:
+    if recipe.rows is None:
+        return parts
+    return replace(parts, train=random.Random(recipe.seed).sample(parts.train, min(recipe.rows, len(parts.train))))
+
+
 def _stored(files: FileStore, path: Path) -> str:
     async def chunks() -> AsyncIterator[bytes]:
-        yield path.read_bytes()
+        yield gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
     record = asyncio.run(files.receive(chunks(), filename=path.name, purpose="fine-tune"))
     if record.status == "uploaded":  # too much to be read while a client waits
@@ -142,17 +157,24 @@ def _card(recipe: Recipe, learnt: Learnt, parts: Parts, figures: dict[str, Any],
     offer = load_catalogue()[recipe.base]
     plan = {name: value for name, value in learnt.plan.as_dict().items() if name != "refit"}  # the first run is kept
     noun = NOUNS[offer.modality]
+    headline = learnt.adaptation.headline
+    classes = f"Classes: {', '.join(learnt.adaptation.labels)}. " if learnt.adaptation.labels else ""
+    probe = f"; a linear probe on the frozen base: {_scores(learnt.start.metrics, headline)}" if learnt.start else ""
     form = "Weights" if recipe.whole else "Adapter and head"
-    scores = ", ".join(f"{name.replace('_', ' ')} {figures[name]:.4f}" for name in learnt.adaptation.headline)
+    scores = _scores(figures, headline)
     numbers = ", ".join(f"{name} {value}" for name, value in plan.items() if value is not None)
     return f"""# {recipe.name}
 
-{recipe.about} Classes: {", ".join(learnt.adaptation.labels)}. {form} in float16.
+{recipe.about} {classes}{form} in float16.
 
 - Data: {recipe.licence} {len(parts.train)} {noun} to train on, {len(parts.validation)} to choose the best state by.
 - Base: {offer.title}, {offer.licence}.
 - Recipe: `python -m adapters.pretraining.{recipe.name.replace("-", "_")} DATA`, seed {recipe.seed}; {numbers}.
 - Training took {seconds / 60:.0f} minutes of CPU time.
-- On the {figures["rows"]} {noun} of the test part: {scores}.
+- On the {figures["rows"]} {noun} of the test part: {scores}{probe}.
 - Weaknesses: {recipe.weaknesses}
 """
+
+
+def _scores(figures: dict[str, Any], names: Sequence[str]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {figures[name]:.4f}" for name in names)

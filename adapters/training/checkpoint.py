@@ -13,9 +13,11 @@ from zoo.errors import InvalidInput, Unsupported
 from zoo.tasks.ready_made.heads import head_task
 
 __all__ = [
+    "ADAPTER",
     "architectures",
     "ensure_tokenizer",
     "infer_task",
+    "is_adapted",
     "load_config",
     "max_tokens",
     "pooling",
@@ -23,11 +25,19 @@ __all__ = [
     "refuse_remote_code",
 ]
 
+ADAPTER = "adapter"  # the folder of what was learnt on a body that lies beside it
+
+
+def is_adapted(checkpoint: Path) -> bool:
+    """Whether the folder holds an adapter beside the weights that it belongs to, or without them yet."""
+    return (checkpoint / ADAPTER).is_dir()
+
 
 def infer_task(checkpoint: Path) -> str:
     """The task that the checkpoint's head was made for; raises ``Unsupported`` for those that cannot be imported."""
     config = read_json(checkpoint / "config.json")
-    if "architecture" in config and "model_type" not in config:  # timm's layout, and our own, which names its task
+    # timm's layout, and our own, which names its task
+    if is_adapted(checkpoint) or ("architecture" in config and "model_type" not in config):
         return str(config.get("task", "image-classification"))
     if is_ctranslate2(checkpoint):  # of such folders only Whisper's are read
         return "automatic-speech-recognition"

@@ -10,8 +10,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import nn
+from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
+from adapters.training.checkpoint import is_adapted
+from adapters.training.layouts.adapted import merge
 from adapters.training.recipe import Batch, Size, seeded
 from zoo.errors import InvalidInput
 
@@ -46,6 +49,14 @@ def load_weights(kind: Any, checkpoint: Path, *, attention: str | None = None, *
         raise InvalidInput(message, code="invalid_checkpoint")
     module: nn.Module = model
     return module
+
+
+def load_body(checkpoint: Path) -> nn.Module:
+    """A text encoder without its head, frozen, with what an adapter beside it has learnt."""
+    body = load_weights(AutoModel, checkpoint).requires_grad_(False)
+    if is_adapted(checkpoint):
+        merge(body, checkpoint)
+    return body
 
 
 def encoder_inputs(model: nn.Module) -> tuple[str, ...]:

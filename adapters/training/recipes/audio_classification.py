@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
-from adapters.training.layouts.adapted import is_adapted
+from adapters.training.checkpoint import is_adapted
 from adapters.training.recipe import Servable
 from adapters.training.sounds.body import load_body
 from adapters.training.sounds.classification import SoundAdaptation, read_adapted

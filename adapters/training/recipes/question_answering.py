@@ -16,11 +16,12 @@ from adapters.datasets import Example, Span
 from adapters.jobs import Hyperparameters
 from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import load_weights
+from adapters.training.layouts.parts import unfit
 from adapters.training.recipe import Defaults, Item, Servable
 from adapters.training.spans.adaptation import Lesson, Logits, SpanAdaptation
 from adapters.training.spans.network import TokenNetwork, new_head, own_head
 from adapters.training.spans.scores import answer_scores
-from adapters.training.spans.servable import require_head, token_servable
+from adapters.training.spans.servable import adapted_servable, require_head, token_servable
 from zoo.catalogue.entry import ModelEntry
 from zoo.tasks.decoding.answers import Answer, Reading, answers_in
 from zoo.tasks.processors.windows import EncodedWindows, Window
@@ -146,11 +147,24 @@ def _texts(example: Example) -> list[str]:
 
 def load(checkpoint: Path) -> Servable:
     """A checkpoint with its own head for answers."""
+    if checkpoints.is_adapted(checkpoint):
+        return _load_adapted(checkpoint)
     require_head(checkpoint, "ForQuestionAnswering", TASK)
     checkpoints.ensure_tokenizer(checkpoint)
     model = load_weights(AutoModelForQuestionAnswering, checkpoint)
     network = Ends(model).eval().requires_grad_(False)
     return token_servable(network, model, checkpoint, max_tokens=checkpoints.max_tokens(checkpoint))
+
+
+def _load_adapted(checkpoint: Path) -> Servable:
+    """``config.json`` says how long answers were when the head was learnt, and whether there may be none."""
+    network = own_head(checkpoint, AutoModelForQuestionAnswering, "qa_outputs")
+    config = checkpoints.read_json(checkpoint / "config.json")
+    longest = config.get("max_answer_len", MAX_ANSWER_LEN)
+    if network.head.out_features != 2 or type(longest) is not int or not 1 <= longest <= MOST_ANSWER:
+        raise unfit(f"has no head for first and last tokens of answers of at most {MOST_ANSWER} tokens")
+    impossible = bool(config.get("handle_impossible_answer", False))
+    return adapted_servable(network, checkpoint, max_answer_len=longest, handle_impossible_answer=impossible)
 
 
 def adapt(

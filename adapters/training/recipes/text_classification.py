@@ -10,47 +10,21 @@ import torch
 from onnx import ModelProto
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn import functional
-from transformers import AutoModel
 
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training import checkpoint as checkpoints
-from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights, text_sizes
+from adapters.training.encoder import encoder_inputs, encoder_width, load_body
 from adapters.training.graft import add_pooled_head
 from adapters.training.judging import compare_rows, judge_rows
 from adapters.training.lora import blocks
 from adapters.training.recipe import Batch, Defaults, Item, Servable
 from adapters.training.sentences.aims import Aim, ScoreHead, aim_of
-from adapters.training.sentences.sentence_encoder import TOKEN_VECTORS, pooled
+from adapters.training.sentences.pooled_classifier import PooledClassifier, pooled_servable, read_adapted
+from adapters.training.sentences.sentence_encoder import TOKEN_VECTORS
 from adapters.training.sentences.sequence_classifier import read_classifier
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.predictor import MODEL_FILE
-
-
-class PooledClassifier(nn.Module):
-    """Encoder, pooling, unit length, one linear layer.
-
-    The head sees exactly the vector that a probe on the frozen encoder sees, so the probe's solution can be its start
-    (LP-FT: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022).
-    """
-
-    def __init__(self, body: nn.Module, head: nn.Linear, *, pooling: str) -> None:
-        super().__init__()
-        self.body = body
-        self.head = head
-        self._pooling = pooling
-
-    def pooled(self, **named: Tensor) -> Tensor:
-        """(batch, width) of length one."""
-        vectors = pooled(self.body(**named).last_hidden_state, named["attention_mask"], self._pooling)
-        # In float32 under autocast too: bfloat16 has eight bits, and the head's weights are large.
-        return functional.normalize(vectors.float(), dim=-1)
-
-    def forward(self, **named: Tensor) -> Tensor:
-        """(batch, labels)."""
-        logits: Tensor = self.head(self.pooled(**named))
-        return logits
 
 
 class TextAdaptation:
@@ -74,22 +48,21 @@ class TextAdaptation:
         plain_attention=True,
     )
 
-    def __init__(self, checkpoint: Path, base: ModelEntry, aim: Aim, *, max_tokens: int) -> None:
+    def __init__(self, checkpoint: Path, aim: Aim, *, max_tokens: int) -> None:
         self._aim = aim
         self.labels, self.headline = aim.labels, aim.headline
-        self._config = checkpoints.load_config(checkpoint)
+        self._checkpoint = checkpoint
+        config = checkpoints.load_config(checkpoint)
         self._pooling, _ = checkpoints.pooling(checkpoint)
         self.max_tokens = max_tokens
-        self._pad = int(self._config.pad_token_id or 0)
-        self._tokenizer_file = checkpoint / "tokenizer.json"
-        self._tokenizer = Tokenizer.from_file(str(self._tokenizer_file))
+        self._pad = int(config.pad_token_id or 0)
+        self._tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
-        self.body = load_weights(AutoModel, checkpoint).requires_grad_(False)
+        self.body = load_body(checkpoint)
         self._inputs = encoder_inputs(self.body)
-        self.head = aim.new_head(encoder_width(self._config))
+        self.head = aim.new_head(encoder_width(config))
         self.network = PooledClassifier(self.body, self.head, pooling=self._pooling).eval()
-        self._architecture = base.architecture
 
     def steps(self) -> Sequence[nn.Module]:
         return list(blocks(self.body)[1])
@@ -140,19 +113,13 @@ class TextAdaptation:
         return read if len(read) > 1 else read["text"]
 
     def servable(self) -> Servable:
-        return Servable(
-            module=self.network,
-            inputs=self._inputs,
-            outputs=("logits",),
-            example=lambda rows, size: example_batch(self._config.vocab_size, self._inputs, rows, size),
-            sizes=text_sizes(self.max_tokens),
-            axes={0: "batch", 1: "length"},
-            bounds={"length": self.max_tokens},
-            architecture=self._architecture,
+        return pooled_servable(
+            self.network,
+            self.body,
+            self._checkpoint,
+            max_tokens=self.max_tokens,
             labels=self.labels,
-            limits={"max_tokens": self.max_tokens},
-            options={"pad_token_id": self._pad, "function_to_apply": self._aim.function},
-            files={"tokenizer.json": self._tokenizer_file},
+            function=self._aim.function,
         )
 
     def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
@@ -167,7 +134,7 @@ def _texts(example: Example) -> str | tuple[str, str]:
 
 def load(checkpoint: Path) -> Servable:
     """A checkpoint with its own classification head; raises ``Unsupported`` for one without."""
-    return read_classifier(checkpoint)
+    return read_adapted(checkpoint) if checkpoints.is_adapted(checkpoint) else read_classifier(checkpoint)
 
 
 def adapt(
@@ -176,4 +143,4 @@ def adapt(
     """Any imported text encoder under a new head."""
     limit = base.limits.get("max_tokens", 0)
     wanted = limit if asked.max_tokens == "auto" else min(asked.max_tokens, limit)
-    return TextAdaptation(checkpoint, base, aim_of(examples, labels), max_tokens=wanted)
+    return TextAdaptation(checkpoint, aim_of(examples, labels), max_tokens=wanted)

@@ -15,11 +15,12 @@ from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import load_weights
+from adapters.training.layouts.adapted import read_head
 from adapters.training.recipe import Defaults, Item, Servable
 from adapters.training.spans.adaptation import Lesson, Logits, SpanAdaptation
 from adapters.training.spans.network import TokenNetwork, new_head, own_head
 from adapters.training.spans.scores import Found, entity_scores
-from adapters.training.spans.servable import require_head, token_servable
+from adapters.training.spans.servable import adapted_servable, require_head, token_servable
 from adapters.training.spans.tagging import IGNORED, tags_of, wanted
 from zoo.catalogue.entry import ModelEntry
 from zoo.tasks.decoding.entities import Pieces, Strategy
@@ -117,6 +118,10 @@ def _entities(body: Any, text: str) -> list[Found]:
 
 def load(checkpoint: Path) -> Servable:
     """A checkpoint with its own head on tokens."""
+    if checkpoints.is_adapted(checkpoint):
+        network = own_head(checkpoint, AutoModelForTokenClassification, "classifier")
+        _, labels = read_head(checkpoint, network.head.in_features)
+        return adapted_servable(network, checkpoint, labels=labels, aggregation_strategy=STRATEGY)
     require_head(checkpoint, "ForTokenClassification", TASK)
     checkpoints.ensure_tokenizer(checkpoint)
     config = checkpoints.load_config(checkpoint)

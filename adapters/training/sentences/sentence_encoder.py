@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel
 
 from adapters.training import checkpoint as checkpoints
-from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_weights, text_sizes
+from adapters.training.encoder import encoder_inputs, encoder_width, example_batch, load_body, text_sizes
 from adapters.training.recipe import Servable
 
 TOKEN_VECTORS = "token_vectors"
@@ -73,7 +72,7 @@ def load_encoder(checkpoint: Path) -> SentenceEncoder:
     """The checkpoint's encoder without any head; raises ``Unsupported`` for modules that would be left out."""
     checkpoints.ensure_tokenizer(checkpoint)
     config = checkpoints.load_config(checkpoint)
-    body = load_weights(AutoModel, checkpoint)
+    body = load_body(checkpoint)
     pooling, normalise = checkpoints.pooling(checkpoint)
     limit = checkpoints.max_tokens(checkpoint)
     return SentenceEncoder(body, config, pooling, normalise, limit, checkpoint / "tokenizer.json")

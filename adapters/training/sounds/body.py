@@ -17,7 +17,7 @@ from adapters.training.architectures.clip_encoder import ClipEncoder
 from adapters.training.architectures.patch_encoder import PatchEncoder
 from adapters.training.architectures.wave_encoder import WaveEncoder
 from adapters.training.encoder import load_weights
-from adapters.training.layouts import adapted
+from adapters.training.layouts.adapted import merge
 from adapters.training.layouts.ctranslate2 import is_ctranslate2
 from adapters.training.layouts.whisper import read_whisper
 from adapters.training.recipe import Batch, Size, seeded
@@ -118,8 +118,8 @@ def load_body(checkpoint: Path) -> SoundBody:
     (``invalid_checkpoint``) for files that contradict each other.
     """
     body = _read(checkpoint)
-    if adapted.is_adapted(checkpoint):
-        adapted.merge(body.module, checkpoint)
+    if checkpoints.is_adapted(checkpoint):
+        merge(body.module, checkpoint)
     return body
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import AutoModel
 
-from adapters.training.checkpoint import load_config
-from adapters.training.encoder import encoder_width, load_weights
+from adapters.training.checkpoint import is_adapted, load_config
+from adapters.training.encoder import encoder_width, load_body, load_weights
+from adapters.training.layouts.adapted import read_layer
 
 
 class TokenNetwork(nn.Module):
@@ -28,11 +28,14 @@ class TokenNetwork(nn.Module):
 
 def new_head(checkpoint: Path, numbers: int) -> TokenNetwork:
     """The checkpoint's encoder, frozen, under a head that knows nothing yet."""
-    body = load_weights(AutoModel, checkpoint).requires_grad_(False)
-    return TokenNetwork(body, nn.Linear(encoder_width(load_config(checkpoint)), numbers))
+    return TokenNetwork(load_body(checkpoint), nn.Linear(encoder_width(load_config(checkpoint)), numbers))
 
 
 def own_head(checkpoint: Path, kind: Any, name: str) -> TokenNetwork:
-    """The checkpoint's encoder, frozen, under its own head: the layer ``name`` of transformers' class ``kind``."""
+    """The checkpoint's encoder, frozen, under its own head: the layer ``name`` of transformers' class ``kind``, or
+    the one beside an adapter."""
+    if is_adapted(checkpoint):
+        head = read_layer(checkpoint, encoder_width(load_config(checkpoint)))
+        return TokenNetwork(load_body(checkpoint), head.requires_grad_(True))
     model: Any = load_weights(kind, checkpoint)
     return TokenNetwork(model.base_model.requires_grad_(False), model.get_submodule(name))

@@ -10,6 +10,7 @@ from torch import nn
 from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import encoder_inputs, example_batch, text_sizes
 from adapters.training.recipe import Servable
+from adapters.training.spans.network import TokenNetwork
 from zoo.errors import Unsupported
 from zoo.tasks.processors.windows import WINDOWS
 
@@ -42,6 +43,13 @@ def token_servable(
         options={"pad_token_id": int(config.pad_token_id or 0), **options},
         files={"tokenizer.json": checkpoint / "tokenizer.json"},
     )
+
+
+def adapted_servable(network: TokenNetwork, checkpoint: Path, **described: Any) -> Servable:
+    """``network`` is what an adapter and a head in the checkpoint make of the body beside them."""
+    checkpoints.ensure_tokenizer(checkpoint)
+    frozen, limit = network.eval().requires_grad_(False), checkpoints.max_tokens(checkpoint)
+    return token_servable(frozen, frozen.body, checkpoint, max_tokens=limit, **described)
 
 
 def require_head(checkpoint: Path, ending: str, task: str) -> None:
