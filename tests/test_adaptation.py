@@ -89,7 +89,7 @@ CASES = {
         training=plan(2, 0.003),
     ),
     "object-detection": Case(
-        cases.write_maps, archive(cases.painted()), cases.found, ("map", "map50"), start=0.0, training=plan(12, 0.005)
+        cases.write_finder, archive(cases.painted()), cases.found, ("map", "map50"), start=0.0, training=plan(40, 0.005)
     ),
     "image-segmentation": Case(
         cases.write_maps,
@@ -165,7 +165,7 @@ class Service:
         if not isinstance(items[0], bytes):
             return list(self._sent(path, json={"inputs": list(items), "parameters": options or {}}))
         kind = {"content-type": "application/octet-stream"}
-        return [self._sent(path, content=item, headers=kind) for item in items]
+        return [self._sent(path, content=item, headers=kind, params=options) for item in items]
 
     def _sent(self, path: str, **request: Any) -> Any:
         answer = self.http.post(path, **request)
