@@ -14,19 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
-from adapters.training.detection.dense_detector import DetectorConfig, new_detector, write_detector
 from adapters.training.speech.scores import speech_scores
 from adapters.training.texts.scores import corpus_chrf, summary_scores
-from tests.adapters.datasets.zips import coco, pack
+from tests.adapters.datasets.zips import pack
 from tests.adapters.training.sentences.test_similarity import pairs as alike
 from tests.adapters.training.spans.test_adapt_answers import question_rows
 from tests.adapters.training.test_adapt_pictures import COLOURS, drawn
 from tests.adapters.training.tiny_speech import WORDS, sung, teachable
 from tests.tiny import rows, write_checkpoint
-from tests.tiny_detectors import drawn as objects_drawn
 from tests.tiny_pictures import write_picture_checkpoint
 from tests.tiny_segmenters import png_of, scene
 from tests.tiny_sentences import scored, several
@@ -150,29 +147,6 @@ def tints(ask: Ask) -> float:
     return share([one[0]["label"] for one in ask([content for _, content in fresh])], [name for name, _ in fresh])
 
 
-def painted() -> dict[str, bytes | str]:
-    made = [objects_drawn(seed) for seed in range(40)]
-    boxes = {
-        f"{place}.png": [(1 + (one["label"] == "square"), [float(side) for side in one["bbox"]]) for one in objects]
-        for place, (_, objects) in enumerate(made)
-    }
-    files: dict[str, bytes | str] = {f"images/{place}.png": content for place, (content, _) in enumerate(made)}
-    return files | {"annotations.json": coco(boxes, names=("disc", "square"))}
-
-
-def found(ask: Ask) -> float:
-    """F1 of objects: those with a box of the same label that shares half of what both cover."""
-    fresh = [objects_drawn(90_000 + place) for place in range(12)]
-    told = ask([content for content, _ in fresh], {"threshold": 0.3})
-    hits = said = meant = 0
-    for answer, (_, objects) in zip(told, fresh, strict=True):
-        hits += sum(
-            any(one["label"] == box["label"] and _overlap(one, box["box"]) >= 0.5 for box in answer) for one in objects
-        )
-        said, meant = said + len(answer), meant + len(objects)
-    return 2 * hits / (said + meant)
-
-
 def _meets(wanted: Mapping[str, Any], box: Mapping[str, Any]) -> bool:
     return bool(wanted["label"] == box["label"]) and _overlap(wanted, box["box"]) >= 0.5
 
@@ -251,13 +225,6 @@ def write_maps(folder: Path) -> None:
     """A ResNet for photographs with maps at 1/4 to 1/32."""
     sizes = {"block": "basic", "layers": [1, 1, 1, 1], "widths": [8, 8, 12, 16]}
     write_picture_checkpoint(folder, "timm-resnet-large", model_args=sizes)
-
-
-def write_finder(folder: Path) -> None:
-    """A detector of the project's own layout, for pictures of 96 pixels; it knows two other things."""
-    torch.manual_seed(1)
-    config = DetectorConfig(label_names=["ace", "king"], side=96, channels=32, depth=1)
-    write_detector(new_detector(config), config, folder, dtype=torch.float32)
 
 
 def plan(epochs: int, rate: float, batch: int = 8) -> dict[str, Any]:
