@@ -8,10 +8,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gzip
-import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +36,8 @@ NOUNS = {"image": "pictures", "audio": "clips", "text": "texts"}
 class Recipe:
     """One starter: the data set's folder, what a job would be asked, how the network is written, what the card says.
 
-    ``files`` is the name of its parts, in which ``{}`` stands for train and test. Of its rows at most ``rows`` are
-    trained on. ``whole``: body, adapter and head are written as one; else the adapter by itself.
+    ``files`` is the name of its parts, in which ``{}`` stands for train and test. ``whole``: body, adapter and head are
+    written as one; else the adapter by itself.
     """
 
     name: str
@@ -50,7 +49,6 @@ class Recipe:
     files: str = "{}.zip"
     task: str | None = None
     columns: dict[str, str] = field(default_factory=dict)
-    rows: int | None = None
     asked: Hyperparameters = field(default_factory=Hyperparameters)
     base: str = "effnet-lite0"
     whole: bool = True
@@ -111,7 +109,7 @@ def main(recipe: Recipe) -> None:
         hyperparameters=recipe.asked,
         seed=recipe.seed,
     )
-    parts = _fewer(divide(spec, files), recipe)
+    parts = divide(spec, files)
     context = _context(spec, asked.state / recipe.name)
     job = Run(context, store, files, store.entry(base, 1), parts.report.task, threads, Stopwatch())
     started = time.process_time()  # other work on the machine does not count
@@ -135,12 +133,6 @@ def main(recipe: Recipe) -> None:
 def _context(spec: JobSpec, folder: Path) -> Progress:
     folder.mkdir(parents=True, exist_ok=True)
     return Progress(Job(id=f"ftjob-{folder.name}", spec=spec, created_at=time.time()), folder)
-
-
-def _fewer(parts: Parts, recipe: Recipe) -> Parts:
-    if recipe.rows is None:
-        return parts
-    return replace(parts, train=random.Random(recipe.seed).sample(parts.train, min(recipe.rows, len(parts.train))))
 
 
 def _stored(files: FileStore, path: Path) -> str:
