@@ -12,7 +12,7 @@ import pytest
 from api.app import build
 from tests.api.live import serving
 from tests.conftest import TinyZoo
-from tests.every_task import REQUESTS
+from tests.every_task import REQUESTS, Asked
 from zoo.settings import Settings
 from zoo.tasks.decoding.generation import Generation
 from zoo.tasks.task import task_class
@@ -182,26 +182,27 @@ VALUES: tuple[Any, ...] = (
 )
 
 
-def _options(task: str) -> Iterator[tuple[str, str]]:
-    """The names of a task's options, and of those one level below."""
-    yield from ((name, "") for name in task_class(task).Parameters.model_fields)
-    if "generate_parameters" in task_class(task).Parameters.model_fields:
-        yield from ((name, "generate_parameters") for name in (*Generation.model_fields, "do_sample"))
+def assert_refused_or_answered(client: httpx.Client, asked: Asked, **option: Any) -> None:
+    body = {"inputs": asked.inputs, "parameters": {**asked.parameters, **option}}
+    answer = client.post(f"{asked.model}/predict", json=body)
+    if answer.status_code == 200:
+        answered(answer)
+    else:
+        assert refused(answer)[0] in (413, 422), option
+        assert "xxx" not in answer.text, option
 
 
 @pytest.mark.parametrize("task", TEXT_TASKS)
 def test_odd_values_of_options_are_refused_or_have_a_meaning(client: httpx.Client, task: str) -> None:
-    asked = REQUESTS[task]
-    for name, inside in _options(task):
+    for name in task_class(task).Parameters.model_fields:
         for value in VALUES:
-            option = {inside: {name: value}} if inside else {name: value}
-            body = {"inputs": asked.inputs, "parameters": {**asked.parameters, **option}}
-            answer = client.post(f"{asked.model}/predict", json=body)
-            if answer.status_code == 200:
-                answered(answer)
-            else:
-                assert refused(answer)[0] in (413, 422), (name, value)
-                assert "xxx" not in answer.text, name
+            assert_refused_or_answered(client, REQUESTS[task], **{name: value})
+
+
+@pytest.mark.parametrize("name", [*Generation.model_fields, "do_sample"])
+def test_odd_values_of_options_of_the_search_are_refused_or_have_a_meaning(client: httpx.Client, name: str) -> None:
+    for value in VALUES:
+        assert_refused_or_answered(client, Asked("deutsch", "big"), generate_parameters={name: value})
 
 
 @pytest.mark.parametrize("task", TEXT_TASKS)
