@@ -45,7 +45,7 @@ def train(model: nn.Module, rows: Sequence[Any], collator: Callable[..., Any]) -
     """Three epochs in batches of 8 at a rate of 5e-5, as ``TrainingArguments`` has it."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(output_dir=folder, report_to=[], disable_tqdm=True, remove_unused_columns=False)
-        Trainer(model=model, args=arguments, train_dataset=rows, data_collator=collator).train()  # type: ignore[arg-type]
+        Trainer(model=model, args=arguments, train_dataset=rows, data_collator=collator).train()
     return model.eval()
 
 

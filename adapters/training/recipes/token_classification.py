@@ -49,7 +49,7 @@ class EntityAdaptation(SpanAdaptation):
 
     headline = ("f1", "precision", "recall")
     # MiniLM, 400 tweets, 150 updates, F1 on 200 others: .53 at a rate of 1e-3, .57 at 2e-3, and .64 with LoRA on all
-    # layers, which takes 1.5 times as long.
+    # layers, which takes 1.5 times as long. 1,000 sentences of wikineural_en, 141 updates: .65 on 400 others.
     defaults = Defaults(
         updates=160,
         epochs=(3, 8),

@@ -52,7 +52,7 @@ class SimilarityAdaptation:
     compare = compare_rows
     taps = ()
     # One run on 1,500 scored pairs of sts_en (MiniLM, upper half): Spearman's correlation on 600 of its test part rose
-    # from .746 to .810. Nothing else was tried.
+    # from .746 to .810. 1,000 pairs of sick, 96 updates: .814 on 600 of its test part. Nothing else was tried.
     defaults = Defaults(
         updates=200,
         epochs=(1, 10),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -24,7 +26,8 @@ def test_attention_of_long_rows_is_fused() -> None:
 
 
 def test_what_attention_may_use_is_as_before_behind_a_pass() -> None:
-    before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()  # type: ignore[no-untyped-call]
+    settings: Any = torch.backends.cuda  # these hold for the CPU too
+    before = settings.fp16_bf16_reduction_math_sdp_allowed()
     way_back(32, 64)
-    assert torch.backends.cuda.flash_sdp_enabled()  # type: ignore[no-untyped-call]
-    assert torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed() == before  # type: ignore[no-untyped-call]
+    assert settings.flash_sdp_enabled()
+    assert settings.fp16_bf16_reduction_math_sdp_allowed() == before
