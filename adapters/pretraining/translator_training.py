@@ -116,7 +116,10 @@ def train(
     model = network(run, tokenizer)
     pad = int(model.config.pad_token_id)
     optimiser = torch.optim.AdamW(
-        (weight for weight in model.parameters() if weight.requires_grad), betas=(0.9, 0.98), weight_decay=0.01, fused=True
+        (weight for weight in model.parameters() if weight.requires_grad),
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+        fused=True,
     )
     average = torch.optim.swa_utils.get_ema_multi_avg_fn(run.average)  # type: ignore[no-untyped-call]
     mean = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=average)
