@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -63,12 +64,14 @@ def test_a_spoken_starter_knows_its_words(name: str, data: str, ending: str, tmp
 
 
 @pytest.mark.parametrize("entry", WHOLE, ids=lambda entry: entry.name)
-def test_a_starter_loads_for_its_task_and_answers_numbers(entry: CatalogueEntry) -> None:
-    folder = STARTERS / entry.name
+def test_a_starter_loads_for_its_task_and_answers_numbers(entry: CatalogueEntry, tmp_path: Path) -> None:
+    folder = tmp_path / entry.name  # translators write down their tokens where they lie
+    shutil.copytree(STARTERS / entry.name, folder)
     assert infer_task(folder) == entry.task
     servable = load_recipe(entry.task).load(folder)
     with torch.no_grad():
         answers = servable.module(**servable.example(1, servable.sizes[0]))
     for answer in answers if isinstance(answers, tuple) else (answers,):
         assert torch.isfinite(answer).all()
-    assert len(servable.labels) >= 2 and all(servable.labels)
+    assert len(servable.labels) >= 2 or entry.task == "translation"
+    assert all(servable.labels)
