@@ -156,7 +156,7 @@ class Trainer:
         value = 0.0
         for part in _parts(items, self._adaptation.defaults.together):
             longest = max(item.length for item in part)
-            with training(longest if self._adaptation.max_tokens else None):
+            with training(longest if self._plan.max_tokens else None):
                 outputs = train.outputs(part)
             loss = self._adaptation.loss(outputs.float(), [item.target for item in part]) * (len(part) / len(items))
             value += float(loss.detach())
