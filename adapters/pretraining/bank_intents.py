@@ -1,0 +1,21 @@
+"""The starter ``bank-intents``: ``python -m adapters.pretraining.bank_intents DATA``; see ``adapted``."""
+
+from __future__ import annotations
+
+from adapters.pretraining.adapted import Recipe, main
+from adapters.pretraining.texts import BASE, writer
+
+RECIPE = Recipe(
+    name="bank-intents",
+    data="banking77",
+    files="{}.csv.gz",
+    about="Tells what a customer asks a bank for, as one of 77 intents.",
+    licence="BANKING77, CC BY 4.0.",
+    weaknesses="one intent for each question; questions that are not for a bank get one of the 77 all the same.",
+    write=writer("text-classification"),
+    base=BASE,
+    whole=False,
+)
+
+if __name__ == "__main__":
+    main(RECIPE)
