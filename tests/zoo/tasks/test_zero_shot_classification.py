@@ -10,7 +10,7 @@ import pytest
 from transformers import pipeline
 
 from adapters.training.recipes import zero_shot_classification as recipe
-from tests.tiny_language import NLI, write_classifier
+from tests.tiny_language import KINDS, NLI, write_classifier
 from tests.zoo.tasks.language_zoo import LanguageZoo
 from zoo.engine.predictor import Predictor
 from zoo.engine.session import Session
@@ -41,7 +41,7 @@ def assert_same(served: Any, expected: Any) -> None:
     assert [item["score"] for item in served] == pytest.approx(expected["scores"], abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta", "deberta-v3"])  # the others read pairs like one of these
+@pytest.mark.parametrize("kind", KINDS)
 def test_labels_are_rated_as_by_the_pipeline(languages: LanguageZoo, kind: str) -> None:
     predictor = chooser(languages, kind)
     for options in OPTIONS:
