@@ -62,7 +62,12 @@ class TranscriptionRequest(Body):
     prompt: str | None = Field(None, description="What was said before, or names to expect.")
     response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
     temperature: float = Field(0.0, ge=0.0, le=1.0, description="0 takes the likeliest words; more draws them.")
-    num_beams: int = Field(1, ge=1, le=10, description="Texts that are written side by side; the likeliest is taken.")
+    num_beams: int | None = Field(
+        None,
+        ge=1,
+        le=10,
+        description="Texts written side by side; the likeliest is taken. Else the model's number.",
+    )
     timestamp_granularities: tuple[Literal["segment", "word"], ...] = Field(
         (), description="With verbose_json: what to give the times of. Repeat the field for both; [] may follow it."
     )

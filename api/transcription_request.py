@@ -59,9 +59,10 @@ def _fields_of(form: Form) -> TranscriptionRequest:
 def options_of(asked: TranscriptionRequest, *, translated: bool) -> Mapping[str, Any]:
     """Options of the task; times are looked for only where the answer has them, since text alone comes sooner."""
     options: dict[str, Any] = {"task": "translate" if translated else "transcribe", "temperature": asked.temperature}
-    options["num_beams"] = asked.num_beams
     if asked.language is not None:
         options["language"] = code_of(asked.language)
+    if asked.num_beams is not None:
+        options["num_beams"] = asked.num_beams
     if asked.prompt is not None:
         options["prompt"] = asked.prompt
     if asked.response_format not in ("json", "text"):

@@ -88,9 +88,9 @@ def learn(job: Run, parts: Parts) -> Learnt:
 
 
 def keep(learnt: Learnt, judged: Judged) -> tuple[float, Judged]:
-    """Go back to the start, or half of the way, where that does better on the held-out rows: how much is kept of 1.
+    """Go back to the start, or a part of the way, where that does better on the held-out rows: how much is kept of 1.
 
-    ``judged`` is all of it. Half of the way from a start that does well to the trained weights is often better than
+    ``judged`` is all of it. A part of the way from a start that does well to the trained weights is often better than
     both (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022). Of scores that one row tells apart, or one
     word, the loss decides: it is the finer measure, and 100 rows whose accuracies tied gave up a training that had
     taken a third off the loss.
@@ -99,8 +99,9 @@ def keep(learnt: Learnt, judged: Judged) -> tuple[float, Judged]:
         return 1.0, judged
     trained = {name: weight.detach().clone() for name, weight in lora.weights(learnt.wrapped)}
     head = _copy(learnt.adaptation.head)
-    _shorten(learnt, 0.5)
-    found = {0.0: learnt.start, 0.5: _judged(learnt.adaptation, learnt.heldout), 1.0: judged}
+    part = learnt.adaptation.defaults.part
+    _shorten(learnt, part)
+    found = {0.0: learnt.start, part: _judged(learnt.adaptation, learnt.heldout), 1.0: judged}
     best = max(one.metrics["score"] for one in found.values())
     equal = {share: one for share, one in found.items() if one.metrics["score"] >= best - 1 / one.counted}
     share = min(sorted(equal), key=lambda share: round(equal[share].loss, 4))

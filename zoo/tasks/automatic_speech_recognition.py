@@ -177,7 +177,7 @@ class WhisperRecogniser:
             times=bool(parameters.return_timestamps),
             words=parameters.return_timestamps == "word",
             temperature=parameters.temperature,
-            beams=Beams(parameters.num_beams, parameters.length_penalty),
+            beams=Beams(parameters.num_beams or self._tokens.beams, parameters.length_penalty),
             most=parameters.max_new_tokens,
         )
 

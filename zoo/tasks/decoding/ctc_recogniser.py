@@ -174,7 +174,7 @@ class CtcRecogniser:
             "task": parameters.task == "translate",
             "prompt": parameters.prompt,
             "temperature": parameters.temperature,
-            "num_beams": parameters.num_beams > 1,
+            "num_beams": (parameters.num_beams or 1) > 1,
         }
         for name, wanted in asked.items():
             if wanted:

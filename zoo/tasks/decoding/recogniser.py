@@ -18,9 +18,9 @@ class AutomaticSpeechRecognitionParameters(Parameters):
 
     Whisper: ``language`` (such as ``en``, detected unless set) and ``translate`` (into English) are for multilingual
     models; ``prompt`` is what was said before, or names to expect. ``num_beams`` texts are written side by side, of
-    which the likeliest is taken; ``length_penalty`` above 1 prefers longer ones. ``max_new_tokens`` is for each window
-    of 30 s. All may come in ``generation_parameters`` too, or in ``generate_kwargs``, as transformers' pipeline has
-    them.
+    which the likeliest is taken; unless set as many as the version says: one, or five where it was adapted here.
+    ``length_penalty`` above 1 prefers longer ones. ``max_new_tokens`` is for each window of 30 s. All may come in
+    ``generation_parameters`` too, or in ``generate_kwargs``, as transformers' pipeline has them.
 
     CTC: ``chunk_length_s`` is how much of a long recording is heard at once, ``stride_length_s`` how far such pieces
     overlap at either side, or at the left and at the right. Whisper's windows are its own, whatever they say.
@@ -31,7 +31,7 @@ class AutomaticSpeechRecognitionParameters(Parameters):
     task: Literal["transcribe", "translate"] = "transcribe"
     prompt: str | None = Field(None, max_length=10_000)
     temperature: float = Field(0.0, ge=0.0, le=1.0)
-    num_beams: int = Field(1, ge=1, le=10)
+    num_beams: int | None = Field(None, ge=1, le=10)
     length_penalty: float = Field(1.0, ge=-10.0, le=10.0)
     max_new_tokens: int | None = Field(None, ge=1)
     chunk_length_s: float | None = Field(None, ge=1.0, le=60.0)

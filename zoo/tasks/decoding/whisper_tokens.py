@@ -1,4 +1,4 @@
-"""Whisper's special tokens and sizes, as a version's manifest holds them."""
+"""Whisper's special tokens, sizes and search, as a version's manifest holds them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ Token = int
 
 
 class WhisperTokens(BaseModel):
-    """Ids of special tokens, and sizes of the network. Ids below ``end`` are text, from ``first_time`` on times."""
+    """Ids of special tokens, and sizes of the network. Ids below ``end`` are text, from ``first_time`` on times.
+
+    ``beams`` texts are written side by side unless a request says how many.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,6 +37,7 @@ class WhisperTokens(BaseModel):
     multilingual: bool = False
     suppressed: tuple[Token, ...] = ()
     suppressed_first: tuple[Token, ...] = ()
+    beams: int = Field(1, ge=1, le=10)
 
     @classmethod
     def of(cls, settings: object) -> WhisperTokens:
