@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,12 @@ import torch
 from adapters.importing import CHECKPOINT, Import
 from adapters.training import checkpoint as checkpoints
 from adapters.training.export import export as export_graph
-from adapters.training.gate import Answer, answers_of, prove_shapes, refusing, same_answers
-from adapters.training.memory import discard
+from adapters.training.gate import Answer, Parity, answers_of, each_answer, prove_shapes, refusing, same_answers
+from adapters.training.kept_answers import KeptAnswers
+from adapters.training.memory import discard, give_back
 from adapters.training.quantisation_loss import Loss, loss_between, loss_of, together
 from adapters.training.quantised import quantise
-from adapters.training.recipe import load_recipe
+from adapters.training.recipe import Servable, load_recipe
 from adapters.training.texts.ready_made import written
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.store import Store
@@ -39,27 +41,11 @@ def check(task: str) -> None:
 
 def export(job: Import) -> ModelEntry:
     """Export the checkpoint and compare what will be served with torch: the version, but for its lineage."""
-    context, staged, checkpoint = job.context, job.staged, job.checkpoint
     torch.set_num_threads(job.threads)
-    task = job.task or checkpoints.infer_task(checkpoint)
-    servable = load_recipe(task).load(checkpoint)
-    trained = {file: answers_of(graph) for file, graph in servable.graphs().items()}
-    job.stage("export")
-    for file, graph in servable.graphs().items():
-        export_graph(graph, staged / file)
-    for graph in servable.graphs().values():
-        discard(graph.module)  # before ONNX Runtime loads the same weights
-    for name, path in servable.files.items():
-        shutil.copyfile(path, staged / name)
-    job.stage("compare")
-    proofs = [prove_shapes(staged, answers, threads=job.threads, file=file) for file, answers in trained.items()]
-    parity = functools.reduce(operator.or_, proofs)
-    context.event(f"ONNX Runtime and torch differ by at most {parity.max_abs_difference:.2e} on {parity.rows} rows")
-    figures = parity.as_dict()
-    if job.precision == "int8":
-        loss = _quantised(staged, trained, threads=job.threads)
-        context.event(f"With weights of 8 bits: {loss.described()}")
-        figures["int8"] = loss.as_dict()
+    task = job.task or checkpoints.infer_task(job.checkpoint)
+    servable = load_recipe(task).load(job.checkpoint)
+    with tempfile.TemporaryDirectory(dir=job.context.attempt_folder) as folder:
+        figures = _exported(job, servable, Path(folder))
     return job.draft(
         task,
         servable.architecture,
@@ -69,6 +55,31 @@ def export(job: Import) -> ModelEntry:
         precision=job.precision,
         parity=figures,
     )
+
+
+def _exported(job: Import, servable: Servable, folder: Path) -> dict[str, Any]:
+    """Write every graph and compare it with torch, whose answers lie in ``folder`` meanwhile: the gate's figures."""
+    trained = {file: KeptAnswers(each_answer(graph), folder / file) for file, graph in servable.graphs().items()}
+    job.stage("export")
+    for file, graph in servable.graphs().items():
+        export_graph(graph, job.staged / file)
+    for graph in servable.graphs().values():
+        discard(graph.module)  # before ONNX Runtime loads the same weights
+    for name, path in servable.files.items():
+        shutil.copyfile(path, job.staged / name)
+    job.stage("compare")
+    proofs: list[Parity] = []
+    for file, answers in trained.items():
+        proofs.append(prove_shapes(job.staged, answers, threads=job.threads, file=file))
+        give_back()  # what one graph needed, before the next is loaded
+    parity = functools.reduce(operator.or_, proofs)
+    job.context.event(f"ONNX Runtime and torch differ by at most {parity.max_abs_difference:.2e} on {parity.rows} rows")
+    figures = parity.as_dict()
+    if job.precision == "int8":
+        loss = _quantised(job.staged, trained, threads=job.threads)
+        job.context.event(f"With weights of 8 bits: {loss.described()}")
+        figures["int8"] = loss.as_dict()
+    return figures
 
 
 def compare(job: Import, entry: ModelEntry) -> dict[str, Any]:
@@ -83,11 +94,11 @@ def compare(job: Import, entry: ModelEntry) -> dict[str, Any]:
             runs = runs_of(Sessions(job.staged, main=MODEL_FILE, threads=job.threads), entry.options)
             served = [runs(answer.inputs) for answer in trained]
     if entry.precision == "int8":
-        loss = loss_between(trained, served)
+        loss = loss_between(zip(trained, served, strict=True))
         job.context.event(f"Ready-made, with weights of 8 bits: {loss.described()}")
         return {"rows": loss.rows, "compared": True, "int8": loss.as_dict()}
     try:
-        parity = same_answers(trained, served)
+        parity = same_answers(zip(trained, served, strict=True))
     except ParityFailed as error:
         raise ParityFailed(f"{error.message} {_WAY_OUT}", param="source") from error
     told = f"{parity.max_abs_difference:.2e} on {parity.rows} rows"

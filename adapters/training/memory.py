@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 from itertools import chain
 
 import torch
 from torch import nn
+
+from zoo.engine.memory import trim
 
 
 def discard(network: nn.Module) -> None:
@@ -20,6 +20,10 @@ def discard(network: nn.Module) -> None:
         for held in (tensor, tensor._base):  # transformers makes buffers as views, which keep what they show
             if held is not None:
                 held.data = torch.empty(0, dtype=held.dtype)
+    give_back()
+
+
+def give_back() -> None:
+    """Return what is free to the system."""
     gc.collect()
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # only glibc keeps what is freed
-        libc.malloc_trim(0)
+    trim()

@@ -40,16 +40,16 @@ class Loss:
         )
 
 
-def loss_of(folder: Path, trained: Sequence[Answer], *, threads: int, file: str) -> Loss:
+def loss_of(folder: Path, trained: Iterable[Answer], *, threads: int, file: str) -> Loss:
     """Of one graph; raises ``ParityFailed`` above ``MOST``, or for answers that are no numbers."""
     session = Session(folder / file, threads=threads)
-    return loss_between(trained, (session.run(answer.inputs) for answer in trained))
+    return loss_between((answer, session.run(answer.inputs)) for answer in trained)
 
 
-def loss_between(trained: Sequence[Answer], answers: Iterable[Sequence[Array]]) -> Loss:
+def loss_between(pairs: Iterable[tuple[Answer, Sequence[Array]]]) -> Loss:
     """Of what 8 bits answered to the same inputs; raises as ``loss_of`` does."""
     worst, relative, rows, same = 0.0, 0.0, 0, 0
-    for answer, served in zip(trained, answers, strict=True):
+    for answer, served in pairs:
         for one, other in zip(served, answer.outputs, strict=True):
             apart = one.astype(np.float64) - other.astype(np.float64)
             worst = max(worst, float(np.abs(apart).max(initial=0.0)))

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from zoo.engine.memory import trim
 from zoo.errors import ArtifactCorrupt
 
 Array = NDArray[np.generic]
@@ -39,6 +40,7 @@ class Session:
             raise ArtifactCorrupt(
                 f"{path.name} is not a graph that can be run: pull or adapt the model again."
             ) from error
+        trim()
         self._run_options = ort.RunOptions()
         if lean:
             self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")

@@ -53,7 +53,7 @@ def _decoder(whisper: WhisperCheckpoint) -> Servable:
     heads, most, places = config.decoder_attention_heads, config.max_target_positions, config.max_source_positions
     # The third size comes with five rows, and caches for them are kept until the graph is compared: of half the places
     # and tokens they would be as large as Whisper-base itself.
-    sizes = ((4, 5, 6, places // 3), (1, 4, 0, places), (5, 1, most // 8, places // 8), (1, 1, most - 1, places))
+    sizes = ((4, 5, 6, places // 3), (1, 4, 0, places // 4), (5, 1, most // 16, places // 16), (1, 1, most - 1, places))
     shape = DecoderShape(config.vocab_size, config.decoder_layers, heads, config.d_model // heads, most, places)
     graph = WhisperDecoder(whisper.model.model, whisper.model.proj_out, whisper.alignment_heads)
     return decoder_servable(graph, shape, sizes=sizes, architecture="whisper", watched=True)
