@@ -21,6 +21,8 @@ from tests.conftest import TinyZoo
 from tests.zoo.tasks.processors.sound_files import sound_of, tone
 from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidInput
+from zoo.tasks.automatic_speech_recognition import EncodedSpeech
+from zoo.tasks.task import load_task
 
 FAST = Hyperparameters(n_epochs=3, batch_size=8, learning_rate=0.01)
 
@@ -83,6 +85,17 @@ def test_the_gate_found_the_served_graphs_to_write_the_same(
     assert entry.parity["argmax_agreement"] == 1.0
     assert entry.parity["max_abs_difference"] <= 1e-4
     assert {file.path for file in entry.files} >= {"model.onnx", "decoder.onnx", "tokenizer.json"}
+
+
+def test_an_adapted_model_writes_five_texts_side_by_side_unless_a_request_says_otherwise(
+    adapted: tuple[TinyZoo, dict[str, Any], QuietContext],
+) -> None:
+    zoo, _, _ = adapted
+    entry, folder = zoo.store.entry("notes", 1), zoo.store.folder("notes", 1)
+    task = load_task(entry, folder)
+    by_itself, asked = (task.preprocess(sung("high", 7), task.parameters(given)) for given in ({}, {"num_beams": 1}))
+    assert isinstance(by_itself, EncodedSpeech) and isinstance(asked, EncodedSpeech)
+    assert (by_itself.asked.beams.count, asked.asked.beams.count) == (5, 1)
 
 
 def test_peft_loads_the_adapter_onto_the_recogniser(adapted: tuple[TinyZoo, dict[str, Any], QuietContext]) -> None:
