@@ -27,6 +27,8 @@ from zoo.catalogue.registry import load_catalogue
 from zoo.catalogue.store import Store
 from zoo.errors import Unsupported
 
+APART = 7919  # between the seeds of runs of one job
+
 
 @dataclass(frozen=True)
 class Run:
@@ -81,9 +83,9 @@ def learn(job: Run, parts: Parts) -> Learnt:
     """Everything from the body to the trained network; nothing is written but the job's own checkpoints."""
     adaptation, plan = _prepare(job, parts)
     encoded, start = _start(job, adaptation, plan, parts)
-    later = _batches(plan, len(parts.train) + len(parts.untrained)) if plan.refit else 0
+    again = adaptation.defaults.refits * _batches(plan, len(parts.train) + len(parts.untrained))
     head = _copy(adaptation.head)
-    wrapped, trainer = _train(job, adaptation, plan, encoded, later=later)
+    wrapped, trainer = _train(job, adaptation, plan, encoded, later=again if plan.refit else 0)
     return Learnt(adaptation, plan, wrapped, trainer, encoded, start, head)
 
 
@@ -114,7 +116,8 @@ def keep(learnt: Learnt, judged: Judged) -> tuple[float, Judged]:
 def learn_all(job: Run, parts: Parts, learnt: Learnt, *, share: float) -> Learnt:
     """Train the frozen body anew with the same numbers, on every row of the training file, and keep ``share`` of it.
 
-    For when the figures are known: what was held out to measure is worth more as a lesson.
+    For when the figures are known: what was held out to measure is worth more as a lesson. Of several such runs the
+    mean is kept (Wortsman et al., "Model soups", 2022).
     """
     adaptation, plan, encoded = learnt.adaptation, learnt.plan, learnt.encoded
     job.watch.start("refit")
@@ -128,9 +131,24 @@ def learn_all(job: Run, parts: Parts, learnt: Learnt, *, share: float) -> Learnt
     if not share:
         plan = replace(plan, n_epochs=0)
     head = _copy(adaptation.head)
-    torch.manual_seed(job.context.job.spec.seed)  # a resumed run did not draw what the first one drew
-    wrapped, trainer = _train(job, adaptation, plan, whole, stage="refit")
-    job.context.event(f"Trained once more on all {len(train) // plan.views} rows of the training file")
+    seed, count = job.context.job.spec.seed, adaptation.defaults.refits if share else 1
+    runs: list[dict[str, Tensor]] = []
+    heads: list[dict[str, Tensor]] = []
+    for run in range(count):
+        adaptation.head.load_state_dict(head)
+        torch.manual_seed(seed + run * APART)  # a resumed run did not draw what the first one drew
+        later = (count - run - 1) * _batches(plan, len(train) // plan.views)
+        wrapped, trainer = _train(job, adaptation, plan, whole, stage="refit", run=run, later=later)
+        runs.append({name: weight.detach().clone() for name, weight in lora.weights(wrapped)})
+        heads.append(_copy(adaptation.head))
+        if count > 1:
+            adaptation.network.body = wrapped.unload()
+    if count > 1:
+        wrapped = lora.mean(adaptation.body, _names(adaptation, plan), plan, runs, base=_base_name(job))
+        adaptation.network.body = wrapped
+        adaptation.head.load_state_dict({name: _mean([one[name] for one in heads]) for name in head})
+    times = "once more" if count == 1 else f"{count} times more, of which the mean is taken,"
+    job.context.event(f"Trained {times} on all {len(train) // plan.views} rows of the training file")
     whole_run = replace(learnt, wrapped=wrapped, trainer=trainer, encoded=whole, head=head)
     _shorten(whole_run, share)
     return whole_run
@@ -229,22 +247,38 @@ def _start_as_probe(adaptation: Adaptation, plan: Plan, train: Sequence[Item], f
 
 
 def _train(
-    job: Run, adaptation: Adaptation, plan: Plan, encoded: Encoded, *, stage: str = "train", later: int = 0
+    job: Run,
+    adaptation: Adaptation,
+    plan: Plan,
+    encoded: Encoded,
+    *,
+    stage: str = "train",
+    run: int = 0,
+    later: int = 0,
 ) -> tuple[Any, Trainer]:
     """LoRA and head from the cached activations upwards; without validation rows the last state is kept.
 
-    ``later``: updates of another run that will follow, for the estimate.
+    ``run``: of several; each sees the rows in another order. ``later``: updates of runs that will follow, for the
+    estimate.
     """
     job.watch.start(stage)
-    names = lora.targets(adaptation.body, adaptation.steps(), top=plan.top_layers, wanted=plan.target_modules)
-    wrapped = lora.wrap(adaptation.body, names, plan, base=_base_name(job))
+    wrapped = lora.wrap(adaptation.body, _names(adaptation, plan), plan, base=_base_name(job))
     adaptation.network.body = wrapped
-    folder = job.context.folder / ("training" if stage == "train" else stage)
-    seed, outputs = job.context.job.spec.seed, encoded.activations.outputs
+    folder = job.context.folder / (("training" if stage == "train" else stage) + (f"-{run + 1}" if run else ""))
+    seed, outputs = job.context.job.spec.seed + run * APART, encoded.activations.outputs
     trainer = Trainer(adaptation, plan, seed=seed, folder=folder, context=job.context, stage=stage, later=later)
     validation = Rows(encoded.validation, outputs) if encoded.validation else None
     trainer.fit(Rows(encoded.train, outputs, plan.views), validation)
     return wrapped, trainer
+
+
+def _names(adaptation: Adaptation, plan: Plan) -> list[str]:
+    """Of the layers that get LoRA."""
+    return lora.targets(adaptation.body, adaptation.steps(), top=plan.top_layers, wanted=plan.target_modules)
+
+
+def _mean(values: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(values)).mean(dim=0) if values[0].is_floating_point() else values[0]
 
 
 def _batches(plan: Plan, rows: int) -> int:

@@ -9,7 +9,8 @@ import copy
 import inspect
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -109,6 +110,20 @@ def wrap(body: nn.Module, names: Sequence[str], plan: Plan, *, base: str) -> Pef
 def weights(wrapped: PeftModel) -> Iterator[tuple[str, nn.Parameter]]:
     """A and B of each adapted layer, with their names."""
     return ((name, weight) for name, weight in wrapped.named_parameters() if "lora_" in name)
+
+
+@torch.no_grad()
+def mean(
+    body: nn.Module, names: Sequence[str], plan: Plan, runs: Sequence[Mapping[str, torch.Tensor]], *, base: str
+) -> PeftModel:
+    """``wrap`` with the mean of what several runs of ``plan`` made of A and B (``weights`` of each).
+
+    Every run keeps its ranks: as many times the rank with the same alpha is exactly the mean of the products.
+    """
+    wrapped = wrap(body, names, replace(plan, lora_rank=plan.lora_rank * len(runs)), base=base)
+    for name, weight in weights(wrapped):
+        weight.copy_(torch.cat([run[name] for run in runs], dim=0 if "lora_A" in name else 1))
+    return wrapped
 
 
 @torch.no_grad()

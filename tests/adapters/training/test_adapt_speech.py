@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from transformers import WhisperForConditionalGeneration
 from adapters.jobs import Hyperparameters, JobKind, JobPreempted, JobSpec
 from adapters.training import adapt
 from adapters.training.layouts.whisper import read_whisper
+from adapters.training.speech import whisper
 from adapters.training.speech.scores import speech_scores
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.adapters.training.tiny_speech import WORDS, clips, copied, publish_linguist, speech_zoo, sung, uploaded
@@ -163,3 +165,16 @@ def test_a_clip_that_is_longer_than_the_window_is_named(own_ears: TinyZoo) -> No
     with pytest.raises(InvalidInput, match=r"Row 16 \(low3.flac\): the clip is longer than the 0.6 s") as caught:
         adapt.run(asked(zoo, uploaded(zoo, files)), zoo.settings)
     assert caught.value.code == "invalid_dataset"
+
+
+def test_of_many_clips_the_mean_of_two_trainings_is_published(
+    own_ears: TinyZoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whisper, "MANY", 12)
+    zoo = own_ears
+    fast = Hyperparameters(n_epochs=2, batch_size=8, learning_rate=0.01, lora_rank=2)
+    context = asked(zoo, uploaded(zoo, clips(12)), hyperparameters=fast)
+    adapt.run(context, zoo.settings)
+    assert "Trained 2 times more, of which the mean is taken, on all 24 rows of the training file" in context.messages
+    config = json.loads((zoo.store.folder("notes", 1) / "adapter" / "adapter_config.json").read_text())
+    assert (config["r"], zoo.store.entry("notes", 1).lineage["hyperparameters"]["lora_rank"]) == (4, 2)

@@ -145,3 +145,18 @@ def test_half_of_what_was_trained_changes_the_weights_half_as_much(body: Any) ->
     lora.scale(wrapped, 0.5)
     half = [after - before for before, after in lora.changes(wrapped, lora.merged(wrapped))]
     assert all(torch.allclose(2 * one, other, atol=1e-6) for one, other in zip(half, whole, strict=True))
+
+
+def test_the_mean_of_two_runs_moves_each_weight_by_the_mean_of_both(body: Any) -> None:
+    names = targets(body)
+    runs, moved = [], []
+    for seed in (1, 2):
+        wrapped = stirred(lora.wrap(body, names, plan(), base="mini@1"), seed=seed)
+        runs.append({name: weight.detach().clone() for name, weight in lora.weights(wrapped)})
+        moved.append([after - before for before, after in lora.changes(wrapped, lora.merged(wrapped))])
+        body = wrapped.unload()
+    both = lora.mean(body, names, plan(), runs, base="mini@1")
+    changes = lora.changes(both, lora.merged(both))
+    for (before, after), one, other in zip(changes, *moved, strict=True):
+        assert not torch.allclose(one, other)
+        torch.testing.assert_close(after - before, (one + other) / 2, atol=1e-6, rtol=1e-4)

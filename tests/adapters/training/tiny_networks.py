@@ -92,9 +92,9 @@ class Layers(nn.Module):
         return hidden + first
 
 
-def stirred(wrapped: Network) -> Network:
+def stirred(wrapped: Network, *, seed: int = 5) -> Network:
     """With LoRA matrices that are no longer zero."""
-    generator = torch.Generator().manual_seed(5)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in wrapped.named_parameters():
             if "lora_" in name:
