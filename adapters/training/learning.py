@@ -101,14 +101,15 @@ def keep(learnt: Learnt, judged: Judged) -> tuple[float, Judged]:
         return 1.0, judged
     trained = {name: weight.detach().clone() for name, weight in lora.weights(learnt.wrapped)}
     head = _copy(learnt.adaptation.head)
-    part = learnt.adaptation.defaults.part
-    _shorten(learnt, part)
-    found = {0.0: learnt.start, part: _judged(learnt.adaptation, learnt.heldout), 1.0: judged}
+    found = {0.0: learnt.start}
+    for share in learnt.adaptation.defaults.shares:
+        _put_back(learnt, trained, head)
+        _shorten(learnt, share)
+        found[share] = judged if share == 1 else _judged(learnt.adaptation, learnt.heldout)
     best = max(one.metrics["score"] for one in found.values())
     equal = {share: one for share, one in found.items() if one.metrics["score"] >= best - 1 / one.counted}
     share = min(sorted(equal), key=lambda share: round(equal[share].loss, 4))
-    learnt.wrapped.load_state_dict(trained, strict=False)
-    learnt.adaptation.head.load_state_dict(head)
+    _put_back(learnt, trained, head)
     _shorten(learnt, share)
     return share, found[share]
 
@@ -175,6 +176,11 @@ def _copy(head: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
+def _put_back(learnt: Learnt, trained: dict[str, Tensor], head: dict[str, Tensor]) -> None:
+    learnt.wrapped.load_state_dict(trained, strict=False)
+    learnt.adaptation.head.load_state_dict(head)
+
+
 def _shorten(learnt: Learnt, share: float) -> None:
     """Go only ``share`` of the way that training went: of LoRA's product, and of the head from its start."""
     if share == 1:

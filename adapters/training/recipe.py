@@ -97,8 +97,8 @@ class Defaults:
     training example, of which every epoch sees another. ``rough``: passes that only train or choose run in bfloat16
     where the CPU multiplies it (EfficientNet-Lite0: 2.6 times the speed of float32); what is measured never does.
     Below ``refit_below`` rows the network is trained once more on all rows when the figures are known, ``refits`` times
-    in different order, of which the mean is taken. ``part``: the
-    share of what training changed that is tried on the held-out rows besides all of it and nothing. ``together``:
+    in different order, of which the mean is taken. ``shares`` of what training changed are tried on the held-out rows,
+    and nothing of it. ``together``:
     the most that one pass with gradients may cost, padding counted; a batch that costs more is done in parts, whose
     losses, means over their rows, are added up. ``plain_attention``: lengths are those of rows that attention reads,
     so that the trainer can tell whether they are short enough for it to be faster step by step.
@@ -114,7 +114,7 @@ class Defaults:
     rough: bool = False
     refit_below: int = 0
     refits: int = 1
-    part: float = 0.5
+    shares: tuple[float, ...] = (0.5, 1.0)
     together: int | None = None
     plain_attention: bool = False
 
