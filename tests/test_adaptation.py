@@ -17,21 +17,19 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters import importing
-from adapters.jobs import JobKind, JobSpec
 from adapters.queue import EmbeddedRedis, JobQueue
 from adapters.queue.assignment import RUNNERS, Assignment
 from adapters.worker import run_job
 from api.app import build
 from tests import adaptation_cases as cases
 from tests.adaptation_cases import Case, archive, jsonl, plan
-from tests.adapters.training.quiet_context import context_for
 from tests.adapters.training.sentences.test_similarity import pairs as alike
 from tests.adapters.training.spans.test_adapt_answers import question_rows
 from tests.adapters.training.test_adapt_pictures import colours
 from tests.adapters.training.tiny_speech import WRITTEN, clips
 from tests.api.live import serving
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_ctc import write_ctc_checkpoint
 from tests.tiny_pictures import write_picture_checkpoint
 from tests.tiny_sentences import scored, several
@@ -132,15 +130,14 @@ class Service:
     settings: Settings
     queue: JobQueue
     http: httpx.Client
+    imports: Imports
 
     def bring(self, name: str, case: Case) -> None:
         """Import the case's model from a folder."""
         checkpoint = self.zoo.checkpoints / name
         checkpoint.mkdir(parents=True)
         case.write(checkpoint)
-        source = {"kind": "folder", "path": str(checkpoint)}
-        spec = JobSpec(kind=JobKind.IMPORT, model=name, source=source, task=case.imports)
-        importing.run(context_for(self.zoo.home, spec, job=f"import-{name}"), self.settings)
+        self.imports.bring(self.zoo.home, name, checkpoint, task=case.imports)
 
     def adapt(self, model: str, suffix: str, case: Case) -> None:
         """Upload, queue, take from the queue, run; the job has to succeed."""
@@ -172,14 +169,14 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     zoo = TinyZoo(tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("checkpoints"))
     redis = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
     settings = zoo.settings.model_copy(update={"redis_url": redis.start(), "worker_threads": 1})
     queue, before = JobQueue(settings.redis_url, settings), signal.getsignal(signal.SIGUSR1)
     with serving(build(settings), settings) as (_, port):
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as http:
-            yield Service(zoo, settings, queue, http)
+            yield Service(zoo, settings, queue, http, imports)
     signal.signal(signal.SIGUSR1, before)  # a job takes it over, as it may in a process of its own
     queue.close()
     redis.stop()
