@@ -1,8 +1,7 @@
 """Every task that can be learnt, as a user learns it: uploaded, queued, trained, through the gate, and asked over HTTP.
 
 An adapted model closes at least a fifth of the gap between its start and a perfect score. The job runs in this process,
-as the worker's child runs it. Detectors are not among them: what one learns from a few dozen pictures of a tiny network
-says nothing of others; ``detection/test_recipe.py`` has one that learns four pictures by heart and is served.
+as the worker's child runs it.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from tests.api.live import serving
 from tests.conftest import TinyZoo
 from tests.imports import Imports
 from tests.tiny_ctc import write_ctc_checkpoint
+from tests.tiny_detectors import write_dense_detector
 from tests.tiny_pictures import write_picture_checkpoint
 from tests.tiny_sentences import scored, several
 from tests.tiny_sounds import write_sound_checkpoint
@@ -86,6 +86,14 @@ CASES = {
         CLASSES,
         start=1 / 3,
         training=plan(2, 0.003),
+    ),
+    "object-detection": Case(
+        write_dense_detector,
+        archive(cases.squares()),
+        cases.objects,
+        ("map50", "map"),
+        start=0.0,
+        training=plan(20, 0.01),
     ),
     "image-segmentation": Case(
         cases.write_maps,

@@ -27,9 +27,8 @@ from tests.conftest import TinyZoo
 from tests.tiny import LABELS
 from tests.tiny_sentences import text_of
 
-
-# Of three topics a third of what a pair is told from is of its own: with 16 pairs at once texts of two topics end up .34
-# and more apart from texts of one, .60 where pairs have scores (seeds 0 to 4); with 8 and half as many pairs .12.
+# Of three topics a third of what a pair is told from is of its own. With 16 pairs at once texts of two topics end up at
+# least .34 further apart than texts of one (seeds 0 to 4), .60 where pairs have scores; with 8 of half as many .12.
 PLAN = Hyperparameters(n_epochs=6, batch_size=16, learning_rate=0.01)
 
 
