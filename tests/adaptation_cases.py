@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from adapters.training.detection.scores import detection_scores
 from adapters.training.speech.scores import speech_scores
 from adapters.training.texts.scores import corpus_chrf, summary_scores
 from tests.adapters.datasets.zips import pack
@@ -24,6 +25,8 @@ from tests.adapters.training.spans.test_adapt_answers import question_rows
 from tests.adapters.training.test_adapt_pictures import COLOURS, drawn
 from tests.adapters.training.tiny_speech import WORDS, sung, teachable
 from tests.tiny import rows, write_checkpoint
+from tests.tiny_detectors import COLOURS as COLOURS_OF_SQUARES
+from tests.tiny_detectors import SIDE, square
 from tests.tiny_pictures import write_picture_checkpoint
 from tests.tiny_segmenters import png_of, scene
 from tests.tiny_sentences import scored, several
@@ -31,6 +34,7 @@ from tests.tiny_spans import tagged_rows, write_tokens_checkpoint
 from tests.tiny_texts import DIALECT, DICTIONARY, pairs
 from tests.tiny_whisper import write_tokenizer, write_whisper
 from tests.zoo.tasks.processors.sound_files import sound_of, tone
+from zoo.tasks.processors.boxes import Detections
 
 Ask = Callable[..., list[Any]]
 """Items, and perhaps options of the request, to one answer for each."""
@@ -38,6 +42,7 @@ Ask = Callable[..., list[Any]]
 PITCHES = {"high": 3000.0, "low": 250.0, "middle": 900.0}
 SPELLED = {"high": "Abe", "low": "cab."}
 SHAPES = ("ground", "red", "blue")
+SQUARES = tuple(COLOURS_OF_SQUARES)
 TAGS = ("I-MONEY", "B-MONEY", "I-ACCOUNT", "B-ACCOUNT", "O")
 
 
@@ -147,16 +152,38 @@ def tints(ask: Ask) -> float:
     return share([one[0]["label"] for one in ask([content for _, content in fresh])], [name for name, _ in fresh])
 
 
-def _meets(wanted: Mapping[str, Any], box: Mapping[str, Any]) -> bool:
-    return bool(wanted["label"] == box["label"]) and _overlap(wanted, box["box"]) >= 0.5
+def squares(count: int = 48) -> dict[str, bytes | str]:
+    """Pictures with a coloured square each, and what is on them in COCO's form."""
+    made = [square(place) for place in range(count)]
+    objects = [
+        {"id": place, "image_id": place, "category_id": SQUARES.index(one["label"]), "bbox": one["bbox"]}
+        for place, (_, one) in enumerate(made)
+    ]
+    pictures = [{"id": place, "file_name": f"{place:03}.png", "width": SIDE, "height": SIDE} for place in range(count)]
+    categories = [{"id": place, "name": name} for place, name in enumerate(SQUARES)]
+    told = json.dumps({"images": pictures, "annotations": objects, "categories": categories})
+    return {"annotations.json": told} | {f"images/{place:03}.png": content for place, (content, _) in enumerate(made)}
 
 
-def _overlap(wanted: Mapping[str, Any], box: Mapping[str, int]) -> float:
-    x, y, width, height = wanted["bbox"]
-    across = min(x + width, box["xmax"]) - max(x, box["xmin"])
-    down = min(y + height, box["ymax"]) - max(y, box["ymin"])
-    both = max(0, across) * max(0, down)
-    return float(both / (width * height + (box["xmax"] - box["xmin"]) * (box["ymax"] - box["ymin"]) - both))
+def objects(ask: Ask) -> float:
+    """mAP at an overlap of a half."""
+    fresh = [square(90_000 + place) for place in range(16)]
+    told = ask([content for content, _ in fresh], {"threshold": 0.02})
+    found = [
+        _detections([(one["label"], list(one["box"].values()), one["score"]) for one in answer]) for answer in told
+    ]
+    true = [_detections([(one["label"], _corners(*one["bbox"]), 1.0)]) for _, one in fresh]
+    return float(detection_scores(found, true, SQUARES)["map50"])
+
+
+def _corners(x: int, y: int, width: int, height: int) -> list[int]:
+    return [x, y, x + width, y + height]
+
+
+def _detections(seen: Sequence[tuple[str, list[int], float]]) -> Detections:
+    boxes = np.asarray([box for _, box, _ in seen], dtype=np.float32).reshape(-1, 4)
+    classes = np.asarray([SQUARES.index(label) for label, _, _ in seen], dtype=np.int64)
+    return Detections(boxes, classes, np.asarray([score for _, _, score in seen], dtype=np.float32))
 
 
 def scenes() -> dict[str, bytes | str]:

@@ -7,11 +7,15 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from zoo.catalogue.store import Store
 from zoo.settings import Settings
+
+if TYPE_CHECKING:
+    from tests.imports import Imports
 
 
 @dataclass(frozen=True)
@@ -41,29 +45,35 @@ def own_logs() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def tiny_zoo(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
+def imports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Imports:
+    """What has been exported in this run of the tests, by any of its processes."""
+    from tests.imports import Imports
+
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if hasattr(request.config, "workerinput") else own) / "imports"
+    root.mkdir(exist_ok=True)
+    return Imports(root)
+
+
+@pytest.fixture(scope="session")
+def tiny_zoo(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
     """Shared: look, don't touch; ``own_zoo`` is for tests that change something."""
-    from adapters import importing
-    from adapters.jobs import JobKind, JobSpec
-    from tests.adapters.training.quiet_context import context_for
     from tests.tiny import write_checkpoint
 
     made = TinyZoo(tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("checkpoints"))
     write_checkpoint(made.checkpoints / "mini")
     write_checkpoint(made.checkpoints / "mood", kind="distilbert", labels=("bad", "good", "so-so"))
     for name in ("mini", "mood"):
-        source = {"kind": "folder", "path": str(made.checkpoints / name)}
-        spec = JobSpec(kind=JobKind.IMPORT, model=name, source=source)
-        importing.run(context_for(made.home, spec, job=f"import-{name}"), made.settings)
+        imports.bring(made.home, name, made.checkpoints / name)
     return made
 
 
 @pytest.fixture(scope="session")
-def every_task(tiny_zoo: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
+def every_task(imports: Imports, tiny_zoo: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
     """Shared: look, don't touch. A model for every task, see ``tests.every_task``."""
     from tests.every_task import import_every_task
 
-    return import_every_task(tmp_path_factory.mktemp("every-task"), tiny_zoo)
+    return import_every_task(tmp_path_factory.mktemp("every-task"), tiny_zoo, imports)
 
 
 @pytest.fixture

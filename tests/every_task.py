@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from adapters import importing
-from adapters.jobs import JobKind, JobSpec
 from tests import tiny_detectors, tiny_pictures
-from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_ctc import write_ctc_checkpoint
 from tests.tiny_language import write_classifier, write_filler
 from tests.tiny_segmenters import write_segformer
@@ -87,14 +85,12 @@ REQUESTS: Mapping[str, Asked] = {
 }
 
 
-def import_every_task(folder: Path, encoders: TinyZoo) -> TinyZoo:
+def import_every_task(folder: Path, encoders: TinyZoo, imports: Imports) -> TinyZoo:
     """A copy of a zoo that has the encoder ``mini``, with ``MODELS`` and ``VIEWS`` beside it."""
     zoo = TinyZoo(folder / "home", folder / "checkpoints")
     shutil.copytree(encoders.home, zoo.home)
     for name, (write, task) in MODELS.items():
-        source = {"kind": "folder", "path": str(write(zoo.checkpoints / name))}
-        spec = JobSpec(kind=JobKind.IMPORT, model=name, task=task, source=source)
-        importing.run(context_for(zoo.home, spec, job=f"import-{name}"), zoo.settings)
+        imports.bring(zoo.home, name, write(zoo.checkpoints / name), task=task)
     for name, (of, changes) in VIEWS.items():
         _publish_view(zoo, name, of, changes)
     return zoo

@@ -1,8 +1,7 @@
 """Every task that can be learnt, as a user learns it: uploaded, queued, trained, through the gate, and asked over HTTP.
 
 An adapted model closes at least a fifth of the gap between its start and a perfect score. The job runs in this process,
-as the worker's child runs it. Detectors are not among them: what one learns from a few dozen pictures of a tiny network
-says nothing of others; ``detection/test_recipe.py`` has one that learns four pictures by heart and is served.
+as the worker's child runs it.
 """
 
 from __future__ import annotations
@@ -17,22 +16,21 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters import importing
-from adapters.jobs import JobKind, JobSpec
 from adapters.queue import EmbeddedRedis, JobQueue
 from adapters.queue.assignment import RUNNERS, Assignment
 from adapters.worker import run_job
 from api.app import build
 from tests import adaptation_cases as cases
 from tests.adaptation_cases import Case, archive, jsonl, plan
-from tests.adapters.training.quiet_context import context_for
 from tests.adapters.training.sentences.test_similarity import pairs as alike
 from tests.adapters.training.spans.test_adapt_answers import question_rows
 from tests.adapters.training.test_adapt_pictures import colours
 from tests.adapters.training.tiny_speech import WRITTEN, clips
 from tests.api.live import serving
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_ctc import write_ctc_checkpoint
+from tests.tiny_detectors import write_dense_detector
 from tests.tiny_pictures import write_picture_checkpoint
 from tests.tiny_sentences import scored, several
 from tests.tiny_sounds import write_sound_checkpoint
@@ -89,6 +87,14 @@ CASES = {
         start=1 / 3,
         training=plan(2, 0.003),
     ),
+    "object-detection": Case(
+        write_dense_detector,
+        archive(cases.squares()),
+        cases.objects,
+        ("map50", "map"),
+        start=0.0,
+        training=plan(20, 0.01),
+    ),
     "image-segmentation": Case(
         cases.write_maps,
         archive(cases.scenes()),
@@ -132,15 +138,14 @@ class Service:
     settings: Settings
     queue: JobQueue
     http: httpx.Client
+    imports: Imports
 
     def bring(self, name: str, case: Case) -> None:
         """Import the case's model from a folder."""
         checkpoint = self.zoo.checkpoints / name
         checkpoint.mkdir(parents=True)
         case.write(checkpoint)
-        source = {"kind": "folder", "path": str(checkpoint)}
-        spec = JobSpec(kind=JobKind.IMPORT, model=name, source=source, task=case.imports)
-        importing.run(context_for(self.zoo.home, spec, job=f"import-{name}"), self.settings)
+        self.imports.bring(self.zoo.home, name, checkpoint, task=case.imports)
 
     def adapt(self, model: str, suffix: str, case: Case) -> None:
         """Upload, queue, take from the queue, run; the job has to succeed."""
@@ -172,14 +177,14 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     zoo = TinyZoo(tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("checkpoints"))
     redis = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
     settings = zoo.settings.model_copy(update={"redis_url": redis.start(), "worker_threads": 1})
     queue, before = JobQueue(settings.redis_url, settings), signal.getsignal(signal.SIGUSR1)
     with serving(build(settings), settings) as (_, port):
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as http:
-            yield Service(zoo, settings, queue, http)
+            yield Service(zoo, settings, queue, http, imports)
     signal.signal(signal.SIGUSR1, before)  # a job takes it over, as it may in a process of its own
     queue.close()
     redis.stop()

@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from transformers import (
@@ -24,8 +25,13 @@ from transformers import (
     YolosImageProcessor,
 )
 
+from adapters.training.detection import dense_detector
+from zoo.tasks.processors.image import open_picture, prepare
+
 Kind = Literal["detr", "yolos", "rt-detr"]
 LABELS = ("cat", "dog", "remote", "sofa")
+COLOURS = {"blue": (40, 60, 200), "red": (200, 40, 40)}
+SIDE = 64  # pixels of a picture with one square
 
 
 def write_detector(folder: Path, kind: Kind, **config: Any) -> Path:
@@ -122,6 +128,31 @@ def drawn(seed: int, *, size: tuple[int, int] = (96, 80)) -> tuple[bytes, list[d
             pen.rectangle(shape, fill=(40, 60, 200))
         objects.append({"label": label, "bbox": [x, y, width, height]})
     return _png(canvas), objects
+
+
+def square(seed: int) -> tuple[bytes, dict[str, Any]]:
+    """A PNG with one square on plain ground, its label, which is its colour, and its box."""
+    draw = random.Random(seed)
+    label, side = draw.choice(tuple(COLOURS)), draw.randint(SIDE // 4, SIDE // 2)
+    x, y = draw.randint(0, SIDE - side), draw.randint(0, SIDE - side)
+    canvas = Image.new("RGB", (SIDE, SIDE), (200, 200, 190))
+    ImageDraw.Draw(canvas).rectangle((x, y, x + side - 1, y + side - 1), fill=COLOURS[label])
+    return _png(canvas), {"label": label, "bbox": [x, y, side, side]}
+
+
+def write_dense_detector(folder: Path) -> Path:
+    """Of our own layout, random, with one level at 1/8; its norms have seen squares, so that something gets through."""
+    torch.manual_seed(1)
+    config = dense_detector.DetectorConfig(label_names=["this", "that"], side=SIDE, strides=(8,), channels=32, depth=1)
+    detector = dense_detector.new_detector(config)
+    pictures = [prepare(open_picture(square(10_000 + place)[0]), detector.body.preprocessing) for place in range(16)]
+    for module in detector.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the mean of all that is seen
+    with torch.no_grad():
+        detector.train()(torch.from_numpy(np.stack([one.pixels for one in pictures])))
+    dense_detector.write_detector(detector.eval(), config, folder, dtype=torch.float32)
+    return folder
 
 
 def _png(image: Image.Image) -> bytes:

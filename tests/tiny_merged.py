@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM
 
 from adapters.training.architectures.encoder_graph import EncoderGraph
-from adapters.training.architectures.stacks import FORBIDDEN, Attention
+from adapters.training.architectures.stacks import FORBIDDEN, Attention, attend
 from adapters.training.architectures.text_stacks import STACKS, Projection
 
 OPSET = 17
@@ -49,31 +50,46 @@ class Run(nn.Module):
         hidden = stack.embed(input_ids, past)
         places = torch.arange(past + new)
         later = torch.zeros(new, past + new).masked_fill(places[None, :] > places[past:, None], FORBIDDEN)
+        distances = stack.relative(new, past + new)
+        later = later if distances is None else later + distances
         apart = torch.where(encoder_attention_mask > 0, 0.0, FORBIDDEN)[:, None, None, :]
         own: list[Tensor] = []
         cross: list[Tensor] = []
         for place, layer in enumerate(stack.layers):
             attention, norm = stack.looks(layer)
-            key, value = attention.key(hidden), attention.value(hidden)
-            if not self._first:
-                before = (given[f"past_key_values.{place}.decoder.{kind}"] for kind in ("key", "value"))
-                key, value = (torch.cat(pair, dim=2) for pair in zip(before, (key, value), strict=True))
-            own += [key, value]
-            hidden = norm(hidden + _attended(attention, hidden, key, value, later))
+            before = [given.get(f"past_key_values.{place}.decoder.{kind}") for kind in ("key", "value")]
+            looked = _Look(attention, [] if self._first else before, later)
+            hidden = stack.around(hidden, norm, looked)
+            own += looked.used
             attention, norm = stack.listens(layer)
             if self._first:
-                key, value = (side(given["encoder_hidden_states"]) for side in (attention.key, attention.value))
+                sides = [side(given["encoder_hidden_states"]) for side in (attention.key, attention.value)]
             else:
-                key, value = (given[f"past_key_values.{place}.encoder.{kind}"] for kind in ("key", "value"))
-            cross += [key, value]
-            hidden = norm(hidden + _attended(attention, hidden, key, value, apart))
+                sides = [given[f"past_key_values.{place}.encoder.{kind}"] for kind in ("key", "value")]
+            cross += sides
+            hidden = stack.around(hidden, norm, partial(_attended, attention, sides, apart))
             think, norm = stack.thinks(layer)
-            hidden = norm(hidden + think(hidden))
-        return self.projection(hidden), *own, *(cross if self._first else ())
+            hidden = stack.around(hidden, norm, think)
+        return self.projection(stack.close(hidden)), *own, *(cross if self._first else ())
 
 
-def _attended(attention: Attention, hidden: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    return attention.out(torch.softmax(attention.query(hidden) @ key.transpose(2, 3) + bias, dim=-1) @ value)
+class _Look:
+    """Attention to what was written so far; ``used`` are its keys and values with the new places."""
+
+    def __init__(self, attention: Attention, before: Sequence[Any], bias: Tensor) -> None:
+        self._attention, self._before, self._bias = attention, before, bias
+        self.used: list[Tensor] = []
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        self.used = [self._attention.key(hidden), self._attention.value(hidden)]
+        if self._before:
+            self.used = [torch.cat(pair, dim=2) for pair in zip(self._before, self.used, strict=True)]
+        return _attended(self._attention, self.used, self._bias, hidden)
+
+
+def _attended(attention: Attention, sides: Sequence[Tensor], bias: Tensor, hidden: Tensor) -> Tensor:
+    key, value = sides
+    return attention.out(attend(attention.query(hidden), key.transpose(2, 3), value, bias)[0])
 
 
 def write_merged(folder: Path) -> Path:
@@ -81,8 +97,9 @@ def write_merged(folder: Path) -> Path:
     model: Any = AutoModelForSeq2SeqLM.from_pretrained(folder).eval().requires_grad_(False)
     stacks, config = STACKS[model.config.model_type], model.config
     encoder, decoder = stacks(model.get_encoder()), stacks(model.get_decoder())
-    layers, heads = config.decoder_layers, config.decoder_attention_heads
-    sizes = {"heads": heads, "width": config.d_model // heads, "channels": config.d_model}
+    layers, heads = len(decoder.layers), getattr(config, "decoder_attention_heads", None) or config.num_heads
+    width = getattr(config, "d_kv", None) or config.d_model // heads
+    sizes = {"heads": heads, "width": width, "channels": config.d_model}
     (folder / "onnx").mkdir()
     texts: Axes = {"input_ids": ("rows", "new")}
     heard: Axes = {**texts, "encoder_attention_mask": ("rows", "heard")}

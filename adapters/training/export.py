@@ -24,7 +24,8 @@ def export(servable: Servable, target: Path) -> None:
     batch = servable.example(ROWS, servable.sizes[0])
     axes = [servable.axes_of.get(name, servable.axes) for name in servable.inputs]
     names = {name for named in axes for name in named.values()}
-    sizes = {name: torch.export.Dim(name, max=servable.bounds.get(name)) for name in names}
+    least, most = servable.least, servable.bounds
+    sizes = {name: torch.export.Dim(name, min=least.get(name), max=most.get(name)) for name in names}
     with _quiet():
         program = torch.onnx.export(
             _Positional(servable.module, servable.inputs),

@@ -39,8 +39,9 @@ class Servable:
     ``module(**inputs)`` answers with a tensor, or a tuple of them in the order of ``outputs``; rows are the first axis
     of each. ``example(rows, size)`` makes inputs: ``sizes[0]`` is traced, the comparison tries all of them. ``axes``
     names the axes of every input that may vary, ``axes_of`` those of one input instead, ``bounds`` the largest value of
-    a name. ``files`` are served beside the graph: name in the version -> where it lies. ``further`` graphs of the same
-    version, by name, are described by the fields up to ``bounds``.
+    a name, ``least`` the smallest for which the network goes the way that is traced: what is not said, the exporter
+    finds out and traces a second time. ``files`` are served beside the graph: name in the version -> where it lies.
+    ``further`` graphs of the same version, by name, are described by the fields up to ``least``.
     """
 
     module: nn.Module
@@ -51,6 +52,7 @@ class Servable:
     axes: dict[int, str]
     architecture: str
     bounds: dict[str, int] = field(default_factory=dict)
+    least: dict[str, int] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     limits: dict[str, int] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)

@@ -11,6 +11,7 @@ import pytest
 from adapters.queue import EmbeddedRedis, JobQueue
 from tests.api.hearing import Hearing, hearing
 from tests.api.live import Live, running
+from tests.imports import Imports
 from zoo.settings import Settings
 
 
@@ -45,10 +46,10 @@ def client(live: Live) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def ears(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearing]:
+def ears(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearing]:
     """A shared service that hears."""
     home = tmp_path_factory.mktemp("hearing")
-    with hearing(settings_in(home, threads=1), tmp_path_factory.mktemp("whisper")) as service:
+    with hearing(imports, settings_in(home, threads=1), tmp_path_factory.mktemp("whisper")) as service:
         yield service
 
 

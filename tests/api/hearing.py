@@ -11,11 +11,9 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from adapters import importing
-from adapters.jobs import JobKind, JobSpec
 from api.app import build
-from tests.adapters.training.quiet_context import context_for
 from tests.api.live import serving
+from tests.imports import Imports
 from tests.tiny_whisper import SPEAKING, tiny_whisper, write_ctranslate2, write_tokenizer
 from tests.zoo.tasks.processors.sound_files import sound_of
 from tests.zoo.tasks.sound_model import predictor
@@ -44,7 +42,7 @@ class Hearing:
 
 
 @contextmanager
-def hearing(settings: Settings, checkpoint: Path) -> Iterator[Hearing]:
+def hearing(imports: Imports, settings: Settings, checkpoint: Path) -> Iterator[Hearing]:
     """Import ``ears`` from a checkpoint that is written to the folder given, and serve it."""
     write_tokenizer(checkpoint)
     model = tiny_whisper(seed=39, vocabulary=SPEAKING)
@@ -53,9 +51,7 @@ def hearing(settings: Settings, checkpoint: Path) -> Iterator[Hearing]:
     )  # sure of what it says, and has letters in it: nothing is dropped
     write_ctranslate2(checkpoint, model)
     (checkpoint / "vocabulary.json").write_text("[]")  # by which its layout is known
-    source = {"kind": "folder", "path": str(checkpoint)}
-    spec = JobSpec(kind=JobKind.IMPORT, model="ears", source=source, task="automatic-speech-recognition")
-    importing.run(context_for(settings.home, spec, job="import-ears"), settings)
+    imports.bring(settings.home, "ears", checkpoint, task="automatic-speech-recognition")
     _publish_linguist(settings)
     _publish_classifier(settings)
     app = build(settings)

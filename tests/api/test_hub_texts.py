@@ -15,17 +15,18 @@ from huggingface_hub.errors import HfHubHTTPError
 from api.app import build
 from tests.api.live import serving
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_language import write_classifier, write_filler
 from tests.zoo.tasks.language_zoo import LanguageZoo
 from zoo.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def url(tiny_zoo: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(imports: Imports, tiny_zoo: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service with an encoder (``mini``), a model of entailment (``nli``) and one that fills gaps (``filler``)."""
     home = tmp_path_factory.mktemp("texts") / "home"
     shutil.copytree(tiny_zoo.home, home)
-    models = LanguageZoo(home, tmp_path_factory.mktemp("text-checkpoints"))
+    models = LanguageZoo(imports, home, tmp_path_factory.mktemp("text-checkpoints"))
     models.model("nli", partial(write_classifier, kind="distilbert"))
     models.model("filler", partial(write_filler, kind="distilbert"))
     settings = Settings(_env_file=None, home=home, threads=1, drain_seconds=2.0)

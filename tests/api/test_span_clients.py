@@ -8,11 +8,9 @@ import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 
-from adapters import importing
-from adapters.jobs import JobKind, JobSpec
 from api.app import build
-from tests.adapters.training.quiet_context import context_for
 from tests.api.live import serving
+from tests.imports import Imports
 from tests.tiny_spans import TAGS, write_tokens_checkpoint
 from zoo.settings import Settings
 
@@ -20,7 +18,7 @@ TEXT = "my parcel was late again, said Angela of the U.S. today"
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service with the tagger ``names`` and the reader ``manual``."""
     home = tmp_path_factory.mktemp("home")
     settings = Settings(_env_file=None, home=home, redis_url="", threads=1, worker_threads=1)
@@ -28,8 +26,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     write_tokens_checkpoint(folders / "names", kind="distilbert", labels=TAGS)
     write_tokens_checkpoint(folders / "manual", kind="distilbert", answers=True)
     for name in ("names", "manual"):
-        spec = JobSpec(kind=JobKind.IMPORT, model=name, source={"kind": "folder", "path": str(folders / name)})
-        importing.run(context_for(home, spec, job=f"import-{name}"), settings)
+        imports.bring(home, name, folders / name)
     with serving(build(settings), settings) as (_, port):
         yield f"http://127.0.0.1:{port}/models"
 

@@ -14,6 +14,7 @@ from huggingface_hub import InferenceClient
 
 from api.app import build
 from tests.api.live import serving
+from tests.imports import Imports
 from tests.zoo.tasks.text_models import import_texts
 
 TEXT = "the cat sees a big dog"
@@ -21,15 +22,15 @@ LONG = ". ".join([TEXT, "she likes the red house and not the tree", "today he se
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(tmp_path_factory.mktemp("texts"), "deutsch") as address:
+def url(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(imports, tmp_path_factory.mktemp("texts"), "deutsch") as address:
         yield address
 
 
 @contextmanager
-def served(folder: Path, name: str) -> Iterator[str]:
+def served(imports: Imports, folder: Path, name: str) -> Iterator[str]:
     """The address of a service that has one model."""
-    zoo = import_texts(folder, name)
+    zoo = import_texts(imports, folder, name)
     with serving(build(zoo.settings), zoo.settings) as (_, port):
         yield f"http://127.0.0.1:{port}"
 
@@ -57,15 +58,15 @@ def test_the_official_client_translates(url: str, client: httpx.Client) -> None:
     assert 0 < len(few.translation_text) < len(answer.translation_text)
 
 
-def test_the_official_client_says_from_which_language_to_which(tmp_path: Path) -> None:
-    with served(tmp_path, "tongues") as url:
+def test_the_official_client_says_from_which_language_to_which(imports: Imports, tmp_path: Path) -> None:
+    with served(imports, tmp_path, "tongues") as url:
         tongues = official(url, "tongues")
         german, french = (tongues.translation(TEXT, src_lang="en", tgt_lang=code) for code in ("de", "fr"))
     assert german.translation_text != french.translation_text
 
 
-def test_the_official_client_summarises(tmp_path: Path) -> None:
-    with served(tmp_path, "short") as url:
+def test_the_official_client_summarises(imports: Imports, tmp_path: Path) -> None:
+    with served(imports, tmp_path, "short") as url:
         plain = official(url, "short").summarization(TEXT)
         asked = {"clean_up_tokenization_spaces": True, "truncation": "longest_first"}
         short = official(url, "short").summarization(TEXT, generate_parameters={"max_length": 7}, **asked)

@@ -12,6 +12,7 @@ from zoo.errors import InvalidInput, Unsupported
 
 # RoBERTa's positions start behind the padding id, so two of them are never used.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet"}
+_MODULES_OF = "sentence_transformers."
 UNBOUNDED = 100_000  # tokenizers write 10^30 for "no limit"
 
 
@@ -38,10 +39,30 @@ def architectures(checkpoint: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def refuse_remote_code(checkpoint: Path) -> None:
-    """Raise ``InvalidInput`` for a checkpoint that names Python files to run."""
-    if "auto_map" in read_json(checkpoint / "config.json"):
-        message = "The checkpoint asks to run its own code (auto_map in config.json), which is never done."
-        raise InvalidInput(message, code="remote_code")
+    """As ``refuse_code`` for the ``config.json`` of a checkpoint; every file of it was checked when it came in."""
+    if (checkpoint / "config.json").is_file():
+        refuse_code(checkpoint / "config.json")
+
+
+def refuse_code(path: Path) -> None:
+    """Raise ``InvalidInput`` (``remote_code``) for a JSON file that asks for Python code of its repository.
+
+    That is ``auto_map``, and in ``modules.json`` a class that sentence-transformers does not have itself.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InvalidInput(f"{path.name} is not valid JSON", code="invalid_checkpoint") from error
+    asking = "auto_map" if isinstance(content, dict) and "auto_map" in content else ""
+    if path.name == "modules.json" and isinstance(content, list):
+        kinds = [str(module.get("type")) for module in content if isinstance(module, dict)]
+        asking = asking or next((kind[:64] for kind in kinds if not kind.startswith(_MODULES_OF)), "")
+    if asking:
+        raise InvalidInput(
+            f"{path.name} asks for Python code of the repository ({asking}), which is never run. Use a model whose"
+            " architecture is built in",
+            code="remote_code",
+        )
 
 
 def max_tokens(checkpoint: Path) -> int:

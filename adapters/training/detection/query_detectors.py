@@ -97,6 +97,7 @@ def load_queries(checkpoint: Path) -> Servable:
         example=example_pictures,
         sizes=sizes,
         axes=axes,
+        least={"height": patch, "width": patch} if (patch := getattr(config, "patch_size", None)) else {},
         architecture=kind,
         labels=tuple(str(config.id2label[place]) for place in range(config.num_labels)),
         limits=limits,

@@ -12,7 +12,7 @@ from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import load_weights
 from adapters.training.layouts.parts import unfit
 from adapters.training.recipe import Servable
-from adapters.training.sounds.body import INPUT, WAVEFORMS, example_sounds, fold_parametrisations
+from adapters.training.sounds.body import INPUT, WAVEFORMS, example_sounds, fold_parametrisations, least_samples
 from adapters.training.sounds.classifier import SoundClassifier
 from adapters.training.sounds.config import read_hearing
 from zoo.errors import Unsupported
@@ -52,6 +52,7 @@ def read_ctc(checkpoint: Path) -> Servable:
         sizes=WAVEFORMS,
         axes={0: "batch", 1: "samples"},
         bounds={"samples": round(hearing.seconds * hearing.rate)},
+        least={"samples": least_samples(config)},
         architecture=str(config.model_type),
         limits={"seconds": round(MOST_SECONDS)},
         options={"ctc": {**letters, "step": prod(config.conv_stride)}, "hearing": hearing.as_dict()},

@@ -152,6 +152,14 @@ def read_encoder(checkpoint: Path) -> Any:
     return read_whisper(checkpoint).model.model.encoder
 
 
+def least_samples(config: Any) -> int:
+    """Of a waveform that a network of these convolutions makes two vectors of: one alone is another case to torch."""
+    count = 2
+    for kernel, step in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
+        count = (count - 1) * step + kernel
+    return int(count)
+
+
 def example_sounds(hearing: Hearing, rows: int, size: Size) -> Batch:
     """Random prepared sounds; the same for the same rows and size."""
     (length,) = size

@@ -126,6 +126,7 @@ def classifier(network: ClipClassifier, body: SoundBody, labels: tuple[str, ...]
         sizes=body.sizes,
         axes={0: "batch", 1: body.axis} if body.axis else {0: "batch"},
         bounds={body.axis: body.longest} if body.axis else {},
+        least={"samples": body.network.values(2)} if body.hearing.kind == "waveform" else {},
         architecture=architecture,
         labels=labels,
         limits={"seconds": int(body.hearing.seconds)},

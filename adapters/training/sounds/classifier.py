@@ -11,7 +11,7 @@ from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import load_weights
 from adapters.training.layouts.parts import named_labels
 from adapters.training.recipe import Servable
-from adapters.training.sounds.body import INPUT, WAVEFORMS, example_sounds, fold_parametrisations
+from adapters.training.sounds.body import INPUT, WAVEFORMS, example_sounds, fold_parametrisations, least_samples
 from adapters.training.sounds.config import read_hearing
 from zoo.errors import Unsupported
 
@@ -55,6 +55,7 @@ def read_classifier(checkpoint: Path) -> Servable:
         sizes=WAVEFORMS if waveform else ((hearing.frames,),),
         axes={0: "batch", 1: "samples"} if waveform else {0: "batch"},
         bounds={"samples": round(hearing.seconds * hearing.rate)} if waveform else {},
+        least={"samples": least_samples(config)} if waveform else {},
         architecture=str(config.model_type),
         labels=named_labels(config.id2label, config.num_labels, field="id2label"),
         limits={"seconds": int(hearing.seconds)},

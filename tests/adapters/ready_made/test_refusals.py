@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,13 @@ def unmasked(folder: Path) -> None:
     replaced(folder, graph)
 
 
+def without_letters(folder: Path) -> None:
+    """A tokenizer that the library tokenizers panics at, as transformers.js writes those of Marian."""
+    settings = json.loads((folder / "tokenizer.json").read_text())
+    settings["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": None}
+    (folder / "tokenizer.json").write_text(json.dumps(settings))
+
+
 def endless(folder: Path) -> None:
     """A few bytes that ask for a petabyte."""
     graph = one_node()
@@ -78,6 +86,7 @@ def endless(folder: Path) -> None:
         ),
         (lambda folder: settings_of(folder, id2label={"0": "a", "1": "b"}), "unsupported_graph", "names 2 classes"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "invalid_checkpoint", "tokenizer.json"),
+        (without_letters, "invalid_graph", "tokenizer.json cannot be read"),
         (unmasked, "invalid_graph", "ignores its mask"),
         (endless, "unsafe_graph", "memory"),
     ],

@@ -14,7 +14,6 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from adapters import importing
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobPreempted, JobSpec
 from adapters.training import adapt, classification
@@ -23,6 +22,7 @@ from adapters.training.pictures.classification import without_margin
 from tests.adapters.datasets.zips import pack
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_pictures import write_picture_checkpoint
 from zoo.engine.predictor import Predictor
 from zoo.tasks.processors.preprocessing import Crop, Exact, Preprocessing, Shortest
@@ -57,15 +57,13 @@ def upload(zoo: TinyZoo, content: bytes) -> str:
 
 
 def adapted(
-    home: Path, kind: str, *, stop_at: int | None = None, stop_in: str = "train", **spec: Any
+    imports: Imports, home: Path, kind: str, *, stop_at: int | None = None, stop_in: str = "train", **spec: Any
 ) -> tuple[TinyZoo, dict[str, Any], QuietContext]:
     """Import a tiny body, if it is not there yet, and adapt it to colours."""
     zoo = TinyZoo(home / "home", home / "checkpoints")
     folder = write_picture_checkpoint(zoo.checkpoints / "body", kind)
-    source = {"kind": "folder", "path": str(folder)}
     if "body" not in zoo.store.names():
-        bring = JobSpec(kind=JobKind.IMPORT, model="body", source=source)
-        importing.run(context_for(zoo.home, bring, job="import"), zoo.settings)
+        imports.bring(zoo.home, "body", folder)
     asked: dict[str, Any] = {"model": "body", "suffix": "colours", "hyperparameters": FAST}
     training_file = upload(zoo, pack(colours(20)))
     job = JobSpec(kind=JobKind.ADAPT, training_file=training_file, **(asked | spec))
@@ -75,8 +73,8 @@ def adapted(
 
 
 @pytest.mark.parametrize("kind", ["vit", "timm-resnet"])
-def test_every_kind_of_body_learns_colours_and_is_served(tmp_path: Path, kind: str) -> None:
-    zoo, result, context = adapted(tmp_path, kind)
+def test_every_kind_of_body_learns_colours_and_is_served(imports: Imports, tmp_path: Path, kind: str) -> None:
+    zoo, result, context = adapted(imports, tmp_path, kind)
     entry = zoo.store.entry("colours", 1)
     assert result["fine_tuned_model"] == entry.reference == "colours@1"
     assert (entry.task, entry.modality, entry.labels) == ("image-classification", "image", tuple(COLOURS))
@@ -93,9 +91,9 @@ def test_every_kind_of_body_learns_colours_and_is_served(tmp_path: Path, kind: s
     assert sum(right) >= 0.8 * len(right)  # a guess is right once in three times
 
 
-def test_layers_of_pictures_can_be_chosen_by_name(tmp_path: Path) -> None:
+def test_layers_of_pictures_can_be_chosen_by_name(imports: Imports, tmp_path: Path) -> None:
     zoo, result, _ = adapted(
-        tmp_path, "timm-resnet", hyperparameters=FAST.model_copy(update={"target_modules": ("conv2",)})
+        imports, tmp_path, "timm-resnet", hyperparameters=FAST.model_copy(update={"target_modules": ("conv2",)})
     )
     assert result["hyperparameters"]["target_modules"] == ["conv2"]
     config = (zoo.store.folder("colours", 1) / "adapter" / "adapter_config.json").read_text()
@@ -113,8 +111,8 @@ def misled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("misled")
-def test_few_pictures_are_all_learnt_from_when_the_figures_are_known(tmp_path: Path) -> None:
-    zoo, result, context = adapted(tmp_path, "resnet", hyperparameters=LONG)
+def test_few_pictures_are_all_learnt_from_when_the_figures_are_known(imports: Imports, tmp_path: Path) -> None:
+    zoo, result, context = adapted(imports, tmp_path, "resnet", hyperparameters=LONG)
     assert result["hyperparameters"]["refit"] is True
     assert "Trained once more on all 60 rows of the training file" in context.messages
     assert any(
@@ -127,9 +125,11 @@ def test_few_pictures_are_all_learnt_from_when_the_figures_are_known(tmp_path: P
     assert "the same training was done once more" in card
 
 
-def test_where_lora_is_no_better_than_the_probe_the_probe_learns_from_all_rows(tmp_path: Path) -> None:
+def test_where_lora_is_no_better_than_the_probe_the_probe_learns_from_all_rows(
+    imports: Imports, tmp_path: Path
+) -> None:
     still = FAST.model_copy(update={"learning_rate": 1e-9})
-    zoo, result, context = adapted(tmp_path, "resnet", hyperparameters=still)
+    zoo, result, context = adapted(imports, tmp_path, "resnet", hyperparameters=still)
     assert result["metrics"]["heldout"] == {"rows": 9} | result["metrics"]["probe"]
     assert any(message.startswith("Of the training 0% is kept") for message in context.messages)
     assert "refit" not in context.stages
@@ -138,19 +138,19 @@ def test_where_lora_is_no_better_than_the_probe_the_probe_learns_from_all_rows(t
     assert not any(weight.any() for name, weight in adapter.items() if "lora_B" in name)
 
 
-def test_a_validation_file_is_never_learnt_from(tmp_path: Path) -> None:
+def test_a_validation_file_is_never_learnt_from(imports: Imports, tmp_path: Path) -> None:
     separate = upload(TinyZoo(tmp_path / "home", tmp_path / "checkpoints"), pack(colours(4, start=50_000)))
-    _, result, context = adapted(tmp_path, "resnet", validation_file=separate)
+    _, result, context = adapted(imports, tmp_path, "resnet", validation_file=separate)
     assert result["metrics"]["heldout"]["rows"] == 12
     assert "Trained once more on all 60 rows of the training file" in context.messages
 
 
 @pytest.mark.usefixtures("misled")
-def test_a_job_cut_off_in_the_second_training_ends_with_the_same_bits(tmp_path: Path) -> None:
-    whole, _, _ = adapted(tmp_path / "whole", "resnet", hyperparameters=LONG)
+def test_a_job_cut_off_in_the_second_training_ends_with_the_same_bits(imports: Imports, tmp_path: Path) -> None:
+    whole, _, _ = adapted(imports, tmp_path / "whole", "resnet", hyperparameters=LONG)
     with pytest.raises(JobPreempted):
-        adapted(tmp_path / "cut", "resnet", stop_at=13, stop_in="refit", hyperparameters=LONG)
-    resumed, _, context = adapted(tmp_path / "cut", "resnet", hyperparameters=LONG)
+        adapted(imports, tmp_path / "cut", "resnet", stop_at=13, stop_in="refit", hyperparameters=LONG)
+    resumed, _, context = adapted(imports, tmp_path / "cut", "resnet", hyperparameters=LONG)
     assert sum(message.startswith("Resumed from step") for message in context.messages) == 2
     files = [zoo.store.folder("colours", 1) / "adapter" / "adapter_model.safetensors" for zoo in (whole, resumed)]
     assert files[0].read_bytes() == files[1].read_bytes()

@@ -22,6 +22,7 @@ from adapters.training.recipe import load_recipe
 from adapters.training.texts.scores import corpus_chrf
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_texts import DIALECT, pairs, write_pairs
 from tests.torch_texts import KINDS, TorchTexts
 from tests.zoo.tasks.text_models import import_texts
@@ -44,8 +45,8 @@ def asked(zoo: TinyZoo, rows: list[tuple[str, str]], *, job: str = "ftjob-1", **
 
 
 @pytest.fixture(scope="module")
-def texts(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
-    return import_texts(tmp_path_factory.mktemp("texts"), "taught")
+def texts(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
+    return import_texts(imports, tmp_path_factory.mktemp("texts"), "taught")
 
 
 @pytest.fixture(scope="module")

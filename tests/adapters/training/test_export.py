@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -143,3 +144,45 @@ def test_a_graph_of_pictures_answers_with_every_output_on_every_size(
         served = session.run({name: values.numpy() for name, values in batch.items()})
         for one, other in zip(served, made.module(**batch), strict=True):
             np.testing.assert_allclose(np.asarray(one, dtype=float), other.numpy(), atol=1e-5)
+
+
+class Window(nn.Module):
+    """Answers with the mean over windows of four values, which fewer than four have not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.window = nn.Conv1d(1, 1, kernel_size=4, bias=False)
+        nn.init.constant_(self.window.weight, 0.25)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(batch, 1, length) to (batch, 1)."""
+        found: Tensor = self.window(values).mean(dim=2)
+        return found
+
+
+@pytest.mark.parametrize(("least", "runs"), [({}, 2), ({"length": 4}, 1)])
+def test_a_least_length_that_is_said_saves_a_second_run_through_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: dict[str, int], runs: int
+) -> None:
+    counted: list[Any] = []
+    genuine = torch.export.export
+
+    def export_counted(*given: Any, **named: Any) -> Any:
+        counted.append(named)
+        return genuine(*given, **named)
+
+    monkeypatch.setattr(torch.export, "export", export_counted)
+    window = Servable(
+        module=Window().eval().requires_grad_(False),
+        inputs=("values",),
+        outputs=("mean",),
+        example=lambda rows, size: {"values": torch.randn(rows, 1, *size)},
+        sizes=((9,),),
+        axes={0: "batch", 2: "length"},
+        least=least,
+        architecture="window",
+    )
+    export(window, tmp_path / "model.onnx")
+    assert len(counted) == runs
+    (served,) = Session(tmp_path / "model.onnx", threads=1).run({"values": np.ones((2, 1, 5), dtype=np.float32)})
+    assert np.asarray(served).tolist() == [[1.0], [1.0]]

@@ -11,7 +11,6 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
-from adapters import importing
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training import lora
@@ -20,8 +19,8 @@ from adapters.training.graft import Change, add_pooled_head, changed
 from adapters.training.hyperparameters import resolve
 from adapters.training.recipes import text_classification
 from adapters.training.recipes.text_classification import TextAdaptation
-from tests.adapters.training.test_importing import asked, settings_in
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny import write_checkpoint
 from zoo.catalogue.store import Store
 from zoo.engine.predictor import MODEL_FILE
@@ -47,9 +46,9 @@ def adapted(adaptation: TextAdaptation) -> tuple[list[Change], nn.Module]:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
-def test_the_grafted_graph_answers_as_the_merged_network(tmp_path: Path, pooling: str) -> None:
+def test_the_grafted_graph_answers_as_the_merged_network(imports: Imports, tmp_path: Path, pooling: str) -> None:
     folder = write_checkpoint(tmp_path / "checkpoint", pooling=pooling)
-    importing.run(asked(tmp_path, folder), settings_in(tmp_path))
+    imports.bring(tmp_path, "mine", folder)
     store = Store(tmp_path)
     adaptation = adaptation_of(store, "mine")
     changes, merged = adapted(adaptation)

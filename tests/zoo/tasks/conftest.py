@@ -7,17 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from adapters import importing
-from adapters.jobs import JobKind, JobSpec
-from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny import write_checkpoint
 from tests.zoo.tasks.language_zoo import LanguageZoo
 from zoo.engine.predictor import Predictor
 
 
 @pytest.fixture(scope="session")
-def full_zoo(tiny_zoo: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
+def full_zoo(imports: Imports, tiny_zoo: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
     """Shared: look, don't touch."""
     made = TinyZoo(tmp_path_factory.mktemp("full") / "home", tmp_path_factory.mktemp("all-checkpoints"))
     shutil.copytree(tiny_zoo.home, made.home)
@@ -25,9 +23,7 @@ def full_zoo(tiny_zoo: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> Tin
     write_checkpoint(made.checkpoints / "mini-distil", kind="distilbert")
     write_checkpoint(made.checkpoints / "mood-bert", kind="bert", labels=("bad", "good", "so-so"))
     for name in ("mini-distil", "mood-bert"):
-        source = {"kind": "folder", "path": str(made.checkpoints / name)}
-        spec = JobSpec(kind=JobKind.IMPORT, model=name, source=source)
-        importing.run(context_for(made.home, spec, job=f"import-{name}"), made.settings)
+        imports.bring(made.home, name, made.checkpoints / name)
     return made
 
 
@@ -45,6 +41,7 @@ def predictor_of(full_zoo: TinyZoo) -> Callable[[str], Predictor]:
 
 
 @pytest.fixture(scope="session")
-def languages(tmp_path_factory: pytest.TempPathFactory) -> LanguageZoo:
+def languages(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> LanguageZoo:
     """Tiny networks of every kind, imported when a test asks for one."""
-    return LanguageZoo(tmp_path_factory.mktemp("languages") / "home", tmp_path_factory.mktemp("language-checkpoints"))
+    home, checkpoints = tmp_path_factory.mktemp("languages") / "home", tmp_path_factory.mktemp("language-checkpoints")
+    return LanguageZoo(imports, home, checkpoints)

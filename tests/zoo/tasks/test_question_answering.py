@@ -17,10 +17,8 @@ import torch
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 from transformers.pipelines.document_question_answering import select_starts_ends
 
-from adapters import importing
-from adapters.jobs import JobKind, JobSpec
-from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_spans import KINDS, write_tokens_checkpoint
 from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidInput, TooLarge
@@ -104,15 +102,13 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
 
 
 @pytest.fixture(scope="module")
-def predictor_of(readers: TinyZoo) -> Predictors:
+def predictor_of(imports: Imports, readers: TinyZoo) -> Predictors:
     made: dict[str, Predictor] = {}
 
     def predictor(kind: str) -> Predictor:
         if kind not in made:
             write_tokens_checkpoint(readers.checkpoints / kind, kind=kind, answers=True)
-            source = {"kind": "folder", "path": str(readers.checkpoints / kind)}
-            spec = JobSpec(kind=JobKind.IMPORT, model=kind, source=source)
-            importing.run(context_for(readers.home, spec, job=f"import-{kind}"), readers.settings)
+            imports.bring(readers.home, kind, readers.checkpoints / kind)
             made[kind] = Predictor(readers.store.entry(kind, 1), readers.store.folder(kind, 1), threads=1)
         return made[kind]
 

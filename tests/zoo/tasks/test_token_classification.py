@@ -13,6 +13,7 @@ from adapters import importing
 from adapters.jobs import JobKind, JobSpec
 from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_spans import KINDS, TAGS, write_tokens_checkpoint
 from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidInput, TooLarge
@@ -37,15 +38,13 @@ def taggers(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
 
 
 @pytest.fixture(scope="module")
-def predictor_of(taggers: TinyZoo) -> Predictors:
+def predictor_of(imports: Imports, taggers: TinyZoo) -> Predictors:
     made: dict[str, Predictor] = {}
 
     def predictor(kind: str) -> Predictor:
         if kind not in made:
             write_tokens_checkpoint(taggers.checkpoints / kind, kind=kind, labels=TAGS)
-            source = {"kind": "folder", "path": str(taggers.checkpoints / kind)}
-            spec = JobSpec(kind=JobKind.IMPORT, model=kind, source=source)
-            importing.run(context_for(taggers.home, spec, job=f"import-{kind}"), taggers.settings)
+            imports.bring(taggers.home, kind, taggers.checkpoints / kind)
             made[kind] = Predictor(taggers.store.entry(kind, 1), taggers.store.folder(kind, 1), threads=1)
         return made[kind]
 

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM
 
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_texts import DICTIONARY
 from tests.zoo.tasks.text_models import import_texts
 from zoo.engine.predictor import Predictor
@@ -21,18 +22,20 @@ LONG = ". ".join(["the cat sees a big dog", "she likes the red house and not the
 
 
 @pytest.fixture(scope="module")
-def texts(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
-    return import_texts(tmp_path_factory.mktemp("texts"), "deutsch")
+def texts(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
+    return import_texts(imports, tmp_path_factory.mktemp("texts"), "deutsch")
 
 
 @pytest.fixture(scope="module")
-def translator(texts: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Predictor]:
+def translator(
+    texts: TinyZoo, imports: Imports, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Predictor]:
     """Predictors by name, imported when they are first asked for."""
     made: dict[str, Predictor] = {}
 
     def predictor(name: str) -> Predictor:
         if name not in made:
-            zoo = texts if name == "deutsch" else import_texts(tmp_path_factory.mktemp(name), name)
+            zoo = texts if name == "deutsch" else import_texts(imports, tmp_path_factory.mktemp(name), name)
             made[name] = Predictor(zoo.store.entry(name, 1), zoo.store.folder(name, 1), threads=1)
         return made[name]
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters import importing
-from adapters.jobs import JobKind, JobSpec
-from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_texts import write_bart, write_m2m, write_marian, write_t5, write_taught
 
 
-def import_texts(folder: Path, *names: str) -> TinyZoo:
+def import_texts(imports: Imports, folder: Path, *names: str) -> TinyZoo:
     """``deutsch`` and ``taught`` (Marian), ``tongues`` (M2M-100), ``t5``, ``short`` (BART) or ``t5-short``."""
     zoo = TinyZoo(folder / "home", folder / "checkpoints")
     for name in names:
         write, task = _MODELS[name]
-        checkpoint = write(zoo.checkpoints / name)
-        spec = JobSpec(kind=JobKind.IMPORT, model=name, task=task, source={"kind": "folder", "path": str(checkpoint)})
-        importing.run(context_for(zoo.home, spec, job=f"import-{name}"), zoo.settings)
+        imports.bring(zoo.home, name, write(zoo.checkpoints / name), task=task)
     return zoo
 
 

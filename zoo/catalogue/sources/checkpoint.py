@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from zoo.catalogue.entry import ModelFile, is_relative_file
+from zoo.catalogue.hub_layout import refuse_code
 from zoo.catalogue.manifest import hash_file
 from zoo.catalogue.sources.ready_made import GraphWish, missing_graph
 from zoo.catalogue.sources.shards import INDEX, WHOLE, check_index, shards_in
@@ -26,7 +26,6 @@ _VOCABULARIES = ("vocabulary.txt", "vocabulary.json", "shared_vocabulary.txt", "
 _SPEC = re.compile(rb"[\x01-\x09]\0\0\0[\x02-\xff]\0[A-Za-z]{1,64}Spec\0", re.DOTALL)
 # Where sentence-transformers keeps what follows the body: 1_Pooling, 2_Dense, …
 _MODULE = re.compile(r"[0-9]{1,2}_[A-Za-z]{1,32}/[^/]+")
-_MODULES_OF = "sentence_transformers."
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def check(folder: Path, pins: Mapping[str, str]) -> tuple[ModelFile, ...]:
             )
     for path in paths:
         if path.suffix == ".json" and path.parent == folder:
-            refuse_remote_code(path)
+            refuse_code(path)
         elif path.suffix == ".safetensors":
             _refuse_disguise(path)
         elif path.name == BINARY:
@@ -165,27 +164,6 @@ def _is_text(path: str) -> bool:
 
 def _described(folder: Path, path: Path) -> ModelFile:
     return ModelFile(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=hash_file(path))
-
-
-def refuse_remote_code(path: Path) -> None:
-    """Raise ``InvalidInput`` (``remote_code``) for a JSON file that asks for Python code of its repository.
-
-    That is ``auto_map``, and in ``modules.json`` a class that sentence-transformers does not have itself.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise InvalidInput(f"{path.name} is not valid JSON", code="invalid_checkpoint") from error
-    asking = "auto_map" if isinstance(content, dict) and "auto_map" in content else ""
-    if path.name == "modules.json" and isinstance(content, list):
-        kinds = [str(module.get("type")) for module in content if isinstance(module, dict)]
-        asking = asking or next((kind[:64] for kind in kinds if not kind.startswith(_MODULES_OF)), "")
-    if asking:
-        raise InvalidInput(
-            f"{path.name} asks for Python code of the repository ({asking}), which is never run. Use a model whose"
-            " architecture is built in",
-            code="remote_code",
-        )
 
 
 def _refuse_disguise(path: Path) -> None:

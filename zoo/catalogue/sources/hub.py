@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.catalogue.entry import HubSource
+from zoo.catalogue.hub_layout import refuse_code
 from zoo.catalogue.manifest import hash_file
-from zoo.catalogue.sources.checkpoint import Order, refuse_remote_code, select
+from zoo.catalogue.sources.checkpoint import Order, select
 from zoo.catalogue.sources.hub_errors import hub_errors
 from zoo.errors import SourceUnavailable
 
@@ -47,7 +48,7 @@ def copy_from_hub(source: HubSource, target: Path, order: Order, *, endpoint: st
             )
         _check_hash(target / path, path, siblings[path])
         if path.endswith(".json") and "/" not in path:
-            refuse_remote_code(target / path)  # before the weights, which may be gigabytes, are copied for nothing
+            refuse_code(target / path)  # before the weights, which may be gigabytes, are copied for nothing
         meter.finish(sizes[path])
     shutil.rmtree(target / ".cache", ignore_errors=True)
     return commit

@@ -8,6 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from zoo.errors import ArtifactCorrupt, InvalidInput, TooLarge
+from zoo.tasks.processors.tokenizer_file import open_tokenizer
 
 WRITER, READER = "tokenizer.json", "source.json"
 MOST_CHARACTERS = 100_000  # of a text: some fifty windows, a minute or two of work on a core
@@ -77,8 +78,8 @@ def cleaned(text: str) -> str:
 
 def _read(path: Path) -> Tokenizer:
     try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
+        tokenizer = open_tokenizer(path)
+    except ValueError as error:
         raise ArtifactCorrupt(f"{path.name} cannot be read: pull or adapt the model again.") from error
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from zoo.errors import ArtifactCorrupt, InvalidInput, TooLarge
+from zoo.tasks.processors.tokenizer_file import open_tokenizer
 
 # A tokenizer reads the whole text before it cuts: 10 MB took 2-15 s and up to 3.5 GB. So the text is bounded first.
 CHARACTERS_PER_TOKEN = 16
@@ -148,8 +149,8 @@ def _encoded(encoding: Encoding) -> EncodedText:
 def read_tokenizer(path: Path) -> Tokenizer:
     """A tokenizer that neither pads nor cuts; raises ``ArtifactCorrupt`` when the file cannot be read."""
     try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
+        tokenizer = open_tokenizer(path)
+    except ValueError as error:
         raise ArtifactCorrupt("tokenizer.json cannot be read: pull or adapt the model again.") from error
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from zoo.catalogue.hub_layout import read_json
 from zoo.catalogue.onnx_file import OnnxFile
 from zoo.errors import InvalidInput
-from zoo.tasks.ready_made.description import TOKENIZER, Description, answers_with, main_graph
+from zoo.tasks.ready_made.description import Description, answers_with, main_graph
 from zoo.tasks.ready_made.encoder import INPUTS, encoder, require_head
+from zoo.tasks.ready_made.tokens import opened
 
 PLACES = "masks"
 _ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -32,10 +31,7 @@ def _spelling(checkpoint: Path) -> dict[str, Any]:
     settings = read_json(checkpoint / "tokenizer_config.json")
     given = {**read_json(checkpoint / "special_tokens_map.json"), **settings}
     special = dict(_special(given))
-    try:
-        tokenizer = Tokenizer.from_file(str(checkpoint / TOKENIZER))
-    except Exception:  # the library raises bare Exception
-        raise InvalidInput("tokenizer.json of the checkpoint cannot be read.", code="invalid_checkpoint") from None
+    tokenizer = opened(checkpoint)
     mask = special.get("mask_token")
     if mask is None:
         mask = next((token for token in _USUAL if tokenizer.token_to_id(token) is not None), None)

@@ -12,10 +12,9 @@ from zoo.catalogue.onnx_file import OnnxFile
 from zoo.errors import Unsupported
 from zoo.tasks.decoding.merged_decoder import BRANCH, LOGITS, past_names, present_names
 from zoo.tasks.decoding.text_settings import TextSettings
-from zoo.tasks.processors.pieces import WRITER
-from zoo.tasks.ready_made.description import Description, answers_with, main_graph, needed_tokenizer
+from zoo.tasks.ready_made.description import Description, answers_with, main_graph
 from zoo.tasks.ready_made.search_rules import MOST_WITHOUT_PLACES, directions_of, generation_of, one_token
-from zoo.tasks.ready_made.tokens import tokenizer_settings
+from zoo.tasks.ready_made.vocabulary import vocabulary_of
 
 KINDS = ("marian", "bart", "m2m_100", "t5")
 DECODER = "decoder.onnx"
@@ -38,7 +37,7 @@ def text_to_text(checkpoint: Path, graphs: Mapping[str, OnnxFile], tasks: re.Pat
     heads = _size(config, "decoder_attention_heads", "num_heads")
     _check_decoder(graphs, layers)
     places = config.get("max_position_embeddings") or MOST_WITHOUT_PLACES
-    tokenizer = needed_tokenizer(checkpoint)
+    vocabulary = vocabulary_of(checkpoint)
     settings = TextSettings(
         layers=layers,
         heads=heads,
@@ -51,13 +50,13 @@ def text_to_text(checkpoint: Path, graphs: Mapping[str, OnnxFile], tasks: re.Pat
         directions=directions_of(checkpoint, tasks),
         generation=generation_of(search),
         merged=True,
-        **tokenizer_settings(checkpoint),
+        **vocabulary.settings(),
     )
     return Description(
         limits={"max_tokens": min(places, max_tokens(checkpoint))},
         options={"text_to_text": settings.model_dump(mode="json")},
         answers=answers,
-        files={WRITER: tokenizer},
+        files=vocabulary.files,
     )
 
 

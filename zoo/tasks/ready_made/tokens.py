@@ -11,6 +11,8 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from zoo.catalogue.hub_layout import read_json, unfit
+from zoo.tasks.processors.tokenizer_file import open_tokenizer
+from zoo.tasks.ready_made.description import TOKENIZER
 
 MARIAN_CODE = re.compile(r">>([^<>\s]{1,40})<<")
 _LANGUAGE = re.compile(r"(?:__([a-z]{2,3})__|([a-z]{3}_[A-Z][a-z]{3}))")  # of M2M-100, of NLLB
@@ -22,10 +24,7 @@ def tokenizer_settings(checkpoint: Path) -> dict[str, Any]:
     Its special tokens are those that it puts around a text. Raises ``InvalidInput`` for one that cannot be read.
     """
     settings = read_json(checkpoint / "tokenizer_config.json")
-    try:
-        tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
-    except Exception:  # the library raises bare Exception
-        raise unfit("has a tokenizer.json that cannot be read") from None
+    tokenizer = opened(checkpoint)
     languages = {}
     for token, added in tokenizer.get_added_tokens_decoder().items():
         if found := _LANGUAGE.fullmatch(added.content):
@@ -48,6 +47,14 @@ def tokenizer_settings(checkpoint: Path) -> dict[str, Any]:
         "target": known_language(language(settings, "tgt_lang"), languages),
         "clean_up": cleans_up(settings),
     }
+
+
+def opened(checkpoint: Path) -> Tokenizer:
+    """Its ``tokenizer.json``; raises ``InvalidInput`` (``invalid_checkpoint``) for one that cannot be read."""
+    try:
+        return open_tokenizer(checkpoint / TOKENIZER)
+    except ValueError:
+        raise unfit(f"has a {TOKENIZER} that cannot be read") from None
 
 
 def language(settings: Mapping[str, Any], name: str) -> str | None:

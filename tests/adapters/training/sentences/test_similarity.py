@@ -27,6 +27,10 @@ from tests.conftest import TinyZoo
 from tests.tiny import LABELS
 from tests.tiny_sentences import text_of
 
+# Of three topics a third of what a pair is told from is of its own. With 16 pairs at once texts of two topics end up at
+# least .34 further apart than texts of one (seeds 0 to 4), .60 where pairs have scores; with 8 of half as many .12.
+PLAN = Hyperparameters(n_epochs=6, batch_size=16, learning_rate=0.01)
+
 
 def pairs(count: int, *, scores: bool, seed: int = 0) -> list[dict[str, Any]]:
     """Texts of the same topic; with scores every other pair is of two topics, and scored 1 instead of 5."""
@@ -125,7 +129,7 @@ def test_each_text_is_read_as_it_is_served(tiny_zoo: TinyZoo) -> None:
 
 @pytest.mark.parametrize("scores", [False, True], ids=["pairs", "scored"])
 def test_a_job_makes_texts_of_one_topic_alike(own_zoo: TinyZoo, scores: bool) -> None:
-    entry, result = adapted(own_zoo, pairs(240, scores=scores))
+    entry, result = adapted(own_zoo, pairs(480, scores=scores), hyperparameters=PLAN)
     assert (entry.task, entry.labels) == ("sentence-similarity", ())
     assert entry.options == own_zoo.store.entry("mini", 1).options
     figures = result["metrics"]
@@ -138,7 +142,7 @@ def test_a_job_makes_texts_of_one_topic_alike(own_zoo: TinyZoo, scores: bool) ->
     told: Any = served(own_zoo, entry).predict(asked).body
     near = np.mean([one for (one,), row in zip(told, fresh, strict=True) if row["score"] == 5])
     far = np.mean([one for (one,), row in zip(told, fresh, strict=True) if row["score"] == 1])
-    assert near > far + 0.1
+    assert near > far + 0.2
     assert entry.parity["argmax_agreement"] == 1.0
 
 

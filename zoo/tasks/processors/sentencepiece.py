@@ -13,67 +13,36 @@ from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import BPE, Unigram, WordLevel
-from transformers.convert_slow_tokenizer import generate_merges, import_protobuf
 
-from adapters.training.layouts.parts import unfit
-from zoo.errors import InvalidInput
+from zoo.catalogue.hub_layout import unfit
+from zoo.catalogue.sentencepiece_file import UNIGRAM, Kind, SentencePieceFile
 
 SPACE = "▁"
-_NORMAL, _USER, _BYTE = 1, 4, 6  # kinds of pieces
-_UNIGRAM, _BPE = 1, 2  # kinds of models
-_MOST_BYTES = 64 * 1024 * 1024
 
 
-def read_model(path: Path) -> Any:
-    """The protocol buffer of a ``.spm`` or ``.model`` file; raises ``InvalidInput`` for anything else."""
-    proto = import_protobuf().ModelProto()
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise unfit(f"has a {path.name} larger than a vocabulary can be")
-        proto.ParseFromString(path.read_bytes())
-    except InvalidInput:
-        raise
-    except Exception:  # the library's own for what is no protocol buffer
-        raise unfit(f"has a {path.name} that is no SentencePiece model") from None
-    kind = proto.trainer_spec.model_type
-    if kind not in (_UNIGRAM, _BPE) or not any(piece.type == _NORMAL for piece in proto.pieces):
-        raise unfit(f"has a {path.name} whose kind of SentencePiece model is not read: unigram and BPE are")
-    if any(piece.type == _BYTE for piece in proto.pieces):
-        raise unfit(f"has a {path.name} that writes unknown letters in bytes, which is not read")
-    return proto
-
-
-def scores(proto: Any) -> list[tuple[str, float]]:
-    """Every piece with its score, in the order of the model's own ids."""
-    return [(piece.piece, piece.score) for piece in proto.pieces]
-
-
-def charsmap(proto: Any) -> bytes | None:
-    """The table of letters that are written as others, where there is one."""
-    return proto.normalizer_spec.precompiled_charsmap or None
-
-
-def reading(proto: Any, vocabulary: Mapping[str, int], *, unknown: str, special: tuple[str, ...]) -> Tokenizer:
+def reading(
+    model: SentencePieceFile, vocabulary: Mapping[str, int], *, unknown: str, special: tuple[str, ...]
+) -> Tokenizer:
     """A tokenizer that cuts texts as the model does and gives each piece its id in ``vocabulary``.
 
     A piece that is not in there gets an id beyond all that are; what has no piece is ``unknown``. ``special`` tokens
     are found in texts as they stand.
     """
     beyond = 1 + max(vocabulary.values())
-    pieces = {piece.piece: piece.score for piece in proto.pieces if piece.type in (_NORMAL, _USER)}
+    pieces = {piece.text: piece.score for piece in model.pieces if piece.kind in (Kind.NORMAL, Kind.USER)}
     others = (piece for piece in pieces if piece not in vocabulary)
     ids = {**vocabulary, **{piece: beyond + place for place, piece in enumerate(others)}}
-    kind = proto.trainer_spec.model_type
-    tokenizer = Tokenizer(_unigram(pieces, ids, unknown, special) if kind == _UNIGRAM else _bpe(pieces, ids, unknown))
-    tokenizer.normalizer = _normaliser(proto)
+    unigram = model.model == UNIGRAM
+    tokenizer = Tokenizer(_unigram(pieces, ids, unknown, special) if unigram else _bpe(pieces, ids, unknown))
+    tokenizer.normalizer = normalizers.Sequence(list(_steps(model)))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(
         replacement=SPACE,
-        prepend_scheme="always" if proto.normalizer_spec.add_dummy_prefix else "never",
+        prepend_scheme="always" if model.prefix else "never",
         split=not any(SPACE in piece.lstrip(SPACE) for piece in pieces),
     )
     tokenizer.decoder = decoders.Metaspace(replacement=SPACE, prepend_scheme="always")
     tokenizer.add_tokens([
-        AddedToken(piece.piece, normalized=False, special=False) for piece in proto.pieces if piece.type == _USER
+        AddedToken(piece.text, normalized=False, special=False) for piece in model.pieces if piece.kind == Kind.USER
     ])  # fmt: skip
     _add_special(tokenizer, special)
     return tokenizer
@@ -109,19 +78,33 @@ def _unigram(pieces: Mapping[str, float], ids: Mapping[str, int], unknown: str, 
 
 
 def _bpe(pieces: Mapping[str, float], ids: Mapping[str, int], unknown: str) -> BPE:
-    merges = generate_merges(dict(ids), list(pieces.items()), skip_tokens=set(ids) - set(pieces))
-    return BPE(dict(ids), merges, unk_token=unknown, fuse_unk=True)
+    return BPE(dict(ids), list(_merges(pieces, ids)), unk_token=unknown, fuse_unk=True)
 
 
-def _normaliser(proto: Any) -> normalizers.Sequence:
-    spec = proto.normalizer_spec
-    return normalizers.Sequence(list(_steps(spec.precompiled_charsmap, spec.remove_extra_whitespaces)))
+def _merges(pieces: Mapping[str, float], ids: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """All pairs of pieces that are a piece, in the order in which they are joined: that of transformers' converters.
+
+    The larger score first, of one piece its halves by their ids; then the longer halves.
+    """
+    found = [
+        (left, right, score)
+        for piece, score in pieces.items()
+        for left, right in sorted(
+            ((piece[:at], piece[at:]) for at in range(1, len(piece)) if piece[:at] in pieces and piece[at:] in pieces),
+            key=lambda pair: (ids[pair[0]], ids[pair[1]]),
+        )
+    ]
+    found.sort(key=lambda merge: (merge[2], len(merge[0]), len(merge[1])), reverse=True)
+    return ((left, right) for left, right, _ in found)
 
 
-def _steps(table: bytes, single_spaces: bool) -> Iterator[Any]:
-    if table:
-        yield normalizers.Precompiled(table)
-    if single_spaces:
+def _steps(model: SentencePieceFile) -> Iterator[Any]:
+    if model.table:
+        try:
+            yield normalizers.Precompiled(model.table)
+        except Exception:  # the library raises bare Exception
+            raise unfit("has a SentencePiece model whose table of letters cannot be read") from None
+    if model.single_spaces:
         yield normalizers.Strip()
         yield normalizers.Replace(Regex(" {2,}"), " ")
 
