@@ -78,6 +78,13 @@ def main() -> None:
     print(f"{NAME}: {figures}")
 
 
+def mask_of(checkpoint: Path) -> int:
+    """The number of the mask."""
+    found: int | None = plain_tokenizer(checkpoint).token_to_id(MASK)
+    assert found is not None
+    return found
+
+
 def plain_tokenizer(checkpoint: Path) -> Tokenizer:
     """The checkpoint's, as ``passages`` takes it."""
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
@@ -90,7 +97,7 @@ def learner_of(checkpoint: Path, lessons: Sequence[Passage], run: Run) -> Learne
     """The checkpoint's body under a new head, all its layers to be changed."""
     body = load_weights(AutoModel, checkpoint, attention="eager")
     names = lora.targets(body, list(lora.blocks(body)[1]))
-    return Learner.of(body, names, lessons, plain_tokenizer(checkpoint).token_to_id(MASK), run)
+    return Learner.of(body, names, lessons, mask_of(checkpoint), run)
 
 
 def write(learner: Learner, run: Run, folder: Path) -> None:
@@ -122,7 +129,7 @@ def measured(starter: Path, checkpoint: Path, test: Sequence[Passage], *, cases:
         shutil.copytree(checkpoint, folder)
         shutil.copytree(starter, folder, dirs_exist_ok=True)
         servable = load_recipe(TASK).load(folder)
-        mask = plain_tokenizer(folder).token_to_id(MASK)
+        mask = mask_of(folder)
     found = []
     for passage in drawn(test, cases=cases, seed=seed):
         ids, places, word = hidden([passage], mask, NONE, np.random.default_rng(seed))
@@ -173,9 +180,10 @@ is the body's own.
   {tokens / 1e6:.1f} million tokens.
 - Base: {base.title}, {base.licence}. It has no head for words: that was lost when it was made to embed sentences.
 - Recipe: `python -m adapters.pretraining.masked_words DATA`, seed {run.seed}; {run.steps} steps of AdamW with
-  {run.batch} tokens each, learning rate {run.rate} with {run.warm_up} steps of warm-up and half a cosine down to zero,
-  weight decay {run.decay}; LoRA of rank {run.rank} on all linear layers, alpha {run.rank * run.scale:g}; of the whole
-  words of a passage {run.masked:.0%} are masked at once, all of them by {MASK}. A whole word is one token of letters
+  {run.batch} tokens each, learning rate {run.rate}, {run.warm_up} steps of warm-up, down to zero in the last
+  {run.cooling:.0%} of the steps, weight decay {run.decay}; LoRA of rank {run.rank} on all linear layers, alpha
+  {run.rank * run.scale:g}. Of the whole words of a passage {run.masked:.0%} are masked at once, all of them by {MASK},
+  and ever fewer while the rate goes down, {run.masked_last:.0%} in the end. A whole word is one token of letters
   that no other letter, figure, apostrophe or hyphen touches.
 - Training took {seconds / 60:.0f} minutes of CPU time.
 - On the test part the hidden word is among the first five answers in {figures["test"]} of {CASES} cases. A case is one
