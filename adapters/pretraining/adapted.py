@@ -97,8 +97,7 @@ def main(recipe: Recipe) -> None:
     torch.set_num_threads(threads)
     store, files = Store(settings.home), FileStore(settings.home, settings)
     base = recipe.base
-    if base not in store.names():
-        importing.run(_context(JobSpec(kind=JobKind.IMPORT, model=base), asked.state / base), settings)
+    ensure_base(base, settings)
     spec = JobSpec(
         kind=JobKind.ADAPT,
         model=f"{base}@1",
@@ -128,6 +127,12 @@ def main(recipe: Recipe) -> None:
     recipe.write(learnt, folder)
     (folder / "README.md").write_text(_card(recipe, learnt, parts, figures, seconds), encoding="utf-8")
     print(recipe.name, {name: figures[name] for name in learnt.adaptation.headline})
+
+
+def ensure_base(base: str, settings: Settings) -> None:
+    """Import a model of the catalogue that is not there yet."""
+    if base not in Store(settings.home).names():
+        importing.run(_context(JobSpec(kind=JobKind.IMPORT, model=base), settings.home / base), settings)
 
 
 def _context(spec: JobSpec, folder: Path) -> Progress:

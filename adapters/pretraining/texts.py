@@ -27,6 +27,9 @@ def writer(task: str) -> Callable[[Learnt, Path], None]:
 
 def config_of(adaptation: Adaptation, task: str) -> dict[str, Any]:
     """The body's own configuration, and how the head's answers are read."""
-    body: Any = adaptation.body
-    config = {key: value for key, value in body.config.to_diff_dict().items() if key not in _OF_THE_FILE}
-    return {**config, **adaptation.servable().options, "task": task}
+    return {**network_of(adaptation.body), **adaptation.servable().options, "task": task}
+
+
+def network_of(body: Any) -> dict[str, Any]:
+    """The body's own configuration, without what is said of the file that it came from."""
+    return {key: value for key, value in body.config.to_diff_dict().items() if key not in _OF_THE_FILE}

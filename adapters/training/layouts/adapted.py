@@ -52,6 +52,16 @@ def read_layer(checkpoint: Path, width: int) -> nn.Linear:
     return head.requires_grad_(False)
 
 
+def fill_head(checkpoint: Path, head: nn.Module) -> None:
+    """Put what was learnt beside an adapter into a head of more than one layer; raises ``InvalidInput`` if it does
+    not fit."""
+    tensors = {name: torch.from_numpy(tensor) for name, tensor in LoraAdapter.read(checkpoint / ADAPTER).head.items()}
+    expected = {name: tensor.shape for name, tensor in head.state_dict().items()}
+    if {name: tensor.shape for name, tensor in tensors.items()} != expected:
+        raise unfit("has no head for its body in head.safetensors")
+    head.load_state_dict(tensors)
+
+
 def write_adapted(folder: Path, wrapped: PeftModel, head: nn.Module, *, labels: Sequence[str], **config: Any) -> None:
     """Write adapter, head and ``config.json``, weights in float16; ``config`` goes into the latter."""
     lora.save(wrapped, head, folder / ADAPTER)

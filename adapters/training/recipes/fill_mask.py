@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from adapters.training import checkpoint as checkpoints
-from adapters.training.encoder import encoder_inputs, example_batch, load_weights, text_sizes
+from adapters.training.architectures.word_head import EPSILON, WordHead
+from adapters.training.encoder import encoder_inputs, example_batch, load_body, load_weights, text_sizes
+from adapters.training.layouts.adapted import fill_head
 from adapters.training.recipe import Batch, Servable, Size, seeded
 from zoo.errors import InvalidInput, Unsupported
 from zoo.tasks.fill_mask import MASKS
@@ -40,14 +42,30 @@ class FilledMasks(nn.Module):
 
 def load(checkpoint: Path) -> Servable:
     """A checkpoint that was trained to guess masked words; raises ``Unsupported`` for one of another kind."""
-    config = checkpoints.load_config(checkpoint)
+    if checkpoints.is_adapted(checkpoint):
+        return _load_adapted(checkpoint)
     kind, names = checkpoints.architectures(checkpoint)
     if not any(name.endswith("ForMaskedLM") for name in names) or kind not in _HEADS:
         message = f"The checkpoint fills no masks: it is no ForMaskedLM of {', '.join(sorted(_HEADS))}."
         raise Unsupported(message, code="unsupported_task", param="task")
     checkpoints.ensure_tokenizer(checkpoint)
     model: Any = load_weights(AutoModelForMaskedLM, checkpoint)
-    inputs = encoder_inputs(model)
+    return _servable(FilledMasks(model.base_model, _HEADS[kind](model)), model, checkpoint)
+
+
+def _load_adapted(checkpoint: Path) -> Servable:
+    """An adapter and a head for words beside the body whose table of words the head shares."""
+    checkpoints.ensure_tokenizer(checkpoint)
+    body: Any = load_body(checkpoint)
+    head = WordHead(body.get_input_embeddings().weight, epsilon=getattr(body.config, "layer_norm_eps", EPSILON))
+    fill_head(checkpoint, head)
+    return _servable(FilledMasks(body, head), body, checkpoint)
+
+
+def _servable(network: FilledMasks, encoder: nn.Module, checkpoint: Path) -> Servable:
+    """``encoder`` takes what the network's body takes."""
+    config = checkpoints.load_config(checkpoint)
+    inputs = encoder_inputs(encoder)
     limit = checkpoints.max_tokens(checkpoint)
 
     def example(rows: int, size: Size) -> Batch:
@@ -57,7 +75,7 @@ def load(checkpoint: Path) -> Servable:
 
     counts = (2, 1, 3, 5, MASKS, 1)
     return Servable(
-        module=FilledMasks(model.base_model, _HEADS[kind](model)).eval().requires_grad_(False),
+        module=network.eval().requires_grad_(False),
         inputs=(*inputs, PLACES),
         outputs=("logits",),
         example=example,
@@ -65,7 +83,7 @@ def load(checkpoint: Path) -> Servable:
         axes={0: "batch", 1: "length"},
         axes_of={PLACES: {0: "batch", 1: PLACES}},
         bounds={"length": limit, PLACES: MASKS},
-        architecture=kind,
+        architecture=str(config.model_type),
         limits={"max_tokens": limit},
         options={"pad_token_id": int(config.pad_token_id or 0), **_spelling(checkpoint)},
         files={"tokenizer.json": checkpoint / "tokenizer.json"},

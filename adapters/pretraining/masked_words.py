@@ -1,0 +1,199 @@
+"""The starter ``masked-words``: ``python -m adapters.pretraining.masked_words DATA``; see ``masked_words_training``.
+
+A sentence encoder whose head for words is long gone learns to fill gaps again: LoRA on all its layers and a new head.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from transformers import AutoModel
+
+from adapters.pretraining.adapted import ensure_base
+from adapters.pretraining.books import APART, SHORTEST, Library, Passage, passages
+from adapters.pretraining.masked_words_training import Learner, Run, hidden, train
+from adapters.pretraining.starter import starter_folder
+from adapters.pretraining.texts import BASE, network_of
+from adapters.training import lora
+from adapters.training.encoder import load_weights
+from adapters.training.hyperparameters import Plan
+from adapters.training.importing import checkpoint_of
+from adapters.training.layouts.adapted import write_adapted
+from adapters.training.recipe import load_recipe
+from zoo.catalogue.registry import load_catalogue
+from zoo.catalogue.store import Store
+from zoo.engine.threads import granted_threads
+from zoo.settings import Settings
+
+NAME, TASK, MASK = "masked-words", "fill-mask", "[MASK]"
+CASES = 5000  # words that are hidden, each by itself
+NONE = 1e-9  # of the words of a passage, which makes one
+
+
+@dataclass(frozen=True)
+class Score:
+    """Shares of the hidden words that were the first answer, and among the first five."""
+
+    first: float
+    five: float
+
+    def __str__(self) -> str:
+        return f"{self.five:.4f} (the first answer: {self.first:.4f})"
+
+
+def main() -> None:
+    """Train, write the starter's folder, and measure what is written."""
+    parser = argparse.ArgumentParser(description=f"Train the starter {NAME}.")
+    parser.add_argument("data", type=Path, help="a folder with english_books/books.txt.xz")
+    parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
+    asked = parser.parse_args()
+    settings = Settings(home=asked.state)
+    torch.set_num_threads(granted_threads(settings.worker_threads))
+    ensure_base(BASE, settings)
+    store, run = Store(settings.home), Run()
+    checkpoint = checkpoint_of(store, store.entry(BASE, 1))
+    tokenizer = plain_tokenizer(checkpoint)
+    library = Library.read(asked.data / "english_books" / "books.txt.xz")
+    lessons = passages(library.train, tokenizer, run.longest)
+    learner = learner_of(checkpoint, lessons, run)
+    seconds = train(learner, lessons, run, settings.home / NAME / "training.pt")
+    folder = starter_folder(NAME)
+    write(learner, run, folder)
+    figures = {
+        part: measured(folder, checkpoint, passages(books, tokenizer, run.longest), cases=CASES, seed=run.seed)
+        for part, books in (("validation", library.validation), ("test", library.test))
+    }
+    commonest = share_of_the_commonest(lessons, passages(library.test, tokenizer, run.longest))
+    (folder / "README.md").write_text(_card(library, lessons, run, figures, commonest, seconds), encoding="utf-8")
+    print(f"{NAME}: {figures}")
+
+
+def mask_of(checkpoint: Path) -> int:
+    """The number of the mask."""
+    found: int | None = plain_tokenizer(checkpoint).token_to_id(MASK)
+    assert found is not None
+    return found
+
+
+def plain_tokenizer(checkpoint: Path) -> Tokenizer:
+    """The checkpoint's, as ``passages`` takes it."""
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def learner_of(checkpoint: Path, lessons: Sequence[Passage], run: Run) -> Learner:
+    """The checkpoint's body under a new head, all its layers to be changed."""
+    body = load_weights(AutoModel, checkpoint, attention="eager")
+    names = lora.targets(body, list(lora.blocks(body)[1]))
+    return Learner.of(body, names, lessons, mask_of(checkpoint), run)
+
+
+def write(learner: Learner, run: Run, folder: Path) -> None:
+    """Adapter, head and ``config.json``; the body is fetched with them when the starter is pulled."""
+    plan = Plan(
+        n_epochs=1,
+        batch_size=run.batch,
+        learning_rate=run.rate,
+        lora_rank=run.rank,
+        lora_alpha=run.rank * run.scale,
+        lora_dropout=0.0,
+        target_modules=None,
+        top_layers=len(lora.blocks(learner.body)[1]),
+        weight_decay=run.decay,
+        warmup_ratio=run.warm_up / run.steps,
+        max_tokens=run.longest,
+        views=1,
+    )
+    described = network_of(learner.body)
+    wrapped = lora.wrap(learner.body, learner.changes.names, plan, base=BASE)
+    learner.changes.give(wrapped)
+    write_adapted(folder, wrapped, learner.head, labels=(), **described, task=TASK)
+
+
+def measured(starter: Path, checkpoint: Path, test: Sequence[Passage], *, cases: int, seed: int) -> Score:
+    """What is written, beside its body, on words drawn from all whole words alike; one at a time is hidden."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made) / "starter"
+        shutil.copytree(checkpoint, folder)
+        shutil.copytree(starter, folder, dirs_exist_ok=True)
+        servable = load_recipe(TASK).load(folder)
+        mask = mask_of(folder)
+    found = []
+    for passage in drawn(test, cases=cases, seed=seed):
+        ids, places, word = hidden([passage], mask, NONE, np.random.default_rng(seed))
+        with torch.no_grad():
+            answers = servable.module(**_inputs(servable.inputs, ids), masks=places[None])[0, 0]
+        found.append((answers.topk(5).indices == word).tolist())
+    right = np.asarray(found)
+    return Score(first=float(right[:, 0].mean()), five=float(right.any(axis=1).mean()))
+
+
+def drawn(test: Sequence[Passage], *, cases: int, seed: int) -> list[Passage]:
+    """Passages with one of their words each; every word of all of them is as likely, none comes twice."""
+    ends = np.cumsum([len(passage.words) for passage in test])
+    chosen = np.random.default_rng(seed).choice(ends[-1], min(cases, int(ends[-1])), replace=False)
+    found = []
+    for number in chosen.tolist():
+        passage = test[int(np.searchsorted(ends, number, side="right"))]
+        place = number - int(ends[np.searchsorted(ends, number, side="right")]) + len(passage.words)
+        found.append(Passage(passage.ids, passage.words[place : place + 1]))
+    return found
+
+
+def share_of_the_commonest(lessons: Sequence[Passage], test: Sequence[Passage]) -> float:
+    """How often the five words that are commonest in the lessons would hold the hidden one."""
+    words = [np.concatenate([one.ids[one.words] for one in part]) for part in (lessons, test)]
+    return float(np.isin(words[1], np.bincount(words[0]).argsort()[-5:]).mean())
+
+
+def _inputs(names: Sequence[str], ids: Tensor) -> dict[str, Tensor]:
+    whole = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)}
+    return {name: tensor for name, tensor in whole.items() if name in names}
+
+
+def _card(
+    library: Library, lessons: Sequence[Passage], run: Run, figures: dict[str, Any], commonest: float, seconds: float
+) -> str:
+    base = load_catalogue()[BASE]
+    tokens = sum(len(passage.ids) for passage in lessons)
+    return f"""# {NAME}
+
+Fills gaps in English texts with the likeliest words, lower case. Adapter and head in float16; the head's table of words
+is the body's own.
+
+- Data: 80 books in the public domain in the US, of the 19th and early 20th century (mlschmitt/classic-books-markdown).
+  {len(library.train)} books to train on, {len(library.validation)} for validation, {len(library.test)} for the test: of
+  each {APART} books in the file's order the first is for the test, the {APART // 2 + 1}th for validation.
+  {len(lessons)} passages to train on: whole sentences of one paragraph, {SHORTEST} to {run.longest - 2} tokens,
+  {tokens / 1e6:.1f} million tokens.
+- Base: {base.title}, {base.licence}. It has no head for words: that was lost when it was made to embed sentences.
+- Recipe: `python -m adapters.pretraining.masked_words DATA`, seed {run.seed}; {run.steps} steps of AdamW with
+  {run.batch} tokens each, learning rate {run.rate}, {run.warm_up} steps of warm-up, down to zero in the last
+  {run.cooling:.0%} of the steps, weight decay {run.decay}; LoRA of rank {run.rank} on all linear layers, alpha
+  {run.rank * run.scale:g}. Of the whole words of a passage {run.masked:.0%} are masked at once, all of them by {MASK},
+  and ever fewer while the rate goes down, {run.masked_last:.0%} in the end. A whole word is one token of letters
+  that no other letter, figure, apostrophe or hyphen touches.
+- Training took {seconds / 60:.0f} minutes of CPU time.
+- On the test part the hidden word is among the first five answers in {figures["test"]} of {CASES} cases. A case is one
+  whole word, hidden by itself in its passage; all whole words of the test's books are as likely to be drawn. The five
+  commonest words alone: {commonest:.4f}. On the validation part, by which nothing was chosen: {figures["validation"]}.
+- Weaknesses: it learnt from old books, so it knows their words, ways and prejudices, and nothing of the world since.
+  It knows lower case only, proposes whole words and no punctuation, and guesses what usually stands there, not what is
+  true.
+"""
+
+
+if __name__ == "__main__":
+    main()

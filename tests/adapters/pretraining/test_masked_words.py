@@ -1,0 +1,109 @@
+"""A body learns to guess masked words, goes on where it was cut off, and is written as it was learnt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from adapters.pretraining.books import Passage, passages
+from adapters.pretraining.masked_words import (
+    drawn,
+    learner_of,
+    measured,
+    plain_tokenizer,
+    share_of_the_commonest,
+    write,
+)
+from adapters.pretraining.masked_words_training import Run, hidden, train
+from tests.tiny_language import write_encoder
+
+RUN = Run(rank=4, longest=48, batch=256, steps=6, warm_up=2, rate=1e-2)
+TEXTS = [
+    "my parcel was late again, please help.",
+    "the courier lost my parcel today, why?",
+    "why was the card not charged again, please?",
+    "the payment is late and the order is lost again.",
+]
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    return write_encoder(tmp_path / "encoder", "bert")
+
+
+def lessons(encoder: Path) -> list[Passage]:
+    return passages([TEXTS * 5], plain_tokenizer(encoder), RUN.longest)
+
+
+def test_a_run_that_was_cut_off_ends_with_the_same_weights(encoder: Path, tmp_path: Path) -> None:
+    rows = lessons(encoder)
+    whole = learner_of(encoder, rows, RUN)
+    train(whole, rows, RUN, tmp_path / "whole.pt", say=lambda _: None)
+
+    def cut(line: str) -> None:
+        if line.startswith("step 3 "):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(learner_of(encoder, rows, RUN), rows, RUN, tmp_path / "cut.pt", say=cut, every=0)
+    resumed = learner_of(encoder, rows, RUN)
+    train(resumed, rows, RUN, tmp_path / "cut.pt", say=lambda _: None)
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_words_are_learnt_and_written(encoder: Path, tmp_path: Path) -> None:
+    rows, run, folder = lessons(encoder), replace(RUN, steps=80), tmp_path / "starter"
+    write(learner_of(encoder, rows, run), run, folder)
+    before = measured(folder, encoder, rows, cases=40, seed=0)
+    learner = learner_of(encoder, rows, run)
+    train(learner, rows, run, tmp_path / "state.pt", say=lambda _: None)
+    write(learner, run, folder)
+    after = measured(folder, encoder, rows, cases=40, seed=0)
+    assert before.first < 0.3 and after.first > 0.6 and after.five > 0.9
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files == {
+        "config.json",
+        "adapter/adapter_config.json",
+        "adapter/adapter_model.safetensors",
+        "adapter/head.safetensors",
+    }
+
+
+def test_a_new_head_knows_how_often_words_are(encoder: Path) -> None:
+    rows = lessons(encoder)
+    head = learner_of(encoder, rows, RUN).head
+    reader = plain_tokenizer(encoder)
+    the, lost, profile = (head.bias[reader.token_to_id(word)].item() for word in ("the", "lost", "profile"))
+    assert the > lost > profile
+
+
+def test_whole_words_alone_are_masked() -> None:
+    ids = np.asarray([2, 40, 41, 42, 43, 44, 3], np.int32)
+    row = Passage(ids, np.asarray([1, 2, 4, 5], np.int32))
+    chance = np.random.default_rng(0)
+    for share, count in ((0.5, 2), (0.25, 1), (1e-9, 1)):
+        masked, places, words = hidden([row, row], 4, share, chance)
+        assert len(places) == 2 * count
+        assert set((places % 7).tolist()) <= {1, 2, 4, 5}
+        assert (masked.flatten()[places] == 4).all() and int((masked == 4).sum()) == 2 * count
+        assert words.tolist() == [int(ids[place % 7]) for place in places.tolist()]
+
+
+def test_every_word_may_be_drawn_and_none_comes_twice() -> None:
+    ids = np.arange(9, dtype=np.int32)
+    test = [Passage(ids, np.asarray(places, np.int32)) for places in ([1, 2], [3], [4, 5, 7])]
+    found = drawn(test, cases=100, seed=0)
+    assert sorted(int(one.words[0]) for one in found) == [1, 2, 3, 4, 5, 7]
+    assert len(drawn(test, cases=4, seed=0)) == 4
+
+
+def test_the_commonest_words_are_those_of_the_lessons() -> None:
+    places = np.arange(1, 8, dtype=np.int32)
+    lesson = Passage(np.asarray([2, 10, 11, 12, 13, 14, 10, 20, 3], np.int32), places[:6])
+    test = Passage(np.asarray([2, 10, 11, 20, 21, 3], np.int32), places[:4])
+    assert share_of_the_commonest([lesson], [test]) == 0.5
