@@ -73,3 +73,42 @@ def test_the_first_piece_may_be_shorter() -> None:
     starts = [start / RATE for start, _ in stretches([speech(70.0, 8.0, 30.0)], RATE, 30.0, first=10.0)]
     assert 8.1 < starts[1] < 8.4
     assert 30.1 < starts[2] < 30.4
+
+
+def soft(samples: NDArray[np.float32], *pauses: tuple[float, float], level: float) -> NDArray[np.float32]:
+    """Noise of another level from each of ``pauses`` to its end, in seconds."""
+    draw = np.random.default_rng(2)
+    for begin, end in pauses:
+        part = slice(int(RATE * begin), int(RATE * end))
+        samples[part] = draw.normal(0, level, part.stop - part.start)
+    return samples
+
+
+@pytest.mark.parametrize("level", [0.0, 0.003])
+def test_of_a_long_pause_a_little_stays_at_either_end(level: float) -> None:
+    samples = soft(speech(80.0), (10.0, 25.0), (40.0, 75.0), level=level)
+    found = [(start / RATE, (start + len(piece)) / RATE) for start, piece in stretches([samples], RATE, 30.0)]
+    assert found[0] == (0.0, 10.3)
+    assert found[1] == (24.7, 40.3)
+    assert found[2] == (70.0, 80.0)  # what is left at the end is one piece
+
+
+def test_soft_speech_between_loud_stretches_is_kept() -> None:
+    samples = soft(speech(60.0), (10.0, 40.0), level=0.002)
+    for syllable in np.arange(10.0, 40.0, 0.4):  # four times as loud for a tenth of a second
+        samples[int(RATE * syllable) : int(RATE * (syllable + 0.1))] *= 4
+    found = pieces(samples, 30.0)
+    assert all(before[1] == after[0] for before, after in zip(found, found[1:], strict=False))
+
+
+def test_a_recording_without_any_sound_is_kept() -> None:
+    found = pieces(np.zeros(RATE * 70, np.float32), 30.0)
+    assert found[0][0] == 0 and found[-1][1] == RATE * 70
+
+
+@pytest.mark.parametrize("part", [1_000, 480_000])
+def test_pauses_are_left_out_at_the_same_places_however_the_recording_comes(part: int) -> None:
+    samples = soft(speech(80.0), (10.0, 25.0), (40.0, 75.0), level=0.003)
+    parts = [samples[start : start + part] for start in range(0, len(samples), part)]
+    found = [(start, start + len(piece)) for start, piece in stretches(parts, RATE, 30.0)]
+    assert found == pieces(samples, 30.0)
