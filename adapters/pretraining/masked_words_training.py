@@ -32,7 +32,8 @@ class Run:
     The rate stands still between warming up and cooling down, so that a longer run begins as a shorter one does. Of the
     whole words of a passage ``masked`` are hidden at once, fewer as it cools down, ``masked_last`` in the end: of many
     a pass learns much, few are what is asked for (Ankner et al., "Dynamic Masking Rate Schedules for MLM Pretraining",
-    2024).
+    2024). At a rate of 1.5e-3 and rank 64 the loss stood still at 4.97 from step 465 to 568; 60 steps at a third of it
+    brought 4.75.
     """
 
     rank: int = 64
@@ -42,9 +43,9 @@ class Run:
     masked: float = 0.4
     masked_last: float = 0.2
     steps: int = 3000
-    rate: float = 1.5e-3
+    rate: float = 5e-4
     warm_up: int = 100
-    cooling: float = 0.4
+    cooling: float = 0.7
     decay: float = 0.01
     seed: int = 0
 
