@@ -231,7 +231,7 @@ def _restore(path: Path, learner: Learner, optimiser: torch.optim.Optimizer) -> 
     if not path.is_file():
         return 0, 0.0
     with safe_open(path, framework="pt") as file:
-        told, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        told, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
     learner.restore(tensors)
     moments: dict[int, dict[str, Tensor]] = defaultdict(dict)
     for name, tensor in tensors.items():
