@@ -66,7 +66,7 @@ def main() -> None:
     library = Library.read(asked.data / "english_books" / "books.txt.xz")
     lessons = passages(library.train, tokenizer, run.longest)
     learner = learner_of(checkpoint, lessons, run)
-    seconds = train(learner, lessons, run, settings.home / NAME / "training.pt")
+    seconds = train(learner, lessons, run, settings.home / NAME / "training.safetensors")
     folder = starter_folder(NAME)
     write(learner, run, folder)
     figures = {

@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from peft import PeftModel
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
@@ -32,7 +34,8 @@ class Run:
     The rate stands still between warming up and cooling down, so that a longer run begins as a shorter one does. Of the
     whole words of a passage ``masked`` are hidden at once, fewer as it cools down, ``masked_last`` in the end: of many
     a pass learns much, few are what is asked for (Ankner et al., "Dynamic Masking Rate Schedules for MLM Pretraining",
-    2024).
+    2024). At a rate of 1.5e-3 and rank 64 the loss stood still at 4.97 from step 465 to 568; 60 steps at a third of it
+    brought 4.75.
     """
 
     rank: int = 64
@@ -42,9 +45,9 @@ class Run:
     masked: float = 0.4
     masked_last: float = 0.2
     steps: int = 3000
-    rate: float = 1.5e-3
+    rate: float = 5e-4
     warm_up: int = 100
-    cooling: float = 0.4
+    cooling: float = 0.7
     decay: float = 0.01
     seed: int = 0
 
@@ -124,12 +127,16 @@ class Learner:
         answers: Tensor = self.head(hidden.flatten(0, 1)[places])
         return answers
 
-    def state(self) -> dict[str, Any]:
-        return {"changes": self.changes.state_dict(), "head": self.head.state_dict()}
+    def state(self) -> dict[str, Tensor]:
+        parts = {"changes": self.changes, "head": self.head}
+        return {f"{part}.{name}": tensor for part in parts for name, tensor in parts[part].state_dict().items()}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self.changes.load_state_dict(state["changes"])
-        self.head.load_state_dict(state["head"])
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        for part, module in {"changes": self.changes, "head": self.head}.items():
+            own = {
+                name.removeprefix(f"{part}."): value for name, value in tensors.items() if name.startswith(f"{part}.")
+            }
+            module.load_state_dict(own)
 
 
 def train(
@@ -211,8 +218,11 @@ def warmth(step: int, run: Run) -> float:
 
 def _save(path: Path, learner: Learner, optimiser: torch.optim.Optimizer, at: tuple[int, float]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = learner.state()
+    for place, moments in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{place}.{name}": tensor for name, tensor in moments.items()}
     temporary = path.with_suffix(".tmp")
-    torch.save({"learner": learner.state(), "optimiser": optimiser.state_dict(), "at": at}, temporary)
+    save_file(tensors, str(temporary), metadata={"step": str(at[0]), "seconds": str(at[1])})
     temporary.rename(path)
 
 
@@ -220,8 +230,14 @@ def _restore(path: Path, learner: Learner, optimiser: torch.optim.Optimizer) -> 
     """Steps done and seconds spent."""
     if not path.is_file():
         return 0, 0.0
-    state = torch.load(path, weights_only=True)
-    learner.restore(state["learner"])
-    optimiser.load_state_dict(state["optimiser"])
-    step, spent = state["at"]
-    return int(step), float(spent)
+    with safe_open(path, framework="pt") as file:
+        told, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+    learner.restore(tensors)
+    moments: dict[int, dict[str, Tensor]] = defaultdict(dict)
+    for name, tensor in tensors.items():
+        if name.startswith("optimiser."):
+            _, place, of = name.split(".")
+            moments[int(place)][of] = tensor
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": dict(moments), "param_groups": groups})
+    return int(told["step"]), float(told["seconds"])

@@ -42,16 +42,16 @@ def lessons(encoder: Path) -> list[Passage]:
 def test_a_run_that_was_cut_off_ends_with_the_same_weights(encoder: Path, tmp_path: Path) -> None:
     rows = lessons(encoder)
     whole = learner_of(encoder, rows, RUN)
-    train(whole, rows, RUN, tmp_path / "whole.pt", say=lambda _: None)
+    train(whole, rows, RUN, tmp_path / "whole.safetensors", say=lambda _: None)
 
     def cut(line: str) -> None:
         if line.startswith("step 3 "):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(learner_of(encoder, rows, RUN), rows, RUN, tmp_path / "cut.pt", say=cut, every=0)
+        train(learner_of(encoder, rows, RUN), rows, RUN, tmp_path / "cut.safetensors", say=cut, every=0)
     resumed = learner_of(encoder, rows, RUN)
-    train(resumed, rows, RUN, tmp_path / "cut.pt", say=lambda _: None)
+    train(resumed, rows, RUN, tmp_path / "cut.safetensors", say=lambda _: None)
     for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -61,7 +61,7 @@ def test_words_are_learnt_and_written(encoder: Path, tmp_path: Path) -> None:
     write(learner_of(encoder, rows, run), run, folder)
     before = measured(folder, encoder, rows, cases=40, seed=0)
     learner = learner_of(encoder, rows, run)
-    train(learner, rows, run, tmp_path / "state.pt", say=lambda _: None)
+    train(learner, rows, run, tmp_path / "state.safetensors", say=lambda _: None)
     write(learner, run, folder)
     after = measured(folder, encoder, rows, cases=40, seed=0)
     assert before.first < 0.3 and after.first > 0.6 and after.five > 0.9

@@ -32,8 +32,9 @@ def test_a_starter_without_its_body_is_an_adapter_and_a_head(entry: CatalogueEnt
     folder = STARTERS / entry.name
     assert infer_task(folder) == entry.task
     adapter = LoraAdapter.read(folder / "adapter")
-    width = adapter.head["dense.weight" if "dense.weight" in adapter.head else "weight"].shape[1]
-    if "dense.weight" in adapter.head:
+    words = "dense.weight" in adapter.head  # a head of more than one layer
+    width = adapter.head["dense.weight" if words else "weight"].shape[1]
+    if words:
         fill_head(folder, WordHead(torch.zeros(len(adapter.head["bias"]), width)))
     elif read_json(folder / "config.json")["label_names"]:
         head, labels = read_head(folder, width)

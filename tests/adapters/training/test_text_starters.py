@@ -106,7 +106,7 @@ CLASSES: dict[str, dict[object, str]] = {
     },
 }
 # The rest have tests of their own below.
-OTHERS = {"tweet-entities", "passage-answers"}
+OTHERS = {"tweet-entities", "passage-answers", "masked-words"}
 
 
 def test_every_text_starter_is_tried_on_some_texts() -> None:
@@ -142,3 +142,11 @@ def test_questions_are_answered_out_of_the_text(body: Path, tmp_path: Path) -> N
     requests = [{"question": question, "context": context} for question in asked]
     told = answered("passage-answers", body, tmp_path / "starter", requests)
     assert all(answer in one["answer"] for one, answer in zip(told, asked.values(), strict=True))
+
+
+@pytest.mark.real
+@pytest.mark.skipif("masked-words" not in ENTRIES, reason="this release has no such starter")
+def test_gaps_are_filled_with_words_that_fit(body: Path, tmp_path: Path) -> None:
+    asked = {"He looked at [MASK] wife.": "his", "She had never [MASK] such a thing.": "seen"}
+    told = answered("masked-words", body, tmp_path / "starter", list(asked))
+    assert all(word in [one["token_str"] for one in some] for some, word in zip(told, asked.values(), strict=True))
