@@ -1,6 +1,7 @@
 """Speech side by side in one run: ours, faster-whisper on the very same weights and audio, transformers' pipeline.
 
-`python -m benchmarks.speech DATA --faster-whisper FOLDER [--minutes 30] [--clips 100] [--threads N] [--rounds 1]`: DATA
+`python -m benchmarks.speech DATA --faster-whisper FOLDER [--minutes 30] [--clips 100] [--threads N] [--rounds 1]
+[--only file]`: DATA
 holds `asr_kathleen/test.zip` and FOLDER is made by `pip install --target FOLDER faster-whisper==1.2.1`. The model
 has to be in the zoo at `--home` in both precisions: `zoo pull whisper-tiny-en`, then the same with `--precision int8`.
 
@@ -31,6 +32,7 @@ from zoo.catalogue.store import Store
 from zoo.engine.threads import granted_threads
 
 MODEL = "whisper-tiny-en"
+KINDS = ("one", "eight", "file")  # of rows
 THEIRS = ("faster-whisper", "faster-whisper, batched")
 
 
@@ -141,6 +143,7 @@ def main() -> None:
     asked.add_argument("--clips", type=int)
     asked.add_argument("--threads", type=int, default=granted_threads())
     asked.add_argument("--rounds", type=int, default=1)
+    asked.add_argument("--only", nargs="+", choices=KINDS, default=KINDS)
     asked.add_argument("--precisions", nargs="+", choices=("fp32", "int8"), default=("fp32", "int8"))
     given: Any = asked.parse_args()
     versions = versions_of(given.home)
@@ -148,7 +151,8 @@ def main() -> None:
     print("| | weights | engine | WER | audio s / s | / s of processor time | ours / it | of processor time |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for row in rows(Path(folder), given.data, clips=given.clips, minutes=given.minutes):
+        made = rows(Path(folder), given.data, clips=given.clips, minutes=given.minutes)
+        for row in (row for kind, row in zip(KINDS, made, strict=True) if kind in given.only):
             for precision in given.precisions:
                 for line in lines(row, precision, given, versions):
                     print(line, flush=True)
