@@ -1,9 +1,9 @@
 """Speech side by side in one run: ours, faster-whisper on the very same weights and audio, transformers' pipeline.
 
 `python -m benchmarks.speech DATA --faster-whisper FOLDER [--minutes 30] [--clips 100] [--threads N] [--rounds 1]
-[--only file]`: DATA
-holds `asr_kathleen/test.zip` and FOLDER is made by `pip install --target FOLDER faster-whisper==1.2.1`. The model
-has to be in the zoo at `--home` in both precisions: `zoo pull whisper-tiny-en`, then the same with `--precision int8`.
+[--only file]`: DATA holds `asr_kathleen/test.zip` and FOLDER is made by
+`pip install --target FOLDER faster-whisper==1.2.1`. The model has to be in the zoo at `--home` in both precisions:
+`zoo pull whisper-tiny-en`, then the same with `--precision int8`.
 
 Rows: clips one at a time, eight at once, and one long file joined of them. Every engine has the same number of threads
 and a process of its own; in each round all engines of a row follow one another, and the best round counts. Word errors
