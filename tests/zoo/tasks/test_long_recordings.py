@@ -109,7 +109,8 @@ def test_each_sound_of_a_long_recording_is_written_once(
     (row,) = task.run([encoded], reader)
     assert isinstance(row, list)
     assert task.postprocess(row, encoded, task.parameters({})) == {"text": letters}
-    assert [spoken.start for spoken in row[1:]] == [spoken.end for spoken in row[:-1]]
+    gaps = [later.start - before.end for before, later in zip(row, row[1:], strict=False)]
+    assert min(gaps) == 0 and max(gaps) > 5  # nothing twice; long pauses are left out
 
 
 @pytest.mark.real
