@@ -64,7 +64,7 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     start = {started: {name: learnt.start.metrics[name] for name in adaptation.headline}} if learnt.start else {}
     tokens = trainer.progress.tokens
     with store.staging() as staged:
-        share, judged = keep(learnt, measure(job, adaptation, learnt.heldout))
+        share, judged = keep(job, learnt)
         if plan.refit or share < 1:
             score = judged.metrics[first]
             context.event(f"Of the training {share:.0%} is kept: {first} {score:.4f} on held-out rows")

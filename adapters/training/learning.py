@@ -89,23 +89,23 @@ def learn(job: Run, parts: Parts) -> Learnt:
     return Learnt(adaptation, plan, wrapped, trainer, encoded, start, head)
 
 
-def keep(learnt: Learnt, judged: Judged) -> tuple[float, Judged]:
+def keep(job: Run, learnt: Learnt) -> tuple[float, Judged]:
     """Go back to the start, or a part of the way, where that does better on the held-out rows: how much is kept of 1.
 
-    ``judged`` is all of it. A part of the way from a start that does well to the trained weights is often better than
+    And how that does there. A part of the way from a start that does well to the trained weights is often better than
     both (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022). Of scores that one row tells apart, or one
     word, the loss decides: it is the finer measure, and 100 rows whose accuracies tied gave up a training that had
     taken a third off the loss.
     """
     if learnt.start is None or not (learnt.plan.refit or learnt.adaptation.knows):
-        return 1.0, judged
+        return 1.0, measure(job, learnt.adaptation, learnt.heldout)
     trained = {name: weight.detach().clone() for name, weight in lora.weights(learnt.wrapped)}
     head = _copy(learnt.adaptation.head)
     found = {0.0: learnt.start}
     for share in learnt.adaptation.defaults.shares:
         _put_back(learnt, trained, head)
         _shorten(learnt, share)
-        found[share] = judged if share == 1 else _judged(learnt.adaptation, learnt.heldout)
+        found[share] = measure(job, learnt.adaptation, learnt.heldout)
     best = max(one.metrics["score"] for one in found.values())
     equal = {share: one for share, one in found.items() if one.metrics["score"] >= best - 1 / one.counted}
     share = min(sorted(equal), key=lambda share: round(equal[share].loss, 4))

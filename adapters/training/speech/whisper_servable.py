@@ -51,8 +51,8 @@ def _decoder(whisper: WhisperCheckpoint) -> Servable:
     """Some tokens more of every hypothesis of every clip."""
     config = whisper.model.config
     heads, most, places = config.decoder_attention_heads, config.max_target_positions, config.max_source_positions
-    # The third size comes with five rows, and caches for them are kept until the graph is compared: of half the places
-    # and tokens they would be as large as Whisper-base itself.
+    # The third size comes with five rows, whose caches are read back beside the loaded graph: of half the places and
+    # tokens they would be as large as Whisper-base itself.
     sizes = ((4, 5, 6, places // 3), (1, 4, 0, places // 4), (5, 1, most // 16, places // 16), (1, 1, most - 1, places))
     shape = DecoderShape(config.vocab_size, config.decoder_layers, heads, config.d_model // heads, most, places)
     graph = WhisperDecoder(whisper.model.model, whisper.model.proj_out, whisper.alignment_heads)
