@@ -144,7 +144,7 @@ class Attempt:
             pass
 
     def _settle(self, end: _End, code: int, *, patient: bool) -> Outcome:
-        if end is _End.STALE:
+        if end is _End.STALE or (end is _End.EXITED and self._passed_on()):
             return Outcome.STALE
         if end is _End.GONE or (end is _End.EXITED and code == 0):
             return Outcome.SETTLED
@@ -156,6 +156,13 @@ class Attempt:
                 if time.monotonic() >= give_up:
                     return Outcome.UNKNOWN
             time.sleep(0.2)
+
+    def _passed_on(self) -> bool:
+        # A child that was frozen with this process wakes first at times, is refused, and exits before the next beat.
+        try:
+            return self._queue.records.beat(self._lease) == "stale"
+        except Unavailable:
+            return False
 
     def _write(self, end: _End) -> Outcome:
         records, job_id = self._queue.records, self._lease.job_id

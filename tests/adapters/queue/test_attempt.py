@@ -98,6 +98,13 @@ def test_a_lease_taken_by_another_ends_the_child_at_once(machine: Machine) -> No
     assert machine.queue.get(lease.job_id).token == (other.token if other else 0)
 
 
+def test_a_child_that_wakes_too_late_and_is_refused_before_the_next_beat_counts_as_taken_over(machine: Machine) -> None:
+    lease = claimed(machine.queue)
+    machine.queue.records.lost(lease.job_id, token=lease.token, attempts=3)
+    machine.queue.records.claim(lease.job_id, nonce="v", lease_seconds=30)
+    assert supervised(machine.queue, lease, start_program(["/bin/true"])) is Outcome.STALE
+
+
 def test_a_child_is_ended_before_its_lease_could_pass_on_while_redis_is_silent(machine: Machine) -> None:
     lease, process = claimed(machine.queue, lease_seconds=1.0), hanging(machine.home)
     attempt = Attempt(machine.queue, lease, process, timing=QUICK)
