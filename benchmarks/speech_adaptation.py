@@ -1,6 +1,6 @@
 """Adapting a recogniser with everything "auto" to one reader, and to strings of digits: word error rate before, after.
 
-`python -m benchmarks.speech_adaptation DATA [--sets kathleen digits] [--seeds 3]`, where DATA holds `asr_kathleen` and
+`python -m benchmarks.speech_adaptation DATA [--sets kathleen digits] [--seeds 0 1 2]`, where DATA holds `asr_kathleen` and
 `fsdd`, each with `train.zip` and `test.zip`. Through upload, queue, gate and predict; in lower case without
 punctuation, and for strings of digits "1 2" counts as "one two". The strings are joined from clips of single digits at
 8 kHz: three to six of one speaker with short pauses. Speakers of the test strings are none of the training strings',
@@ -133,7 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="*", default=("kathleen", "digits"), choices=("kathleen", "digits"))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", nargs="*", type=int, default=(0, 1, 2))
     asked = parser.parse_args()
     print(circumstances(), "", "| set | WER before | after, by seed | mean | after / before | job, s |", sep="\n")
     print("|---|---|---|---|---|---|")
@@ -144,7 +144,7 @@ def main() -> None:
             train, test = parts(asked.data, name)
             before = error_rate(client, BODY, test, digits=digits)
             rates, seconds = [], []
-            for seed in range(asked.seeds):
+            for seed in asked.seeds:
                 model, took = adapted(client, train, name, seed=seed)
                 rates.append(error_rate(client, model, test, digits=digits))
                 seconds.append(took)

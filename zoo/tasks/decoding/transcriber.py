@@ -22,8 +22,8 @@ from zoo.tasks.task import Array, Runs
 BATCH = 4 * 1500  # positions that are decoded together, filling counted: 74 MB of keys and values in whisper-tiny-en
 UNLIKE = 2.0  # times as long: such windows are not decoded together, the shorter would wait for the longer
 # Positions squared in one run of the encoder: attention holds them for every head, 54 MB of a whole window in
-# whisper-tiny-en. Several windows at once are no faster there.
-ATTENTION = 1500**2
+# whisper-tiny-en. Several long windows at once are no faster: of 15 s two take 70 MB less than four.
+ATTENTION = 1500**2 // 2
 # Radford et al. (2022), section 4.5.
 HOTTER = 0.2
 HOTTEST = 1.0
