@@ -107,7 +107,8 @@ class Task(ABC):
                 known = ", ".join(sorted(self.Parameters.model_fields)) or "none"
                 message = f"{where} is not an option of {self.name}; it has: {known}."
                 raise InvalidInput(message, code="unknown_field", param=where) from None
-            raise InvalidInput(f"{where}: {first['msg']}.", param=where) from None
+            fault = first["msg"].removeprefix("Value error, ")
+            raise InvalidInput(f"{where}: {fault}.", param=where) from None
 
     def warming(self) -> Any:
         """Options to run ``sample`` with: those of a request that has none."""

@@ -161,6 +161,7 @@ def test_what_was_said_before_changes_what_is_written(ears: Predictor) -> None:
         ({"generation_parameters": 3}, "generation_parameters"),
         ({"generation_parameters": {"do_sample": True}}, "do_sample"),
         ({"generate_kwargs": {"num_beams": 0}}, "num_beams"),
+        ({"generate_kwargs": 5}, "parameters: generate_kwargs has to be an object"),
     ],
 )
 def test_wishes_that_the_model_cannot_meet_are_refused_by_name(
