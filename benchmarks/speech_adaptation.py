@@ -1,10 +1,10 @@
 """Adapting a recogniser with everything "auto" to one reader, and to strings of digits: word error rate before, after.
 
-`python -m benchmarks.speech_adaptation DATA [--sets kathleen digits] [--seeds 0 1 2]`, where DATA holds `asr_kathleen` and
-`fsdd`, each with `train.zip` and `test.zip`. Through upload, queue, gate and predict; in lower case without
-punctuation, and for strings of digits "1 2" counts as "one two". The strings are joined from clips of single digits at
-8 kHz: three to six of one speaker with short pauses. Speakers of the test strings are none of the training strings',
-and their clips come from the set's test part.
+`python -m benchmarks.speech_adaptation DATA [--sets kathleen digits] [--seeds 0 1 2]`, where DATA holds
+`asr_kathleen` and `fsdd`, each with `train.zip` and `test.zip`. Through upload, queue, gate and predict; in lower case
+without punctuation, and for strings of digits "1 2" counts as "one two". The strings are joined from clips of single
+digits at 8 kHz: three to six of one speaker with short pauses. Speakers of the test strings are none of the training
+strings', and their clips come from the set's test part.
 """
 
 from __future__ import annotations

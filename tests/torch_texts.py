@@ -13,10 +13,10 @@ from adapters.training.graphs_in_torch import GraphsInTorch
 from adapters.training.layouts.text_to_text import TextToTextCheckpoint, read_text_to_text
 from adapters.training.recipes import summarization, translation
 from adapters.training.texts.servable import text_servable
-from adapters.training.texts.vocabulary import FOLDER
 from tests.tiny_texts import write_bart, write_m2m, write_marian, write_t5
 from zoo.catalogue.entry import ModelEntry
 from zoo.tasks.decoding.text_to_text import Reading, TextToText, TextToTextParameters, Wish
+from zoo.tasks.ready_made.vocabulary import FOLDER
 
 KINDS: dict[str, Callable[..., Path]] = {
     "marian": write_marian,

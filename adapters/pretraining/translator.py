@@ -24,9 +24,9 @@ from adapters.pretraining.translator_training import UNKNOWN, Run, encoded, lear
 from adapters.training.graphs_in_torch import GraphsInTorch
 from adapters.training.recipe import load_recipe
 from adapters.training.texts.scores import translation_scores
-from adapters.training.texts.vocabulary import FOLDER
 from zoo.catalogue.entry import ModelEntry
 from zoo.tasks.decoding.text_to_text import TextToText, TextToTextParameters
+from zoo.tasks.ready_made.vocabulary import FOLDER
 
 PARTS = ("train", "validation", "test")
 

@@ -23,12 +23,13 @@ from adapters.training.searched import SearchedAnswers
 from adapters.training.teaching import Said, stacked
 from adapters.training.texts.network import TaughtText
 from adapters.training.texts.servable import text_servable
-from adapters.training.texts.vocabulary import FOLDER, served_files, target_tokenizer
+from adapters.training.texts.vocabulary import target_tokenizer
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
 from zoo.tasks.decoding.greedy import Hypothesis, log_softmax
 from zoo.tasks.decoding.text_settings import TextSettings
 from zoo.tasks.decoding.text_to_text import Reading, TextToText
+from zoo.tasks.ready_made.vocabulary import FOLDER, served_files
 
 TOGETHER = 4096  # tokens of both sides, filling counted, of one pass with gradients
 

@@ -11,9 +11,7 @@ from adapters.training import checkpoint as checkpoints
 from zoo.catalogue.hub_layout import unfit
 from zoo.catalogue.sentencepiece_file import read_sentencepiece
 from zoo.tasks.processors.pieces import READER, WRITER
-from zoo.tasks.ready_made.vocabulary import FOLDER, TARGET, Vocabulary, is_made_of_pieces, served_files, vocabulary_of
-
-__all__ = ["FOLDER", "Vocabulary", "read_vocabulary", "served_files", "target_tokenizer"]
+from zoo.tasks.ready_made.vocabulary import FOLDER, TARGET, Vocabulary, is_made_of_pieces, vocabulary_of
 
 
 def read_vocabulary(checkpoint: Path) -> Vocabulary:

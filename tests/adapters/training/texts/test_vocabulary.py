@@ -16,10 +16,11 @@ from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
 from transformers import T5Tokenizer
 
-from adapters.training.texts.vocabulary import FOLDER, Vocabulary, read_vocabulary, target_tokenizer
+from adapters.training.texts.vocabulary import read_vocabulary, target_tokenizer
 from tests.tiny_texts import write_bart, write_m2m, write_marian, write_t5
 from zoo.errors import InvalidInput, Unsupported
 from zoo.tasks.processors.pieces import Pieces
+from zoo.tasks.ready_made.vocabulary import FOLDER, Vocabulary
 
 MARIAN = {
     "the cat sees a big dog!": [16, 36, 24, 21, 2, 6, 16, 17, 9, 3, 50],
