@@ -56,7 +56,7 @@ def features(encoder: SentenceEncoder, firsts: Sequence[str], seconds: Sequence[
 
 def main() -> None:
     """Print the accuracy with each penalty."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
