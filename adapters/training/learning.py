@@ -18,7 +18,7 @@ from adapters.training.activations import Activations
 from adapters.training.division import Parts
 from adapters.training.hyperparameters import Plan, resolve
 from adapters.training.importing import checkpoint_of
-from adapters.training.judging import Judged, Tick
+from adapters.training.judging import Judged, Tick, best_share
 from adapters.training.recipe import Adaptation, Item, lessons, load_recipe
 from adapters.training.stopwatch import Stopwatch
 from adapters.training.trainer import Rows, Trainer
@@ -93,9 +93,7 @@ def keep(job: Run, learnt: Learnt) -> tuple[float, Judged]:
     """Go back to the start, or a part of the way, where that does better on the held-out rows: how much is kept of 1.
 
     And how that does there. A part of the way from a start that does well to the trained weights is often better than
-    both (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022). Of scores that one row tells apart, or one
-    word, the loss decides: it is the finer measure, and 100 rows whose accuracies tied gave up a training that had
-    taken a third off the loss.
+    both (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
     """
     if learnt.start is None or not (learnt.plan.refit or learnt.adaptation.knows):
         return 1.0, measure(job, learnt.adaptation, learnt.heldout)
@@ -106,9 +104,7 @@ def keep(job: Run, learnt: Learnt) -> tuple[float, Judged]:
         _put_back(learnt, trained, head)
         _shorten(learnt, share)
         found[share] = measure(job, learnt.adaptation, learnt.heldout)
-    best = max(one.metrics["score"] for one in found.values())
-    equal = {share: one for share, one in found.items() if one.metrics["score"] >= best - 1 / one.counted}
-    share = min(sorted(equal), key=lambda share: round(equal[share].loss, 4))
+    share = best_share(found)
     _put_back(learnt, trained, head)
     _shorten(learnt, share)
     return share, found[share]

@@ -49,7 +49,7 @@ class SoundAdaptation(Classification):
         learning_rate=(5e-4, 5e-4),
         lora_rank=8,
         top=0.5,
-        refit_below=2000,
+        refit_below=5000,  # of 2,700 clips what was held out was worth the last error of 300 others
     )
 
     def __init__(self, body: SoundBody, labels: tuple[str, ...], *, architecture: str) -> None:
