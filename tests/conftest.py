@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import logging
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +37,22 @@ class TinyZoo:
         return Store(self.home)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that import models or read real data come first: begun last, one is waited for by all other processes."""
+    long = {
+        item.path
+        for item in items
+        if "imports" in getattr(item, "fixturenames", ()) or any(map(item.get_closest_marker, ("real", "chaos")))
+    }
+    items.sort(key=lambda item: item.path not in long)
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays: no collection of garbage has to look at torch and transformers again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def own_logs() -> Iterator[None]:
     """Commands run in the test's process send its logs to a stream that is closed with the test: put them back."""
@@ -42,6 +61,17 @@ def own_logs() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exporter() -> Iterator[None]:
+    """torch's exporter reads its table of operators from their sources for each graph: a seventh of its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "torch" in sys.modules:
+            from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+            patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(functools.cache(ONNXRegistry.from_torchlib)))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -25,17 +25,17 @@ from tests.zoo.tasks.processors.sound_files import sound_of
 
 Write = Callable[[Path], Path]
 MODELS: Mapping[str, tuple[Write, str | None]] = {
-    "nli": (partial(write_classifier, kind="distilbert", n_layers=1), None),
-    "filler": (partial(write_filler, kind="distilbert", n_layers=1), None),
-    "names": (partial(write_tokens_checkpoint, kind="distilbert", labels=TAGS, n_layers=1), None),
-    "manual": (partial(write_tokens_checkpoint, kind="distilbert", answers=True, n_layers=1), None),
+    "nli": (partial(write_classifier, kind="distilbert"), None),
+    "filler": (partial(write_filler, kind="distilbert"), None),
+    "names": (partial(write_tokens_checkpoint, kind="distilbert", labels=TAGS), None),
+    "manual": (partial(write_tokens_checkpoint, kind="distilbert", answers=True), None),
     "deutsch": (partial(write_marian, layers=1), None),
     "things": (partial(tiny_pictures.write_picture_checkpoint, kind="timm-vgg"), None),
     "pixels": (partial(tiny_pictures.write_picture_checkpoint, kind="vit", headed=False, num_hidden_layers=1), None),
-    "boxes": (partial(tiny_detectors.write_detector, kind="yolos", num_hidden_layers=1), None),
+    "boxes": (partial(tiny_detectors.write_detector, kind="yolos"), None),
     "parts": (write_segformer, None),
     "noises": (partial(write_sound_checkpoint, kind="ast", num_hidden_layers=1), None),
-    "ears": (partial(write_ctc_checkpoint, kind="wav2vec2", num_hidden_layers=1), None),
+    "ears": (partial(write_ctc_checkpoint, kind="wav2vec2"), None),
 }
 # What a graph is good for beside what it was imported as is said by the manifest alone: name -> (model, what changes).
 VIEWS: Mapping[str, tuple[str, dict[str, Any]]] = {

@@ -24,7 +24,7 @@ from tests import adaptation_cases as cases
 from tests.adaptation_cases import Case, archive, jsonl, plan
 from tests.adapters.training.sentences.test_similarity import pairs as alike
 from tests.adapters.training.spans.test_adapt_answers import question_rows
-from tests.adapters.training.test_adapt_pictures import colours
+from tests.adapters.training.test_adapt_pictures import BODIES, colours
 from tests.adapters.training.tiny_speech import WRITTEN, clips
 from tests.api.live import serving
 from tests.conftest import TinyZoo
@@ -80,7 +80,7 @@ CASES = {
         imports="summarization",
     ),
     "image-classification": Case(
-        partial(write_picture_checkpoint, kind="resnet"),
+        partial(write_picture_checkpoint, kind="resnet", **BODIES["resnet"]),
         archive(colours(20)),
         cases.tints,
         CLASSES,

@@ -20,7 +20,7 @@ LETTERS = ["<pad>", "<s>", "</s>", "<unk>", "|", "A", "B", "C", "E", "'"]
 LARGE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
 _SIZES = {
     "vocab_size": len(LETTERS),
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "intermediate_size": 64,
     "hidden_size": 32,

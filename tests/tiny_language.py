@@ -65,11 +65,11 @@ def _write(folder: Path, kind: str, head: Any, settings: dict[str, Any]) -> Path
 def _config(kind: str, vocabulary: int, settings: dict[str, Any]) -> Any:
     sizes: dict[str, Any] = {"vocab_size": vocabulary, "max_position_embeddings": LENGTH + 18}
     if kind == "distilbert":
-        sizes |= {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
+        sizes |= {"dim": 32, "n_layers": 1, "n_heads": 2, "hidden_dim": 64}
         return AutoConfig.for_model(kind, **{**sizes, **settings})
-    sizes |= {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    sizes |= {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
     if kind == "minilm":
-        sizes |= {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3}
+        sizes |= {"hidden_size": 24, "num_attention_heads": 3}
     elif kind == "electra":
         sizes |= {"embedding_size": 16}
     elif kind in ("roberta", "mpnet"):

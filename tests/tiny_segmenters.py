@@ -53,16 +53,16 @@ def write_upernet(
     side: int = SIDE,
 ) -> Path:
     """An UperNet on a tiny ConvNeXt or Swin."""
-    stages = ["stage1", "stage2", "stage3", "stage4"]
+    stages = ["stage1", "stage2", "stage3"]
     body: Any
     if backbone == "convnext":
-        body = ConvNextConfig(hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], out_features=stages)
+        body = ConvNextConfig(num_stages=3, hidden_sizes=[8, 8, 16], depths=[1, 1, 1], out_features=stages)
     else:
         body = SwinConfig(
             image_size=side,
             embed_dim=8,
-            depths=[1, 1, 2, 1],
-            num_heads=[1, 2, 2, 4],
+            depths=[2, 1, 1],
+            num_heads=[1, 2, 2],
             window_size=4,
             out_features=stages,
         )

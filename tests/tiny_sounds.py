@@ -35,7 +35,7 @@ _CONVOLUTIONS = {
 _WHISPER = {
     "vocab_size": 60,
     "d_model": 32,
-    "encoder_layers": 4,
+    "encoder_layers": 2,
     "decoder_layers": 1,
     "encoder_attention_heads": 2,
     "decoder_attention_heads": 2,

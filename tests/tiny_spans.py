@@ -32,6 +32,7 @@ def write_tokens_checkpoint(
     labels: tuple[str, ...] = (),
     answers: bool = False,
     scale: float = 8.0,
+    layers: int = 1,
     **settings: Any,
 ) -> Path:
     """A random network of a kind: with ``labels`` a tagger, with ``answers`` a reader, else an encoder.
@@ -40,10 +41,10 @@ def write_tokens_checkpoint(
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = _write_tokenizer(folder, kind)
-    sizes: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": layers, "num_attention_heads": 2}
     sizes |= {"intermediate_size": 64, "vocab_size": vocabulary, "max_position_embeddings": 66, "pad_token_id": 0}
     if kind == "distilbert":
-        sizes = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64, "pad_token_id": 0}
+        sizes = {"dim": 32, "n_layers": layers, "n_heads": 2, "hidden_dim": 64, "pad_token_id": 0}
         sizes |= {"vocab_size": vocabulary, "max_position_embeddings": 66}
     if kind == "electra":
         sizes["embedding_size"] = 16

@@ -63,6 +63,10 @@ SIZES = {
 MOST = 40  # tokens that the tiny models read and write
 
 
+def _sizes(layers: int) -> dict[str, int]:
+    return {**SIZES, "encoder_layers": layers, "decoder_layers": layers}
+
+
 def pieces(words: Sequence[str], letters: str = LETTERS) -> list[str]:
     """Whole words, the space that a word starts with, and letters for everything else."""
     return [*(SPACE + word for word in words), SPACE, *letters]
@@ -128,7 +132,7 @@ def write_marian(folder: Path, *, seed: int = 1, codes: Sequence[str] = (), laye
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "MarianTokenizer", **settings}))
     pad = len(known) - 1
     config = MarianConfig(
-        **{**SIZES, "encoder_layers": layers, "decoder_layers": layers},
+        **_sizes(layers),
         vocab_size=len(known),
         activation_function="swish",
         scale_embedding=True,
@@ -143,7 +147,7 @@ def write_marian(folder: Path, *, seed: int = 1, codes: Sequence[str] = (), laye
     return _write(folder, model, {**rules, **generation})
 
 
-def write_m2m(folder: Path, *, seed: int = 1, **generation: Any) -> Path:
+def write_m2m(folder: Path, *, seed: int = 1, layers: int = 2, **generation: Any) -> Path:
     """A hundred languages, one SentencePiece model that joins letters, its vocabulary in another order."""
     folder.mkdir(parents=True, exist_ok=True)
     found = write_bpe(folder / "sentencepiece.bpe.model", [*DICTIONARY, *DICTIONARY.values()])
@@ -152,11 +156,11 @@ def write_m2m(folder: Path, *, seed: int = 1, **generation: Any) -> Path:
     (folder / "tokenizer_config.json").write_text(
         json.dumps({"tokenizer_class": "M2M100Tokenizer", "model_max_length": MOST, "src_lang": None, "tgt_lang": None})
     )
-    config = M2M100Config(**SIZES, vocab_size=len(known) + 108, decoder_start_token_id=2, scale_embedding=True)
+    config = M2M100Config(**_sizes(layers), vocab_size=len(known) + 108, decoder_start_token_id=2, scale_embedding=True)
     return _write(folder, shaken(M2M100ForConditionalGeneration(config), seed=seed), {"max_length": 14, **generation})
 
 
-def write_t5(folder: Path, *, seed: int = 1, **config: Any) -> Path:
+def write_t5(folder: Path, *, seed: int = 1, layers: int = 2, **config: Any) -> Path:
     """With SentencePiece's file alone; told in front of a text what to do with it."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_proto(
@@ -185,7 +189,7 @@ def write_t5(folder: Path, *, seed: int = 1, **config: Any) -> Path:
         d_model=32,
         d_kv=8,
         d_ff=48,
-        num_layers=2,
+        num_layers=layers,
         num_heads=4,
         decoder_start_token_id=0,
         task_specific_params=tasks,
@@ -194,7 +198,7 @@ def write_t5(folder: Path, *, seed: int = 1, **config: Any) -> Path:
     return _write(folder, shaken(T5ForConditionalGeneration(made), seed=seed, sure=3.0), {})
 
 
-def write_bart(folder: Path, *, seed: int = 1, **generation: Any) -> Path:
+def write_bart(folder: Path, *, seed: int = 1, layers: int = 2, **generation: Any) -> Path:
     """Every byte is a token, between ``<s>`` and ``</s>``."""
     folder.mkdir(parents=True, exist_ok=True)
     special = ["<s>", "<pad>", "</s>", "<unk>"]
@@ -210,7 +214,7 @@ def write_bart(folder: Path, *, seed: int = 1, **generation: Any) -> Path:
     (folder / "tokenizer_config.json").write_text(
         json.dumps({"tokenizer_class": "BartTokenizer", "model_max_length": MOST})
     )
-    config = BartConfig(**SIZES, vocab_size=len(ids), decoder_start_token_id=2, forced_eos_token_id=2)
+    config = BartConfig(**_sizes(layers), vocab_size=len(ids), decoder_start_token_id=2, forced_eos_token_id=2)
     rules = {"max_length": 20, "min_length": 5, "num_beams": 3, "length_penalty": 2.0, "early_stopping": True}
     model = shaken(BartForConditionalGeneration(config), seed=seed)
     return _write(folder, model, {**rules, "no_repeat_ngram_size": 3, "forced_bos_token_id": 0, **generation})

@@ -14,7 +14,7 @@ import numpy as np
 from api.app import build
 from tests.api.live import serving
 from tests.imports import Imports
-from tests.tiny_whisper import SPEAKING, tiny_whisper, write_ctranslate2, write_tokenizer
+from tests.tiny_whisper import write_ears
 from tests.zoo.tasks.processors.sound_files import sound_of
 from tests.zoo.tasks.sound_model import predictor
 from zoo.catalogue.store import Store
@@ -44,14 +44,7 @@ class Hearing:
 @contextmanager
 def hearing(imports: Imports, settings: Settings, checkpoint: Path) -> Iterator[Hearing]:
     """Import ``ears`` from a checkpoint that is written to the folder given, and serve it."""
-    write_tokenizer(checkpoint)
-    model = tiny_whisper(seed=39, vocabulary=SPEAKING)
-    model.model.decoder.embed_tokens.weight.mul_(
-        20.0
-    )  # sure of what it says, and has letters in it: nothing is dropped
-    write_ctranslate2(checkpoint, model)
-    (checkpoint / "vocabulary.json").write_text("[]")  # by which its layout is known
-    imports.bring(settings.home, "ears", checkpoint, task="automatic-speech-recognition")
+    imports.bring(settings.home, "ears", write_ears(checkpoint), task="automatic-speech-recognition")
     _publish_linguist(settings)
     _publish_classifier(settings)
     app = build(settings)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,15 @@ from zoo.tasks.processors.preprocessing import Crop, Exact, Preprocessing, Short
 
 FAST = Hyperparameters(n_epochs=2, batch_size=8, learning_rate=0.003)
 LONG = Hyperparameters(n_epochs=8, batch_size=8, learning_rate=0.03)
+BODIES: dict[str, dict[str, Any]] = {
+    "vit": {"num_hidden_layers": 2},
+    "resnet": {"hidden_sizes": [8, 16], "depths": [1, 1]},
+    "timm-resnet": {"model_args": {"layers": [1, 1], "widths": [8, 16]}},
+}
 COLOURS = {"blue": (40, 60, 200), "green": (50, 190, 60), "red": (200, 50, 40)}
+
+
+Adapted = tuple[TinyZoo, dict[str, Any], QuietContext]
 
 
 def drawn(colour: tuple[int, int, int], seed: int) -> bytes:
@@ -56,19 +65,17 @@ def upload(zoo: TinyZoo, content: bytes) -> str:
     return asyncio.run(files.receive(chunks(), filename="colours.zip", purpose="fine-tune")).id
 
 
-def adapted(
-    imports: Imports, home: Path, kind: str, *, stop_at: int | None = None, stop_in: str = "train", **spec: Any
-) -> tuple[TinyZoo, dict[str, Any], QuietContext]:
-    """Import a tiny body, if it is not there yet, and adapt it to colours."""
+def adapted(imports: Imports, home: Path, kind: str = "resnet", *, stop_at: int | None = None, **spec: Any) -> Adapted:
+    """Import a tiny body, if it is not there yet, and adapt it to colours; ``stop_at`` is of the second training."""
     zoo = TinyZoo(home / "home", home / "checkpoints")
-    folder = write_picture_checkpoint(zoo.checkpoints / "body", kind)
+    folder = write_picture_checkpoint(zoo.checkpoints / "body", kind, **BODIES[kind])
     if "body" not in zoo.store.names():
         imports.bring(zoo.home, "body", folder)
     asked: dict[str, Any] = {"model": "body", "suffix": "colours", "hyperparameters": FAST}
     training_file = upload(zoo, pack(colours(20)))
     job = JobSpec(kind=JobKind.ADAPT, training_file=training_file, **(asked | spec))
     context = context_for(zoo.home, job, stop_at=stop_at)
-    context.stop_in = stop_in
+    context.stop_in = "refit"
     return zoo, adapt.run(context, zoo.settings), context
 
 
@@ -100,19 +107,27 @@ def test_layers_of_pictures_can_be_chosen_by_name(imports: Imports, tmp_path: Pa
     assert "conv2" in config and "conv1" not in config
 
 
-@pytest.fixture
-def misled(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def misled() -> Iterator[None]:
     """The probe learns labels of other pictures, so that there is something left to learn for LoRA."""
 
     def fit(features: Tensor, targets: Tensor, classes: int, *, views: int) -> Probe:
         return fit_probe(features, (targets + 1) % classes, classes, views=views)
 
-    monkeypatch.setattr(classification, "fit_probe", fit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classification, "fit_probe", fit)
+        yield
 
 
-@pytest.mark.usefixtures("misled")
-def test_few_pictures_are_all_learnt_from_when_the_figures_are_known(imports: Imports, tmp_path: Path) -> None:
-    zoo, result, context = adapted(imports, tmp_path, "resnet", hyperparameters=LONG)
+@pytest.fixture(scope="module")
+def learnt(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> Adapted:
+    """What had something to learn, and learnt it in one go."""
+    with misled():
+        return adapted(imports, tmp_path_factory.mktemp("learnt"), hyperparameters=LONG)
+
+
+def test_few_pictures_are_all_learnt_from_when_the_figures_are_known(learnt: Adapted) -> None:
+    zoo, result, context = learnt
     assert result["hyperparameters"]["refit"] is True
     assert "Trained once more on all 60 rows of the training file" in context.messages
     assert any(
@@ -129,7 +144,7 @@ def test_where_lora_is_no_better_than_the_probe_the_probe_learns_from_all_rows(
     imports: Imports, tmp_path: Path
 ) -> None:
     still = FAST.model_copy(update={"learning_rate": 1e-9})
-    zoo, result, context = adapted(imports, tmp_path, "resnet", hyperparameters=still)
+    zoo, result, context = adapted(imports, tmp_path, hyperparameters=still)
     assert result["metrics"]["heldout"] == {"rows": 9} | result["metrics"]["probe"]
     assert any(message.startswith("Of the training 0% is kept") for message in context.messages)
     assert "refit" not in context.stages
@@ -140,19 +155,20 @@ def test_where_lora_is_no_better_than_the_probe_the_probe_learns_from_all_rows(
 
 def test_a_validation_file_is_never_learnt_from(imports: Imports, tmp_path: Path) -> None:
     separate = upload(TinyZoo(tmp_path / "home", tmp_path / "checkpoints"), pack(colours(4, start=50_000)))
-    _, result, context = adapted(imports, tmp_path, "resnet", validation_file=separate)
+    _, result, context = adapted(imports, tmp_path, validation_file=separate)
     assert result["metrics"]["heldout"]["rows"] == 12
     assert "Trained once more on all 60 rows of the training file" in context.messages
 
 
-@pytest.mark.usefixtures("misled")
-def test_a_job_cut_off_in_the_second_training_ends_with_the_same_bits(imports: Imports, tmp_path: Path) -> None:
-    whole, _, _ = adapted(imports, tmp_path / "whole", "resnet", hyperparameters=LONG)
-    with pytest.raises(JobPreempted):
-        adapted(imports, tmp_path / "cut", "resnet", stop_at=13, stop_in="refit", hyperparameters=LONG)
-    resumed, _, context = adapted(imports, tmp_path / "cut", "resnet", hyperparameters=LONG)
+def test_a_job_cut_off_in_the_second_training_ends_with_the_same_bits(
+    learnt: Adapted, imports: Imports, tmp_path: Path
+) -> None:
+    with misled():
+        with pytest.raises(JobPreempted):
+            adapted(imports, tmp_path, stop_at=13, hyperparameters=LONG)
+        resumed, _, context = adapted(imports, tmp_path, hyperparameters=LONG)
     assert sum(message.startswith("Resumed from step") for message in context.messages) == 2
-    files = [zoo.store.folder("colours", 1) / "adapter" / "adapter_model.safetensors" for zoo in (whole, resumed)]
+    files = [zoo.store.folder("colours", 1) / "adapter" / "adapter_model.safetensors" for zoo in (learnt[0], resumed)]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 

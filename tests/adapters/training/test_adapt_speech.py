@@ -20,6 +20,7 @@ from adapters.training.speech.scores import speech_scores
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.adapters.training.tiny_speech import WORDS, clips, copied, publish_linguist, speech_zoo, sung, uploaded
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.zoo.tasks.processors.sound_files import sound_of, tone
 from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidInput
@@ -35,8 +36,8 @@ def asked(zoo: TinyZoo, file: str, *, job: str = "ftjob-1", stop_at: int | None 
 
 
 @pytest.fixture(scope="module")
-def ears(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
-    return speech_zoo(tmp_path_factory.mktemp("ears"))
+def ears(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
+    return speech_zoo(imports, tmp_path_factory.mktemp("ears"))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from adapters import importing
 from adapters.jobs import JobKind, JobSpec
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny import write_checkpoint
 from zoo.catalogue.registry import load_catalogue
 from zoo.catalogue.store import Store
@@ -62,9 +63,9 @@ def test_the_weights_stay_beside_the_graph_for_adapting(tiny_zoo: TinyZoo) -> No
 
 
 @pytest.mark.parametrize("pooling", ["cls", "max"])
-def test_other_poolings_are_served_as_the_checkpoint_says(tmp_path: Path, pooling: str) -> None:
+def test_other_poolings_are_served_as_the_checkpoint_says(imports: Imports, tmp_path: Path, pooling: str) -> None:
     folder = write_checkpoint(tmp_path / "checkpoint", pooling=pooling)
-    importing.run(asked(tmp_path, folder), settings_in(tmp_path))
+    imports.bring(tmp_path, "mine", folder)
     assert predictor_of(tmp_path).entry.options["pooling"] == pooling
     from transformers import AutoModel, AutoTokenizer
 
@@ -129,7 +130,7 @@ def test_an_unknown_name_without_a_source_is_not_found(tmp_path: Path) -> None:
 
 
 def test_a_vocabulary_without_tokenizer_json_gets_one(tmp_path: Path) -> None:
-    folder = write_checkpoint(tmp_path / "checkpoint")
+    folder = write_checkpoint(tmp_path / "checkpoint", num_hidden_layers=1)
     pieces = sorted(
         (vocabulary := json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]),
         key=vocabulary.__getitem__,

@@ -12,12 +12,10 @@ import numpy as np
 import torch
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-from adapters import importing
 from adapters.datasets import FileStore
-from adapters.jobs import JobKind, JobSpec
 from tests.adapters.datasets.zips import pack
-from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_whisper import SPEAKING, write_tokenizer, write_whisper
 from tests.zoo.tasks.processors.sound_files import sound_of, tone
 
@@ -73,15 +71,13 @@ def teachable() -> WhisperForConditionalGeneration:
     return model
 
 
-def speech_zoo(home: Path) -> TinyZoo:
+def speech_zoo(imports: Imports, home: Path) -> TinyZoo:
     """A home with ``ears`` in it, which hears nothing in particular yet."""
     zoo = TinyZoo(home / "home", home / "checkpoints")
     folder = zoo.checkpoints / "ears"
     write_tokenizer(folder)
     write_whisper(folder, teachable())
-    source = {"kind": "folder", "path": str(folder)}
-    bring = JobSpec(kind=JobKind.IMPORT, model="ears", source=source, task="automatic-speech-recognition")
-    importing.run(context_for(zoo.home, bring, job="import"), zoo.settings)
+    imports.bring(zoo.home, "ears", folder, task="automatic-speech-recognition")
     return zoo
 
 

@@ -20,8 +20,8 @@ def full_zoo(imports: Imports, tiny_zoo: TinyZoo, tmp_path_factory: pytest.TempP
     made = TinyZoo(tmp_path_factory.mktemp("full") / "home", tmp_path_factory.mktemp("all-checkpoints"))
     shutil.copytree(tiny_zoo.home, made.home)
     shutil.copytree(tiny_zoo.checkpoints, made.checkpoints, dirs_exist_ok=True)
-    write_checkpoint(made.checkpoints / "mini-distil", kind="distilbert")
-    write_checkpoint(made.checkpoints / "mood-bert", kind="bert", labels=("bad", "good", "so-so"))
+    write_checkpoint(made.checkpoints / "mini-distil", kind="distilbert", n_layers=1)
+    write_checkpoint(made.checkpoints / "mood-bert", kind="bert", labels=("bad", "good", "so-so"), num_hidden_layers=1)
     for name in ("mini-distil", "mood-bert"):
         imports.bring(made.home, name, made.checkpoints / name)
     return made

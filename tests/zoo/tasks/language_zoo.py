@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from transformers import pipeline
 
 from tests.imports import Imports
 from zoo.catalogue.store import Store
@@ -18,6 +21,7 @@ class LanguageZoo:
         self.home = home
         self._checkpoints = checkpoints
         self._made: dict[str, Predictor] = {}
+        self._references: dict[tuple[str, str], Any] = {}
 
     def folder(self, name: str) -> Path:
         """The checkpoint that a model was imported from."""
@@ -30,3 +34,9 @@ class LanguageZoo:
             store = Store(self.home)
             self._made[name] = Predictor(store.entry(name, 1), store.folder(name, 1), threads=1)
         return self._made[name]
+
+    def reference(self, task: str, name: str) -> Any:
+        """transformers' pipeline of a model's checkpoint, loaded once."""
+        if (task, name) not in self._references:
+            self._references[task, name] = pipeline(task, model=str(self.folder(name)), device="cpu")
+        return self._references[task, name]

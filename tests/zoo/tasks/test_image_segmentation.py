@@ -16,10 +16,8 @@ from PIL import Image
 from torch.nn import functional
 from transformers import pipeline
 
-from adapters import importing
-from adapters.jobs import JobKind, JobSpec
-from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_segmenters import LABELS, photograph, png_of, write_segformer, write_upernet
 from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidInput
@@ -30,16 +28,14 @@ Predictors = Callable[[str], Predictor]
 
 
 @pytest.fixture(scope="module")
-def segmenters(tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
+def segmenters(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> TinyZoo:
     """Shared: look, don't touch."""
     made = TinyZoo(tmp_path_factory.mktemp("segmenters"), tmp_path_factory.mktemp("segmenter-checkpoints"))
     write_segformer(made.checkpoints / "segformer")
     write_upernet(made.checkpoints / "upernet")
     write_upernet(made.checkpoints / "upernet-swin", backbone="swin")
     for name in MODELS:
-        source = {"kind": "folder", "path": str(made.checkpoints / name)}
-        spec = JobSpec(kind=JobKind.IMPORT, model=name, source=source)
-        importing.run(context_for(made.home, spec, job=f"import-{name}"), made.settings)
+        imports.bring(made.home, name, made.checkpoints / name)
     return made
 
 

@@ -14,12 +14,11 @@ import pytest
 from PIL import Image
 from transformers import AutoImageProcessor, pipeline
 
-from adapters.training.export import export
-from adapters.training.gate import answers_of, prove_shapes
-from adapters.training.recipes.object_detection import load
+from tests.imports import Imports
 from tests.tiny_detectors import LABELS, Kind, picture, write_detector
 from zoo.catalogue.entry import ModelEntry
-from zoo.engine.predictor import MODEL_FILE, Predictor
+from zoo.catalogue.store import Store
+from zoo.engine.predictor import Predictor
 from zoo.errors import ArtifactCorrupt, InvalidInput
 from zoo.tasks.object_detection import ObjectDetection
 from zoo.tasks.processors.image import EncodedImage
@@ -44,21 +43,19 @@ def entry(options: dict[str, Any], labels: tuple[str, ...] = LABELS) -> ModelEnt
 
 
 @pytest.fixture(scope="session")
-def made_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kind], Made]:
+def made_of(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kind], Made]:
     """The served model and transformers' pipeline of the same checkpoint, each made once."""
     made: dict[Kind, Made] = {}
+    folder = tmp_path_factory.mktemp("detectors")
 
     def make(kind: Kind) -> Made:
         if kind not in made:
-            folder = tmp_path_factory.mktemp("detectors")
             checkpoint = write_detector(folder / kind, kind)
-            servable = load(checkpoint)
-            export(servable, folder / MODEL_FILE)
-            prove_shapes(folder, answers_of(servable), threads=1)
+            imports.bring(folder / "home", kind, checkpoint)
+            store = Store(folder / "home")
             processor = AutoImageProcessor.from_pretrained(checkpoint, backend="pil")
             reference = pipeline("object-detection", model=str(checkpoint), image_processor=processor, device="cpu")
-            described = entry(servable.options, servable.labels)
-            made[kind] = Predictor(described, folder, threads=1), reference
+            made[kind] = Predictor(store.entry(kind, 1), store.folder(kind, 1), threads=1), reference
         return made[kind]
 
     return make

@@ -117,11 +117,15 @@ def predictor_of(imports: Imports, readers: TinyZoo) -> Predictors:
 
 @pytest.fixture(scope="module")
 def reference_of(readers: TinyZoo, predictor_of: Predictors) -> Callable[[str], Reference]:
+    made: dict[str, Reference] = {}
+
     def reference(kind: str) -> Reference:
-        predictor_of(kind)
-        folder = readers.checkpoints / kind
-        model = AutoModelForQuestionAnswering.from_pretrained(folder).eval()
-        return Reference(model, AutoTokenizer.from_pretrained(folder))
+        if kind not in made:
+            predictor_of(kind)
+            folder = readers.checkpoints / kind
+            model = AutoModelForQuestionAnswering.from_pretrained(folder).eval()
+            made[kind] = Reference(model, AutoTokenizer.from_pretrained(folder))
+        return made[kind]
 
     return reference
 

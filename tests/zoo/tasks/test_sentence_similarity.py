@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ OTHERS = ["the courier is late", "refund my card!", "why is the price not the pr
 ASKED = {"source_sentence": SOURCE, "sentences": OTHERS}
 
 
+write = partial(write_checkpoint, num_hidden_layers=1)
+
+
 def by_torch(folder: Path, pooling: str) -> list[float]:
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
     vectors = []
@@ -35,9 +39,7 @@ def by_torch(folder: Path, pooling: str) -> list[float]:
 @pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
 def test_texts_are_compared_as_the_checkpoint_pools_them(languages: LanguageZoo, pooling: str) -> None:
     name = f"alike-{pooling}"
-    predictor = languages.model(
-        name, lambda folder: write_checkpoint(folder, pooling=pooling), task="sentence-similarity"
-    )
+    predictor = languages.model(name, partial(write, pooling=pooling), task="sentence-similarity")
     assert predictor.entry.task == "sentence-similarity"
     body: Any = predictor.predict(ASKED).body
     assert body == pytest.approx(by_torch(languages.folder(name), pooling), abs=1e-4)
@@ -50,7 +52,7 @@ def test_an_encoder_of_vectors_answers_too(predictor_of: Callable[[str], Predict
 
 
 def test_a_model_of_the_task_gives_vectors_too(languages: LanguageZoo) -> None:
-    predictor = languages.model("alike-mean", write_checkpoint, task="sentence-similarity")
+    predictor = languages.model("alike-mean", partial(write, pooling="mean"), task="sentence-similarity")
     body: Any = predictor.predict([SOURCE, OTHERS[0]], {"normalize": True}).body
     vectors: Any = predictor.embed([SOURCE, OTHERS[0]]).body
     np.testing.assert_allclose(np.array(body), np.array(vectors), atol=1e-6)

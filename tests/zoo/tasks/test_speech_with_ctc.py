@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from transformers import pipeline
 
 from adapters.training.checkpoint import infer_task
-from adapters.training.export import export
-from adapters.training.gate import answers_of, prove_shapes
 from adapters.training.recipe import Servable, load_recipe
+from tests.imports import Imports
 from tests.tiny_ctc import LARGE, write_ctc_checkpoint
 from tests.zoo.tasks.processors.sound_files import sound_of
 from zoo.catalogue.entry import ModelEntry
-from zoo.engine.predictor import MODEL_FILE, Predictor
+from zoo.catalogue.store import Store
+from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidInput, Unsupported
 from zoo.tasks.automatic_speech_recognition import AutomaticSpeechRecognition
 from zoo.tasks.decoding.transcript import Transcript, joined
@@ -97,11 +97,10 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return both_of(request.param, tmp_path_factory.mktemp("checkpoint"))
 
 
-def test_the_exported_graph_serves_it(tmp_path: Path) -> None:
-    servable = load_recipe(TASK).load(write_ctc_checkpoint(tmp_path / "checkpoint", "wav2vec2"))
-    export(servable, tmp_path / MODEL_FILE)
-    prove_shapes(tmp_path, answers_of(servable), threads=1)
-    predictor = Predictor(entry_of(servable), tmp_path, threads=1)
+def test_the_exported_graph_serves_it(imports: Imports, tmp_path: Path) -> None:
+    imports.bring(tmp_path, "ears", write_ctc_checkpoint(tmp_path / "checkpoint", "wav2vec2"))
+    store = Store(tmp_path)
+    predictor = Predictor(store.entry("ears", 1), store.folder("ears", 1), threads=1)
     body: Any = predictor.predict(sound_of(noise(1.0, 1), subtype="FLOAT"), {"return_timestamps": "word"}).body
     assert body["text"] == " ".join(chunk["text"] for chunk in body["chunks"])
 

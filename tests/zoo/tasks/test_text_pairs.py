@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from transformers import pipeline
 
 from tests.tiny_language import KINDS, write_classifier
 from tests.zoo.tasks.language_zoo import LanguageZoo
@@ -28,8 +27,7 @@ def sorter(languages: LanguageZoo, kind: str) -> Predictor:
 
 
 def by_transformers(languages: LanguageZoo, name: str, inputs: Any, **options: Any) -> Any:
-    reference = pipeline("text-classification", model=str(languages.folder(name)), device="cpu")
-    return reference(inputs, truncation=True, max_length=48, **options)
+    return languages.reference("text-classification", name)(inputs, truncation=True, max_length=48, **options)
 
 
 def assert_same(served: Any, expected: Any) -> None:

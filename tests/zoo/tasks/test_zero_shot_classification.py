@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import pipeline
 
 from adapters.training.recipes import zero_shot_classification as recipe
 from tests.tiny_language import KINDS, NLI, write_classifier
@@ -32,8 +31,7 @@ def chooser(languages: LanguageZoo, kind: str) -> Predictor:
 
 
 def by_transformers(languages: LanguageZoo, name: str, text: str, labels: Any, options: dict[str, Any]) -> Any:
-    reference = pipeline("zero-shot-classification", model=str(languages.folder(name)), device="cpu")
-    return reference(text, candidate_labels=labels, **options)
+    return languages.reference("zero-shot-classification", name)(text, candidate_labels=labels, **options)
 
 
 def assert_same(served: Any, expected: Any) -> None:

@@ -17,13 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 from transformers import AutoImageProcessor, AutoModel, ResNetConfig, ResNetForImageClassification, pipeline
 
-from adapters import importing
-from adapters.jobs import JobKind, JobSpec
 from adapters.training.export import export
 from adapters.training.gate import answers_of, prove_shapes
 from adapters.training.pictures.body import load_body
 from adapters.training.recipe import load_recipe
-from tests.adapters.training.quiet_context import context_for
+from tests.imports import Imports
 from tests.tiny_pictures import LABELS, picture, write_picture_checkpoint
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import load_catalogue
@@ -31,11 +29,18 @@ from zoo.catalogue.sources import fetch
 from zoo.catalogue.store import Store
 from zoo.engine.predictor import MODEL_FILE, Predictor
 from zoo.errors import InvalidInput, SourceUnavailable, Unsupported
-from zoo.settings import Settings
 from zoo.tasks.processors.image import open_picture, prepare
 
 CLASSIFY, EXTRACT = "image-classification", "image-feature-extraction"
-SERVED_KINDS = ("resnet", "vit", "deit-distilled", "convnext", "mobilenet_v2")
+ONE_LAYER = {"num_hidden_layers": 1}
+TWO_STAGES = {"hidden_sizes": [8, 24], "depths": [1, 1]}  # one that halves the picture, and one that does not
+SERVED_KINDS: dict[str, dict[str, Any]] = {
+    "resnet": TWO_STAGES,
+    "vit": ONE_LAYER,
+    "deit-distilled": ONE_LAYER,
+    "convnext": {**TWO_STAGES, "num_stages": 2},
+    "mobilenet_v2": {},
+}
 PICTURES = [picture(*size, seed=seed) for seed, size in enumerate([(40, 36), (33, 80), (200, 90), (32, 32)])]
 DATA = Path(__file__).parents[4].parent / "shared" / "data"
 
@@ -71,8 +76,13 @@ def serve(home: Path, task: str) -> Served:
 @pytest.fixture(scope="module", params=SERVED_KINDS)
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Served:
     home = tmp_path_factory.mktemp(request.param)
-    write_picture_checkpoint(home / "checkpoint", request.param)
+    write_picture_checkpoint(home / "checkpoint", request.param, **SERVED_KINDS[request.param])
     return serve(home, CLASSIFY)
+
+
+@pytest.fixture(scope="module")
+def reference(served: Served) -> Any:
+    return pipeline(CLASSIFY, model=str(served.checkpoint), device="cpu")
 
 
 def check_same(answers: Any, expected: list[list[dict[str, Any]]]) -> None:
@@ -87,8 +97,9 @@ def check_same(answers: Any, expected: list[list[dict[str, Any]]]) -> None:
     "parameters",
     [{}, {"top_k": 2}, {"top_k": 100}, {"function_to_apply": "sigmoid"}, {"function_to_apply": "none", "top_k": 7}],
 )
-def test_labels_scores_and_order_are_those_of_the_pipeline(served: Served, parameters: dict[str, Any]) -> None:
-    reference = pipeline(CLASSIFY, model=str(served.checkpoint), device="cpu")
+def test_labels_scores_and_order_are_those_of_the_pipeline(
+    served: Served, reference: Any, parameters: dict[str, Any]
+) -> None:
     expected = [reference(Image.open(io.BytesIO(data)), **parameters) for data in PICTURES]
     check_same(served.predictor.predict(PICTURES, parameters).body, expected)
     assert len({round(row[0]["score"], 5) for row in expected}) > 1
@@ -157,7 +168,8 @@ def test_a_vgg_in_timms_layout_answers_as_its_layers_written_out(tmp_path: Path)
 
 
 def test_a_mirrored_classifier_answers_with_the_mean_over_both_sides(tmp_path: Path) -> None:
-    config = write_picture_checkpoint(tmp_path / "checkpoint", "timm-resnet") / "config.json"
+    arguments = {"layers": [1, 1], "widths": [8, 12]}
+    config = write_picture_checkpoint(tmp_path / "checkpoint", "timm-resnet", model_args=arguments) / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"mirrored": True}))
     predictor = serve(tmp_path, CLASSIFY).predictor
     body = load_body(tmp_path / "checkpoint")
@@ -171,7 +183,7 @@ def test_a_mirrored_classifier_answers_with_the_mean_over_both_sides(tmp_path: P
 
 
 def test_features_are_the_pooled_output_of_transformers(tmp_path: Path) -> None:
-    folder = write_picture_checkpoint(tmp_path / "checkpoint", "convnext")
+    folder = write_picture_checkpoint(tmp_path / "checkpoint", "convnext", **SERVED_KINDS["convnext"])
     processor, model = AutoImageProcessor.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
     with torch.no_grad():
         inputs = [processor(Image.open(io.BytesIO(data)), return_tensors="pt") for data in PICTURES]
@@ -209,14 +221,16 @@ def test_the_real_effnet_knows_ants_and_bees(tmp_path: Path) -> None:
     assert hits == {"ants": pytest.approx(49, abs=2), "bees": pytest.approx(61, abs=2)}
 
 
-@pytest.mark.parametrize(("kind", "task", "answers"), [("timm-vgg", CLASSIFY, 5), ("timm-resnet", EXTRACT, 24)])
-def test_an_import_publishes_a_picture_model_that_answers(tmp_path: Path, kind: str, task: str, answers: int) -> None:
-    folder = write_picture_checkpoint(tmp_path / "checkpoint", kind)
-    source = {"kind": "folder", "path": str(folder)}
-    spec = JobSpec(kind=JobKind.IMPORT, model="mine", task=task, source=source)
-    importing.run(context_for(tmp_path, spec), Settings(_env_file=None, home=tmp_path, worker_threads=1))
+@pytest.mark.parametrize(
+    ("kind", "task", "found", "answers"),
+    [("timm-vgg", None, CLASSIFY, 5), ("timm-resnet", EXTRACT, EXTRACT, 24)],
+)
+def test_an_import_publishes_a_picture_model_that_answers(
+    imports: Imports, tmp_path: Path, kind: str, task: str | None, found: str, answers: int
+) -> None:
+    imports.bring(tmp_path, "mine", write_picture_checkpoint(tmp_path / "checkpoint", kind), task=task)
     store = Store(tmp_path)
     entry = store.entry("mine", 1)
-    assert (entry.task, entry.modality, entry.parity["argmax_agreement"]) == (task, "image", 1.0)
+    assert (entry.task, entry.modality, entry.parity["argmax_agreement"]) == (found, "image", 1.0)
     body: Any = Predictor(entry, store.folder("mine", 1), threads=1).predict(PICTURES[0]).body
     assert len(body) == answers

@@ -13,24 +13,24 @@ from numpy.typing import NDArray
 from transformers import pipeline
 
 from adapters.training.checkpoint import infer_task
-from adapters.training.export import export
-from adapters.training.gate import answers_of, prove_shapes
 from adapters.training.recipe import load_recipe
+from tests.imports import Imports
 from tests.tiny_sounds import LABELS, write_sound_checkpoint
 from tests.zoo.tasks.processors.sound_files import sound_of
-from zoo.catalogue.entry import ModelEntry
-from zoo.engine.predictor import MODEL_FILE, Predictor
+from zoo.catalogue.store import Store
+from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidInput, Unsupported
 
 TASK = "audio-classification"
 STABLE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "use_weighted_layer_sum": True}
+ONE = {"num_hidden_layers": 1}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "wav2vec2": ("wav2vec2", {}),
+    "wav2vec2": ("wav2vec2", ONE),
     "wav2vec2 of the large kind": ("wav2vec2", STABLE),
-    "hubert": ("hubert", {}),
-    "ast": ("ast", {}),
+    "hubert": ("hubert", ONE),
+    "ast": ("ast", ONE),
     "whisper": ("whisper", {"use_weighted_layer_sum": True}),
-    "several labels at once": ("ast", {"problem_type": "multi_label_classification"}),
+    "several labels at once": ("ast", {**ONE, "problem_type": "multi_label_classification"}),
 }
 
 
@@ -40,32 +40,19 @@ def noise(seconds: float, seed: int) -> NDArray[np.float32]:
     return np.asarray(0.2 * swell * draw.standard_normal(round(16_000 * seconds)), dtype=np.float32)
 
 
-def served(checkpoint: Path, home: Path) -> Predictor:
-    """Imported as the job does it, and loaded as the server would."""
-    servable = load_recipe(TASK).load(checkpoint)
-    export(servable, home / MODEL_FILE)
-    prove_shapes(home, answers_of(servable), threads=1)
-    entry = ModelEntry(
-        name="mine",
-        version=1,
-        task=TASK,
-        modality="audio",
-        architecture=servable.architecture,
-        licence="Apache-2.0",
-        created=0,
-        labels=servable.labels,
-        limits=servable.limits,
-        options=servable.options,
-    )
-    return Predictor(entry, home, threads=1)
+def served(imports: Imports, checkpoint: Path, home: Path) -> Predictor:
+    """Imported, and loaded as the server would."""
+    imports.bring(home, "mine", checkpoint)
+    store = Store(home)
+    return Predictor(store.entry("mine", 1), store.folder("mine", 1), threads=1)
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_answers_are_those_of_transformers(tmp_path: Path, name: str) -> None:
+def test_answers_are_those_of_transformers(imports: Imports, tmp_path: Path, name: str) -> None:
     kind, config = KINDS[name]
     checkpoint = write_sound_checkpoint(tmp_path / "checkpoint", kind, **config)
     assert infer_task(checkpoint) == TASK
-    predictor, theirs = served(checkpoint, tmp_path), pipeline(TASK, model=str(checkpoint), device="cpu")
+    predictor, theirs = served(imports, checkpoint, tmp_path), pipeline(TASK, model=str(checkpoint), device="cpu")
     clips = [noise(seconds, seed) for seed, seconds in enumerate([1.0, 0.4, 2.3, 0.4])]
     bodies: Any = predictor.predict([sound_of(samples, subtype="FLOAT") for samples in clips]).body
     for samples, body in zip(clips, bodies, strict=True):
@@ -98,12 +85,12 @@ def test_what_is_asked_for_is_what_transformers_makes_of_it(
 
 
 @pytest.fixture(scope="module")
-def several_labels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Predictor, Any]:
+def several_labels(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> tuple[Predictor, Any]:
     """A checkpoint that gives a sigmoid of each label unless another function is asked for, and the pipeline of it."""
     home = tmp_path_factory.mktemp("several")
     kind, config = KINDS["several labels at once"]
     checkpoint = write_sound_checkpoint(home / "checkpoint", kind, **config)
-    return served(checkpoint, home), pipeline(TASK, model=str(checkpoint), device="cpu")
+    return served(imports, checkpoint, home), pipeline(TASK, model=str(checkpoint), device="cpu")
 
 
 def changed(checkpoint: Path, name: str, **values: Any) -> Path:

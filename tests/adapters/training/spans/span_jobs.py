@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from adapters import importing
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobSpec
 from tests.adapters.training.quiet_context import QuietContext, context_for
 from tests.conftest import TinyZoo
-from tests.tiny_spans import write_jsonl, write_tokens_checkpoint
+from tests.tiny_spans import write_jsonl
 
 FAST = Hyperparameters(n_epochs=8, batch_size=8, learning_rate=0.01)
 LONGER = Hyperparameters(n_epochs=12, batch_size=8, learning_rate=0.01)
@@ -34,14 +33,6 @@ def asked(zoo: TinyZoo, *, job: str = "ftjob-1", **spec: Any) -> QuietContext:
     """A job that adapts ``mini`` unless something else is said."""
     defaults: dict[str, Any] = {"kind": JobKind.ADAPT, "model": "mini", "suffix": "finder", "hyperparameters": FAST}
     return context_for(zoo.home, JobSpec(**(defaults | spec)), job=job)
-
-
-def imported(zoo: TinyZoo, name: str, **checkpoint: Any) -> None:
-    """Import a checkpoint of small weights under a name."""
-    write_tokens_checkpoint(zoo.checkpoints / name, scale=1.0, **checkpoint)
-    source = {"kind": "folder", "path": str(zoo.checkpoints / name)}
-    spec = JobSpec(kind=JobKind.IMPORT, model=name, source=source)
-    importing.run(context_for(zoo.home, spec, job=f"import-{name}"), zoo.settings)
 
 
 def own(bodies: TinyZoo, folder: Path) -> TinyZoo:

@@ -9,7 +9,6 @@ import pytest
 import torch
 from transformers import HubertForCTC, Wav2Vec2ForCTC
 
-from adapters import importing
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters, JobKind, JobSpec
 from adapters.training import adapt
@@ -18,6 +17,7 @@ from adapters.training.speech.ctc_network import TaughtCtc
 from tests.adapters.training.quiet_context import context_for
 from tests.adapters.training.tiny_speech import clips, sung, uploaded
 from tests.conftest import TinyZoo
+from tests.imports import Imports
 from tests.tiny_ctc import write_ctc_checkpoint
 from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidInput
@@ -62,11 +62,10 @@ def test_a_clip_in_a_padded_batch_is_answered_as_if_it_were_alone(tmp_path: Path
             torch.testing.assert_close(together[row, : frames[row]], model(sound).logits[0], atol=1e-4, rtol=1e-4)
 
 
-def test_a_recogniser_with_ctc_is_taught_and_served(tmp_path: Path) -> None:
+def test_a_recogniser_with_ctc_is_taught_and_served(imports: Imports, tmp_path: Path) -> None:
     zoo = TinyZoo(tmp_path / "home", tmp_path / "checkpoints")
     folder = write_ctc_checkpoint(zoo.checkpoints / "ears", "hubert")
-    bring = JobSpec(kind=JobKind.IMPORT, model="ears", source={"kind": "folder", "path": str(folder)})
-    importing.run(context_for(zoo.home, bring, job="import"), zoo.settings)
+    imports.bring(zoo.home, "ears", folder)
     fast = Hyperparameters(n_epochs=40, batch_size=8, learning_rate=0.01)
     given = {
         "model": "ears",
