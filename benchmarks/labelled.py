@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.service import finished
 
 Labelled = list[tuple[bytes, str]]
+PICTURES, SOUNDS = (".jpg", ".jpeg", ".png"), (".wav", ".flac", ".ogg", ".mp3")
 
 
 def read(path: Path, endings: tuple[str, ...]) -> Labelled:

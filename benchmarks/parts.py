@@ -27,7 +27,6 @@ from benchmarks.spoken import Clip, read_clips
 from zoo.tasks.processors.boxes import Detections
 
 Labelled = list[tuple[Any, str]]
-PICTURES, SOUNDS = (".jpg", ".jpeg", ".png"), (".wav", ".flac", ".ogg", ".mp3")
 GAPS, LONGEST = 2_000, 128  # words that are hidden one by one, tokens of a passage
 
 
@@ -91,12 +90,12 @@ def pictures(folder: Path) -> Labelled:
     """A picture, and the name of its folder."""
     with tarfile.open(folder / "test.tar.xz") as archive:
         files = [(Path(member.name), archive.extractfile(member)) for member in archive if member.isfile()]
-        return [(file.read(), path.parent.name) for path, file in files if file and path.suffix in PICTURES]
+        return [(file.read(), path.parent.name) for path, file in files if file and path.suffix in labelled.PICTURES]
 
 
 def sounds(folder: Path) -> Labelled:
     """A clip, and the name of its folder."""
-    return labelled.read(folder / "test.zip", SOUNDS)
+    return labelled.read(folder / "test.zip", labelled.SOUNDS)
 
 
 def spoken(folder: Path) -> list[Clip]:

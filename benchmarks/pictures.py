@@ -18,12 +18,11 @@ from statistics import mean
 import httpx
 import numpy as np
 
-from benchmarks.labelled import Labelled, answer, logistic, ours, read
+from benchmarks.labelled import PICTURES, Labelled, answer, logistic, ours, read
 from benchmarks.service import circumstances, ready, service
 
 SETS = ("flowers5", "hymenoptera", "eurosat")
 BODY, FEATURES = "effnet-lite0", "effnet-lite0-features"
-PICTURES = (".jpg", ".jpeg", ".png")
 
 
 def probe(client: httpx.Client, train: Labelled, test: Labelled) -> float:

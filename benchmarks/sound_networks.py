@@ -23,10 +23,9 @@ from adapters.training.architectures.clip_encoder import ClipEncoder
 from adapters.training.sounds.body import read_encoder
 from adapters.training.sounds.classification import ClipClassifier
 from adapters.training.sounds.config import whisper_hearing
-from benchmarks.labelled import logistic, read
+from benchmarks.labelled import SOUNDS, logistic, read
 from zoo.engine.threads import granted_threads
 
-SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 BATCH, UPDATES, RATE = 32, 1200, 5e-4
 SHIFT = 10  # frames, a tenth of a second
 

@@ -20,12 +20,11 @@ from statistics import mean
 
 import httpx
 
-from benchmarks.labelled import ours, packed, read, some
+from benchmarks.labelled import SOUNDS, ours, packed, read, some
 from benchmarks.service import HOME, circumstances, ready, service
 
 SETS = ("speech_commands_small", "fsdd")
 BODY = "whisper-tiny-en"
-SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 MANY = 10**9
 
 

@@ -19,12 +19,10 @@ import numpy as np
 from huggingface_hub import InferenceClient
 
 from adapters.training.detection.scores import detection_scores
-from adapters.training.scores import correlation_scores
 from adapters.training.segmentation.scores import confusion, segmentation_scores
-from adapters.training.spans.scores import answer_scores, entity_scores
 from adapters.training.texts.scores import translation_scores
 from benchmarks import parts
-from benchmarks.corpora import entities, some
+from benchmarks.corpora import KINDS, some
 from benchmarks.service import HOME, circumstances, ready, service
 from benchmarks.spoken import word_error_rate
 from zoo.catalogue.registry import Registry, load_catalogue
@@ -51,6 +49,12 @@ def accuracy(said: Sequence[Any], rows: Sequence[Any]) -> float:
     return float(np.mean([one == row[-1] for one, row in zip(said, rows, strict=True)]))
 
 
+def headline(kind: str) -> Callable[[Sequence[Any], Sequence[Any]], float]:
+    """The first figure of a kind of `benchmarks.corpora`."""
+    one = KINDS[kind]
+    return lambda said, rows: float(one.scores(said, rows)[one.headline[0]])
+
+
 def sort_text(client: InferenceClient, row: Any) -> str:
     return str(client.text_classification(row[0], top_k=1)[0].label)
 
@@ -69,17 +73,9 @@ def find_entities(client: InferenceClient, row: Any) -> list[tuple[str, int, int
     return [(str(one.entity_group), int(one.start or 0), int(one.end or 0)) for one in found]
 
 
-def score_entities(said: Sequence[Any], rows: Sequence[Any]) -> float:
-    return float(entity_scores(said, [entities(row["tokens"], row["ner_tags"]) for row in rows])["f1"])
-
-
 def find_answer(client: InferenceClient, row: Any) -> str:
     found: Any = client.question_answering(question=row["question"], context=row["context"])
     return str(found.answer)
-
-
-def score_answers(said: Sequence[Any], rows: Sequence[Any]) -> float:
-    return float(answer_scores(said, [row["answers"]["text"] for row in rows])["f1"])
 
 
 def fill_gap(client: InferenceClient, row: Any) -> list[str]:
@@ -92,10 +88,6 @@ def among_them(said: Sequence[Any], rows: Sequence[Any]) -> float:
 
 def compare(client: InferenceClient, row: Any) -> float:
     return float(client.sentence_similarity(row["sentence1"], other_sentences=[row["sentence2"]])[0])
-
-
-def score_likeness(said: Sequence[Any], rows: Sequence[Any]) -> float:
-    return float(correlation_scores(said, [row["score"] for row in rows])["spearman"])
 
 
 def translate(client: InferenceClient, row: Any) -> str:
@@ -154,10 +146,10 @@ CASES = (
     )),
     Case("sentence-entailment", "sick", "accuracy", parts.entailments, sort_text, accuracy),
     Case("sentence-entailment", "ag_news", "accuracy, zero-shot", parts.texts, choose_topic, accuracy),
-    Case("tweet-entities", "broad_twitter", "span F1", parts.rows, find_entities, score_entities),
-    Case("passage-answers", "squadshifts", "F1", parts.rows, find_answer, score_answers),
+    Case("tweet-entities", "broad_twitter", "span F1", parts.rows, find_entities, headline("ner")),
+    Case("passage-answers", "squadshifts", "F1", parts.rows, find_answer, headline("qa")),
     Case("masked-words", "english_books", "among the first five", parts.gaps, fill_gap, among_them),
-    Case("minilm", "sick", "Spearman", parts.rows, compare, score_likeness),
+    Case("minilm", "sick", "Spearman", parts.rows, compare, headline("similarity")),
     Case("tatoeba-en-de", "tatoeba_en_de", "chrF", parts.translations("en", "de"), translate, score_translations),
     Case("tatoeba-de-en", "tatoeba_en_de", "chrF", parts.translations("de", "en"), translate, score_translations),
     Case("resnet-cifar10", "cifar10", "accuracy", parts.pictures, sort_picture, accuracy),

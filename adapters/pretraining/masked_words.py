@@ -146,8 +146,9 @@ def drawn(test: Sequence[Passage], *, cases: int, seed: int) -> list[Passage]:
     chosen = np.random.default_rng(seed).choice(ends[-1], min(cases, int(ends[-1])), replace=False)
     found = []
     for number in chosen.tolist():
-        passage = test[int(np.searchsorted(ends, number, side="right"))]
-        place = number - int(ends[np.searchsorted(ends, number, side="right")]) + len(passage.words)
+        holder = int(np.searchsorted(ends, number, side="right"))
+        passage = test[holder]
+        place = number - int(ends[holder]) + len(passage.words)
         found.append(Passage(passage.ids, passage.words[place : place + 1]))
     return found
 

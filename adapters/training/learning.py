@@ -171,12 +171,12 @@ def _copy(head: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in head.state_dict().items()}
 
 
-@torch.no_grad()
 def _put_back(learnt: Learnt, trained: dict[str, Tensor], head: dict[str, Tensor]) -> None:
     learnt.wrapped.load_state_dict(trained, strict=False)
     learnt.adaptation.head.load_state_dict(head)
 
 
+@torch.no_grad()
 def _shorten(learnt: Learnt, share: float) -> None:
     """Go only ``share`` of the way that training went: of LoRA's product, and of the head from its start."""
     if share == 1:
