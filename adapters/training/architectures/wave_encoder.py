@@ -15,6 +15,13 @@ Stride = tuple[int, int]
 """Kernel and step of a convolution without padding."""
 
 
+def fewest_samples(vectors: int, strides: Sequence[Stride]) -> int:
+    """That convolutions make so many vectors of."""
+    for kernel, step in reversed(strides):
+        vectors = (vectors - 1) * step + kernel
+    return vectors
+
+
 class WaveFront(nn.Module):
     """Samples to the vectors that enter the first layer: convolutions, projection, position encodings.
 
@@ -88,9 +95,7 @@ class WaveEncoder(nn.Module):
 
     def values(self, vectors: int) -> int:
         """The fewest samples that make so many vectors."""
-        for kernel, step in reversed(self.front.strides()):
-            vectors = (vectors - 1) * step + kernel
-        return vectors
+        return fewest_samples(vectors, self.front.strides())
 
     def forward(self, sound: Tensor, heard: Tensor) -> Tensor:
         """``sound`` (batch, samples), ``heard`` (batch, samples) 1 where the clip is, 0 where padded."""

@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoModelForAudioClassification
 from adapters.training import checkpoint as checkpoints
 from adapters.training.architectures.clip_encoder import ClipEncoder
 from adapters.training.architectures.patch_encoder import PatchEncoder
-from adapters.training.architectures.wave_encoder import WaveEncoder
+from adapters.training.architectures.wave_encoder import WaveEncoder, fewest_samples
 from adapters.training.encoder import load_weights
 from adapters.training.layouts.adapted import merge
 from adapters.training.layouts.ctranslate2 import is_ctranslate2
@@ -154,10 +154,7 @@ def read_encoder(checkpoint: Path) -> Any:
 
 def least_samples(config: Any) -> int:
     """Of a waveform that a network of these convolutions makes two vectors of: one alone is another case to torch."""
-    count = 2
-    for kernel, step in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
-        count = (count - 1) * step + kernel
-    return int(count)
+    return fewest_samples(2, list(zip(config.conv_kernel, config.conv_stride, strict=True)))
 
 
 def example_sounds(hearing: Hearing, rows: int, size: Size) -> Batch:
