@@ -104,6 +104,7 @@ _BY_CLASS: tuple[tuple[type[errors.ZooError], int], ...] = (
     (errors.InvalidInput, 422),
     (errors.ParityFailed, 422),
     (errors.QuotaExceeded, 429),
+    (errors.DeadlineExceeded, 504),
     (errors.Unavailable, 503),
 )
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 409: "conflict_error", 429: "rate_limit_error"}

@@ -26,6 +26,12 @@ class InvalidInput(ZooError):
     code = "invalid_request"
 
 
+class RunFailed(InvalidInput):
+    """The model ends with an error on this very input, alone."""
+
+    code = "run_failed"
+
+
 class InvalidDataset(InvalidInput):
     """A data file that cannot be trained on; the message names row and column."""
 
@@ -82,6 +88,12 @@ class QuotaExceeded(Unavailable):
     """The caller is over its own quota."""
 
     code = "quota_exceeded"
+
+
+class DeadlineExceeded(Unavailable):
+    """The time that the caller, or the server, gives a request was over before it was answered."""
+
+    code = "deadline_exceeded"
 
 
 class ArtifactCorrupt(Unavailable):

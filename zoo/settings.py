@@ -37,7 +37,8 @@ class Settings(BaseSettings):
     max_queued_jobs: int = Field(100, ge=1, description="Jobs that may wait in the queue; one more is refused.")
     max_jobs_per_caller: int = Field(20, ge=1, description="Jobs that one caller may have waiting or running.")
     max_loaded_models: int = Field(16, ge=1, description="Models kept in memory; the least used leaves first.")
-    max_waiting_requests: int = Field(64, ge=1, description="Predict requests that may wait for a core.")
+    max_waiting_requests: int = Field(256, ge=1, description="Predict requests that may wait for a core.")
+    request_timeout_seconds: float = Field(60.0, gt=0, description="Longest time that a prediction may take.")
 
     threads: int = Field(0, ge=0, description="Threads for inference; 0: from affinity and the cgroup's CPU quota.")
     drain_seconds: float = Field(20.0, ge=0, description="Longest wait for running requests after SIGTERM.")

@@ -11,9 +11,10 @@ from fastapi.responses import JSONResponse
 from starlette.requests import Request
 
 from api import json_body
+from api.deadline import deadline_of
 from api.errors import BadRequest
 from api.openapi import answers, takes
-from api.routes.predict import count, headers_of, unless_left
+from api.routes.predict import count, explained, headers_of, unless_left
 from api.schemas import EmbeddingsRequest
 from api.services import ServicesDep
 from zoo.errors import InvalidInput
@@ -37,7 +38,8 @@ _EXAMPLE = {
 async def create_embeddings(request: Request, services: ServicesDep) -> JSONResponse:
     body, _ = await json_body.read(request, EmbeddingsRequest)
     texts = texts_of(body, most=services.settings.max_items)
-    prediction = await unless_left(request, services.loader.embed(body.model, texts))
+    until = deadline_of(request, services.settings)
+    prediction = await unless_left(request, services.loader.embed(body.model, texts, deadline=until))
     count(prediction, services)
     vectors = np.asarray(prediction.body, dtype="<f4")
     if body.dimensions not in (None, vectors.shape[1]):
@@ -48,7 +50,7 @@ async def create_embeddings(request: Request, services: ServicesDep) -> JSONResp
     ]
     usage = {"prompt_tokens": prediction.tokens, "total_tokens": prediction.tokens}
     answer = {"object": "list", "model": body.model, "data": data, "usage": usage}
-    return JSONResponse(answer, headers=headers_of(prediction))
+    return JSONResponse(answer, headers=headers_of(prediction) | explained(request, prediction))
 
 
 def texts_of(body: EmbeddingsRequest, *, most: int) -> list[str]:

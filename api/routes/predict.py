@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Coroutine
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
@@ -12,6 +13,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import Request
 
 from api import prediction_request, text_events
+from api.deadline import deadline_of
 from api.errors import ClientLeft
 from api.frames import HEADERS
 from api.openapi import answers, takes_item
@@ -22,6 +24,7 @@ from zoo.errors import InvalidInput
 
 T = TypeVar("T")
 router = APIRouter(tags=["Predict"])
+MOST_EXPLAINED = 32  # runs: a header has to stay below the 8 KB that clients and proxies take
 _EXAMPLE = [[{"label": "delivery", "score": 0.98}, {"label": "refund", "score": 0.02}]]
 
 
@@ -37,10 +40,11 @@ async def predict(model_id: str, request: Request, services: ServicesDep) -> Res
     check_batch(asked.inputs, services)
     if asked.stream:
         return await _streamed(request, services.loader.stream(model_id, asked.inputs, asked.options), services)
-    work = services.loader.predict(model_id, asked.inputs, asked.options)
+    until = deadline_of(request, services.settings)
+    work = services.loader.predict(model_id, asked.inputs, asked.options, deadline=until)
     prediction = await unless_left(request, work)
     count(prediction, services)
-    return JSONResponse(prediction.body, headers=headers_of(prediction))
+    return JSONResponse(prediction.body, headers=headers_of(prediction) | explained(request, prediction))
 
 
 @router.post(
@@ -115,6 +119,20 @@ def headers_of(prediction: Prediction) -> dict[str, str]:
     if prediction.failed:
         headers["x-item-errors"] = str(prediction.failed)
     return headers
+
+
+def explained(request: Request, prediction: Prediction) -> dict[str, str]:
+    """With ``Explain: 1``: of each run that rows of the request were in how large it was and how long it took.
+
+    ``others`` are rows of other callers; nothing is told of whose they are.
+    """
+    if request.headers.get("explain") != "1":
+        return {}
+    runs = [
+        {name: round(value, 3) for name, value in asdict(batch).items()}
+        for batch in prediction.batches[:MOST_EXPLAINED]
+    ]
+    return {"x-explain": json.dumps({"batches": len(prediction.batches), "runs": runs})}
 
 
 async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:

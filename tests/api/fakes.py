@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,12 +32,20 @@ class CountingLoader(Loader):
         self.gate.set()
         self.cancelled = 0
         self.held = 0
+        self.deadline = math.inf
         self.full = False
         self.fault: Exception | None = None
 
     async def predict(
-        self, reference: str, inputs: object, parameters: Mapping[str, Any], *, task: str | None = None
+        self,
+        reference: str,
+        inputs: object,
+        parameters: Mapping[str, Any],
+        *,
+        task: str | None = None,
+        deadline: float = math.inf,
     ) -> Prediction:
+        self.deadline = deadline
         entry = self._registry_of_fakes.resolve(reference)
         if entry.modality == "image":
             items = inputs if isinstance(inputs, list) else [inputs]
@@ -54,7 +63,7 @@ class CountingLoader(Loader):
         failed = sum(isinstance(answer, dict) for answer in body)
         return _prediction(entry, body, items=len(items), failed=failed)
 
-    async def embed(self, reference: str, texts: list[str]) -> Prediction:
+    async def embed(self, reference: str, texts: list[str], *, deadline: float = math.inf) -> Prediction:
         entry = self._registry_of_fakes.resolve(reference)
         vectors = [np.array([len(text), len(text.split()), 0.5], dtype=np.float32) for text in texts]
         return _prediction(entry, vectors, items=len(texts), failed=0)

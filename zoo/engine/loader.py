@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -14,14 +15,16 @@ from typing import Any, BinaryIO
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
-from zoo.engine.predictor import Prediction, Predictor
+from zoo.engine.predictor import Prediction, Predictor, Row, Steps
+from zoo.engine.served import Served
 from zoo.engine.threads import granted_threads
-from zoo.errors import InvalidInput, Unavailable
+from zoo.engine.ticket import Batch
+from zoo.engine.workers import Workers
+from zoo.errors import DeadlineExceeded, InvalidInput, Unavailable
 from zoo.settings import Settings
-from zoo.tasks.task import is_task, task_class, task_module
+from zoo.tasks.task import is_task, task_module
 
-# Two requests at once on one session keep the cores busy while one of them tokenises or pads.
-WORKERS = 2
+PREPARERS = 2  # threads that decode pictures, tokenise lists and load models
 LISTENERS = 16  # requests at once of tasks that share batches; most of them wait for a place in one
 
 
@@ -39,7 +42,7 @@ class _Slot:
     """Guards the loading of one version, so that concurrent first requests load it once."""
 
     lock: threading.Lock
-    predictor: Predictor | None = None
+    served: Served | None = None
     loaded_at: float = 0.0
     used_at: float = 0.0
 
@@ -55,24 +58,43 @@ class Loader:
         self._slots: dict[str, _Slot] = {}
         self._lock = threading.Lock()
         self._waiting = 0
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="predict")
+        self._seconds = 0.1  # moving average of how long a request is in here: what another one would take now
+        self._workers = Workers(self._threads)
+        self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._listeners = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listen")
-        self._run_seconds = 0.05  # moving average of a request's run, for an honest Retry-After
 
     async def predict(
-        self, reference: str, inputs: object, parameters: Mapping[str, Any], *, task: str | None = None
+        self,
+        reference: str,
+        inputs: object,
+        parameters: Mapping[str, Any],
+        *,
+        task: str | None = None,
+        deadline: float = math.inf,
     ) -> Prediction:
-        """Answer a request; ``task`` refuses a model of another one. Raises what ``load`` and ``Predictor`` raise."""
+        """Answer a request, before ``deadline`` (``time.monotonic``) or not at all.
+
+        ``task`` refuses a model of another one. Raises what ``load`` and ``Predictor`` raise, ``Unavailable`` where
+        the server is full, ``DeadlineExceeded`` where it was not in time.
+        """
         entry = self._registry.resolve(reference)
         if task is not None and task != entry.task:
             message = f"{entry.name} answers {entry.task}, not {task[:64]}."
             raise InvalidInput(message, code="wrong_task", param="task")
-        return await self._admit(lambda: self._loaded(entry).predict(inputs, parameters), self._threads_for(entry))
+        with self._admitted():
+            served = await self._at_hand(entry)
+            if served.predictor.task.shares:
+                return await self._share(lambda: served.predictor.predict(inputs, parameters), deadline)
+            light = served.predictor.task.light(inputs)
+            return await self._drive(served, served.predictor.predicting(inputs, parameters), deadline, light=light)
 
-    async def embed(self, reference: str, texts: list[str]) -> Prediction:
+    async def embed(self, reference: str, texts: list[str], *, deadline: float = math.inf) -> Prediction:
         """Vectors for texts (``body``: float32 arrays in the order sent); raises like ``predict``."""
         entry = self._registry.resolve(reference)
-        return await self._admit(lambda: self._loaded(entry).embed(texts), self._pool)
+        with self._admitted():
+            served = await self._at_hand(entry)
+            light = len(texts) == 1 and served.predictor.task.light(texts[0])
+            return await self._drive(served, served.predictor.embedding(texts), deadline, light=light)
 
     async def listen(
         self, reference: str, sound: BinaryIO, parameters: Mapping[str, Any], *, eager: bool = False
@@ -107,26 +129,23 @@ class Loader:
                 yield bit
 
     def _written(self, entry: ModelEntry, item: object, parameters: Mapping[str, Any]) -> Iterator[Prediction]:
-        yield from self._loaded(entry).stream(item, parameters)
+        yield from self._loaded(entry).predictor.stream(item, parameters)
 
     def _heard(
         self, entry: ModelEntry, sound: BinaryIO, parameters: Mapping[str, Any], eager: bool
     ) -> Iterator[Prediction]:
-        yield from self._loaded(entry).listen(sound, parameters, eager=eager)
-
-    def _threads_for(self, entry: ModelEntry) -> ThreadPoolExecutor:
-        return self._listeners if is_task(entry.task) and task_class(entry.task).shares else self._pool
+        yield from self._loaded(entry).predictor.listen(sound, parameters, eager=eager)
 
     def load(self, reference: str) -> Predictor:
         """The predictor of a version, loaded if need be; ``ModelNotFound``, ``ArtifactCorrupt``, ``Unsupported``."""
-        return self._loaded(self._registry.resolve(reference))
+        return self._loaded(self._registry.resolve(reference)).predictor
 
     def check(self, reference: str) -> None:
         """Raise unless the model can be loaded: reads and compares all its files, but takes no memory for it."""
         entry = self._registry.resolve(reference)
         with self._lock:
             slot = self._slots.get(entry.reference)
-        if slot is None or slot.predictor is None:
+        if slot is None or slot.served is None:
             task_module(entry.task)
             self._store.verify(entry)
 
@@ -145,9 +164,9 @@ class Loader:
         with self._lock:
             slots = list(self._slots.values())
         return [
-            LoadedModel(slot.predictor.entry.reference, slot.predictor.entry.size, slot.loaded_at)
+            LoadedModel(slot.served.predictor.entry.reference, slot.served.predictor.entry.size, slot.loaded_at)
             for slot in slots
-            if slot.predictor is not None
+            if slot.served is not None
         ]
 
     def waiting(self) -> int:
@@ -156,15 +175,27 @@ class Loader:
 
     def close(self) -> None:
         """Let running requests finish, start no more."""
+        with self._lock:
+            served = [slot.served for slot in self._slots.values() if slot.served is not None]
+        for one in served:
+            one.scheduler.close()
+        self._workers.close()
         for pool in (self._pool, self._listeners):
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _loaded(self, entry: ModelEntry) -> Predictor:
+    async def _at_hand(self, entry: ModelEntry) -> Served:
+        slot = self._slots.get(entry.reference)
+        if slot is not None and slot.served is not None and slot.served.predictor.entry == entry:
+            slot.used_at = time.monotonic()
+            return slot.served
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._loaded, entry)
+
+    def _loaded(self, entry: ModelEntry) -> Served:
         with self._lock:
             slot = self._slots.setdefault(entry.reference, _Slot(threading.Lock()))
             slot.used_at = time.monotonic()
         with slot.lock:
-            if slot.predictor is None or slot.predictor.entry != entry:
+            if slot.served is None or slot.served.predictor.entry != entry:
                 self._store.verify(entry)
                 predictor = Predictor(
                     entry,
@@ -173,41 +204,71 @@ class Loader:
                     max_items=self._settings.max_items,
                 )
                 predictor.warm()
-                slot.predictor, slot.loaded_at = predictor, time.time()
+                slot.served, slot.loaded_at = Served(predictor, self._workers), time.time()
                 self._forget_least_used()
-            return slot.predictor
+            return slot.served
 
     def _forget_least_used(self) -> None:
         """Keep memory bounded; who is forgotten comes back on its next request."""
         with self._lock:
-            loaded = [key for key, slot in self._slots.items() if slot.predictor is not None]
+            loaded = [key for key, slot in self._slots.items() if slot.served is not None]
             loaded.sort(key=lambda key: self._slots[key].used_at)
             for reference in loaded[: -self._settings.max_loaded_models]:
                 del self._slots[reference]
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
-        if self._waiting >= self._settings.max_waiting_requests + WORKERS:
-            backlog = self._waiting / WORKERS * self._run_seconds
-            raise Unavailable(
-                "The server is full; try again shortly.", code="overloaded", retry_after=max(1.0, backlog)
-            )
+        if self._waiting >= self._settings.max_waiting_requests + self._workers.count:  # as many run
+            message = "The server is full; try again shortly."
+            raise Unavailable(message, code="overloaded", retry_after=max(1.0, self._seconds))
         self._waiting += 1
+        admitted = time.perf_counter()
         try:
             yield
         finally:
             self._waiting -= 1
+            self._seconds += 0.1 * (time.perf_counter() - admitted - self._seconds)
 
-    async def _admit(self, work: Callable[[], Prediction], pool: ThreadPoolExecutor) -> Prediction:
+    async def _share(self, work: Callable[[], Prediction], deadline: float) -> Prediction:
+        """Of tasks that share batches by themselves, in threads most of which wait for a place in one."""
         admitted = time.perf_counter()
 
         def timed() -> Prediction:
             queued = time.perf_counter() - admitted
-            started = time.perf_counter()
-            prediction = work()
-            self._run_seconds += 0.1 * (time.perf_counter() - started - self._run_seconds)
-            return replace(prediction, queue_ms=queued * 1000)
+            return replace(work(), queue_ms=queued * 1000)
 
-        with self._admitted():
-            # A client that leaves cancels the await; work that has not started is dropped by the pool.
-            return await asyncio.get_running_loop().run_in_executor(pool, timed)
+        # A client that leaves cancels the await; work that has not started is dropped by the pool.
+        running = asyncio.get_running_loop().run_in_executor(self._listeners, timed)
+        left = None if deadline == math.inf else deadline - time.monotonic()
+        try:
+            return await asyncio.wait_for(running, left)
+        except TimeoutError:
+            raise DeadlineExceeded("There was no answer within the time that was given. Ask again later.") from None
+
+    async def _drive(self, served: Served, steps: Steps[Prediction], deadline: float, *, light: bool) -> Prediction:
+        """A request to its end: it is prepared and finished in a thread, or at once where that is ``light``."""
+        started, queued = time.perf_counter(), 0.0
+        answers: list[Any] | None = None
+        batches: list[Batch] = []
+        loop = asyncio.get_running_loop()
+        while True:
+            if light:
+                step = _advance(steps, answers)
+            else:
+                step = await loop.run_in_executor(self._pool, _advance, steps, answers)
+            if isinstance(step, Prediction):
+                spent = (time.perf_counter() - started) * 1000
+                return replace(step, queue_ms=queued, run_ms=spent - queued, batches=tuple(batches))
+            ticket = served.submit(step, deadline=deadline)
+            answers = await asyncio.wrap_future(ticket.future)
+            batches += ticket.batches
+            queued += max((batch.queue_ms for batch in ticket.batches), default=0.0)
+
+
+def _advance(steps: Steps[Prediction], answers: list[Any] | None) -> list[Row] | Prediction:
+    """The next rows to be run, or the end: ``StopIteration`` cannot pass through a future."""
+    try:
+        return next(steps) if answers is None else steps.send(answers)
+    except StopIteration as end:
+        prediction: Prediction = end.value
+        return prediction

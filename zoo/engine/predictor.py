@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,12 +13,13 @@ import numpy as np
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.session import Sessions
+from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, ZooError
 from zoo.tasks.ready_made.answers import runs_of
 from zoo.tasks.task import Array, Bundle, Encoded, Task, load_task, task_class
 
 MODEL_FILE = "model.onnx"
-WINDOW = 32  # batches whose items are in memory together: 256 pictures of 224 pixels are 154 MB
+TRIALS = 4  # the first lays memory out
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Prediction:
     tokens: int = 0
     queue_ms: float = 0.0
     run_ms: float = 0.0
+    batches: tuple[Batch, ...] = ()
 
 
 @dataclass
@@ -44,8 +47,19 @@ class _Rows:
     cost: int = 0
 
 
+@dataclass(frozen=True)
+class Row:
+    """One row to be run: what ``preprocess`` made of an item, or a part of it, and the task that runs it."""
+
+    task: Task
+    encoded: Encoded
+    cost: int
+
+
+Found = TypeVar("Found")
 Finish = Callable[[Any, Encoded], Any]
-_Key = TypeVar("_Key")
+Steps = Generator[list[Row], list[Any], Found]
+"""A request on its way: hands out rows to be run, is sent an answer (or ``ZooError``) for each, returns the result."""
 
 
 class Predictor:
@@ -61,19 +75,24 @@ class Predictor:
         self._task = load_task(entry, folder)
         others = [kind for name in self._task.also if (kind := task_class(name)).fits(entry)]
         self._others = [kind(entry, folder) for kind in others]
-        self._sessions = runs_of(Sessions(folder, main=MODEL_FILE, threads=threads), entry.options)
+        self._folder = folder
+        self._whole = self._single = runs_of(Sessions(folder, main=MODEL_FILE, threads=threads), entry.options)
 
     def predict(self, inputs: object, parameters: Mapping[str, Any] | None = None) -> Prediction:
         """Answer one item or a list of them; in a list, a bad item is answered with its error and harms no other.
 
         Raises ``InvalidInput`` or ``TooLarge`` when nothing could be answered.
         """
-        task = self._asked(inputs, parameters or {})
-        options = task.parameters(parameters or {})
+        return self._complete(self.predicting(inputs, parameters or {}))
+
+    def predicting(self, inputs: object, parameters: Mapping[str, Any]) -> Steps[Prediction]:
+        """``predict``, for a caller that runs the rows itself: hands them out window by window and is sent answers."""
+        task = self._asked(inputs, parameters)
+        options = task.parameters(parameters)
         items, many = task.items(inputs)
         self._check_count(items, "inputs")
         started = time.perf_counter()
-        rows = self._answer(task, items, options, lambda row, encoded: task.postprocess(row, encoded, options))
+        rows = yield from _steps(task, items, options, lambda row, encoded: task.postprocess(row, encoded, options))
         if rows.errors and (not many or len(rows.errors) == len(items)):
             raise rows.errors[min(rows.errors)]
         results: list[object] = [
@@ -84,7 +103,8 @@ class Predictor:
 
     def rows(self, inputs: Sequence[object], parameters: Mapping[str, Any] | None = None) -> list[Array]:
         """The model's bare answer to each item (logits, pooled vectors). Raises on a bad item."""
-        rows = self._answer(self._task, list(inputs), self._task.parameters(parameters or {}), lambda row, _: row)
+        options = self._task.parameters(parameters or {})
+        rows = self._complete(_steps(self._task, list(inputs), options, lambda row, _: row))
         if rows.errors:
             raise rows.errors[min(rows.errors)]
         return [rows.answers[place] for place in range(len(inputs))]
@@ -96,13 +116,17 @@ class Predictor:
         def finish(row: Any, encoded: Encoded) -> tuple[Any, object]:
             return row, self._task.respond([self._task.postprocess(row, encoded, options)], False)
 
-        rows = self._answer(self._task, list(inputs), options, finish)
+        rows = self._complete(_steps(self._task, list(inputs), options, finish))
         if rows.errors:
             raise rows.errors[min(rows.errors)]
         return [rows.answers[place] for place in range(len(inputs))]
 
     def embed(self, texts: list[str]) -> Prediction:
         """Vectors for ``/v1/embeddings``: ``body`` is a list of float32 arrays. All or nothing; names the bad item."""
+        return self._complete(self.embedding(texts))
+
+    def embedding(self, texts: list[str]) -> Steps[Prediction]:
+        """``embed``, for a caller that runs the rows itself."""
         task = next((one for one in (self._task, *self._others) if one.embeds), None)
         if task is None:
             message = f"{self.entry.name} answers {self.entry.task}; ask a model that gives vectors, such as minilm."
@@ -110,7 +134,7 @@ class Predictor:
         self._check_count(texts, "input")
         options = task.parameters({})
         started = time.perf_counter()
-        rows = self._answer(
+        rows = yield from _steps(
             task,
             list(texts),
             options,
@@ -134,7 +158,7 @@ class Predictor:
             message = f"{self.entry.name} answers {self.entry.task}; ask a model of automatic-speech-recognition."
             raise InvalidInput(message, code="wrong_task", param="model")
         options = self._task.parameters(parameters or {})
-        heard = self._task.listen(sound, options, self._sessions, eager=eager)
+        heard = self._task.listen(sound, options, self._whole, eager=eager)
         started = time.perf_counter()
         for transcript in heard:
             spent = (time.perf_counter() - started) * 1000
@@ -148,16 +172,50 @@ class Predictor:
             raise InvalidInput(message, code="wrong_task", param="stream")
         if isinstance(item, list):
             raise InvalidInput("One text is streamed at a time: send a string.", code="batch_size", param="inputs")
-        bits = self._task.stream(item, self._task.parameters(parameters or {}), self._sessions)
+        bits = self._task.stream(item, self._task.parameters(parameters or {}), self._whole)
         started = time.perf_counter()
         for bit in bits:
             spent = (time.perf_counter() - started) * 1000
             yield Prediction(entry=self.entry, body=bit, items=1, run_ms=spent)
             started = time.perf_counter()
 
+    @property
+    def task(self) -> Task:
+        """The version's own."""
+        return self._task
+
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
-        self._answer(self._task, [self._task.sample], self._task.warming(), lambda row, _: row)
+        self._complete(_steps(self._task, [self._task.sample], self._task.warming(), lambda row, _: row))
+
+    def split(self) -> None:
+        """From now on hold the graph a second time, for runs of one thread of which there are several at once."""
+        self._single = runs_of(Sessions(self._folder, main=MODEL_FILE, threads=1), self.entry.options)
+
+    def unite(self) -> None:
+        """Give the first one up: every run has one thread."""
+        self._whole = self._single
+
+    def trial(self, *, whole: bool) -> tuple[Row, float]:
+        """A row of the task's sample, and the milliseconds that it takes at best to run it."""
+        steps = _steps(self._task, [self._task.sample], self._task.warming(), lambda row, _: row)
+        row, best = next(steps)[0], math.inf
+        for _ in range(TRIALS):
+            started = time.perf_counter()
+            self.run([row], whole=whole)
+            best = min(best, (time.perf_counter() - started) * 1000)
+        return row, best
+
+    def run(self, rows: Sequence[Row], *, whole: bool = True) -> list[Any]:
+        """One answer for each row, run together with the threads of this predictor, or where not ``whole`` with one."""
+        runs = self._whole if whole else self._single
+        if all(row.task is rows[0].task for row in rows):
+            return rows[0].task.run([row.encoded for row in rows], runs)
+        answers: dict[int, Any] = {}
+        for task in {id(row.task): row.task for row in rows}.values():
+            places = [place for place, row in enumerate(rows) if row.task is task]
+            answers.update(zip(places, task.run([rows[place].encoded for place in places], runs), strict=True))
+        return [answers[place] for place in range(len(rows))]
 
     def _asked(self, inputs: object, parameters: Mapping[str, Any]) -> Task:
         """The task that a request has the form of: the version's own unless it is clearly another's."""
@@ -172,42 +230,19 @@ class Predictor:
             )
             raise InvalidInput(message, code="batch_size", param=param)
 
-    def _answer(self, task: Task, items: list[object], options: object, finish: Finish) -> _Rows:
-        """Items are prepared, run and finished a window at a time, so that 2,000 pictures are never held together."""
-        rows = _Rows()
-        window: dict[int, Encoded] = {}
-        room = WINDOW * task.batch_cost
-        for place, item in enumerate(items):
+    def _complete(self, steps: Steps[Found]) -> Found:
+        """Everything in the calling thread, with the threads of this predictor."""
+        answers: list[Any] | None = None
+        while True:
             try:
-                window[place] = encoded = task.preprocess(item, options)
-            except ZooError as error:
-                rows.errors[place] = error
-                continue
-            rows.truncated += encoded.truncated
-            rows.cost += encoded.cost
-            room -= encoded.cost
-            if room <= 0:
-                self._run(task, window, rows, finish)
-                window, room = {}, WINDOW * task.batch_cost
-        self._run(task, window, rows, finish)
-        return rows
-
-    def _run(self, task: Task, window: Mapping[int, Encoded], rows: _Rows, finish: Finish) -> None:
-        """Rows of all items share batches; an item is finished as soon as its last row is answered."""
-        units = {(place, part): row for place, item in window.items() for part, row in enumerate(_parts(item))}
-        answered: dict[int, dict[int, Any]] = {place: {} for place in window}
-        for chosen in _batches(units, task.batch_cost):
-            answers = task.run([units[unit] for unit in chosen], self._sessions)
-            for (place, part), row in zip(chosen, answers, strict=True):
-                if isinstance(row, ZooError):
-                    rows.errors[place] = row
-                    continue
-                answered[place][part] = row
-                item, known = window[place], answered[place]
-                if len(known) == len(_parts(item)):
-                    del answered[place]
-                    whole = [known[one] for one in range(len(known))]
-                    rows.answers[place] = finish(whole if isinstance(item, Bundle) else whole[0], item)
+                rows = next(steps) if answers is None else steps.send(answers)
+            except StopIteration as end:
+                found: Found = end.value
+                return found
+            answers = [None] * len(rows)
+            for places in _batches(rows, self._task.batch_cost):
+                for place, answer in zip(places, self.run([rows[place] for place in places]), strict=True):
+                    answers[place] = answer
 
     def _prediction(self, body: object, rows: _Rows, started: float) -> Prediction:
         return Prediction(
@@ -221,19 +256,58 @@ class Predictor:
         )
 
 
+def _steps(task: Task, items: list[object], options: object, finish: Finish) -> Steps[_Rows]:
+    """Items are prepared, run and finished a window at a time, so that 2,000 pictures are never held together.
+
+    Returns what became of the items.
+    """
+    rows = _Rows()
+    window: dict[int, Encoded] = {}
+    most = task.window * task.batch_cost
+    room = most
+    for place, item in enumerate(items):
+        try:
+            window[place] = encoded = task.preprocess(item, options)
+        except ZooError as error:
+            rows.errors[place] = error
+            continue
+        rows.truncated += encoded.truncated
+        rows.cost += encoded.cost
+        room -= encoded.cost
+        if room <= 0:
+            yield from _run_window(task, window, rows, finish)
+            window, room = {}, most
+    yield from _run_window(task, window, rows, finish)
+    return rows
+
+
+def _run_window(task: Task, window: Mapping[int, Encoded], rows: _Rows, finish: Finish) -> Steps[None]:
+    """Rows of all items are run together; an item is finished when all of its rows are answered."""
+    if not window:
+        return
+    answers = iter((yield [Row(task, part, part.cost) for item in window.values() for part in _parts(item)]))
+    for place, item in window.items():
+        found = [next(answers) for _ in _parts(item)]
+        error = next((one for one in found if isinstance(one, ZooError)), None)
+        if error is not None:
+            rows.errors[place] = error
+            continue
+        rows.answers[place] = finish(found if isinstance(item, Bundle) else found[0], item)
+
+
 def _parts(item: Encoded) -> Sequence[Encoded]:
     """The rows that an item is run as."""
     return item.rows if isinstance(item, Bundle) else (item,)
 
 
-def _batches(encoded: Mapping[_Key, Encoded], cost: int) -> Iterator[list[_Key]]:
-    """Keys in runs of similar length, each at most ``cost`` with padding counted, or of a single row."""
-    batch: list[_Key] = []
-    for key in sorted(encoded, key=lambda key: encoded[key].cost):
-        if batch and encoded[key].cost * (len(batch) + 1) > cost:
+def _batches(rows: Sequence[Row], cost: int) -> Iterator[list[int]]:
+    """Places in runs of similar length, each at most ``cost`` with padding counted, or of a single row."""
+    batch: list[int] = []
+    for place in sorted(range(len(rows)), key=lambda place: rows[place].cost):
+        if batch and rows[place].cost * (len(batch) + 1) > cost:
             yield batch
             batch = []
-        batch.append(key)
+        batch.append(place)
     if batch:
         yield batch
 

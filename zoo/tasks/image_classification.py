@@ -28,6 +28,7 @@ class ImageClassification(Task):
     name = "image-classification"
     modality = "image"
     batch_cost: ClassVar[int] = 8 * 224 * 224
+    window: ClassVar[int] = 2
     sample: ClassVar[object] = SAMPLE
     Parameters = ImageClassificationParameters
 

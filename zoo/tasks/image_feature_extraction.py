@@ -26,6 +26,7 @@ class ImageFeatureExtraction(Task):
     name = "image-feature-extraction"
     modality = "image"
     batch_cost: ClassVar[int] = 8 * 224 * 224
+    window: ClassVar[int] = 2
     sample: ClassVar[object] = SAMPLE
     Parameters = ImageFeatureExtractionParameters
 

@@ -37,6 +37,7 @@ class ImageSegmentation(Task):
     name = "image-segmentation"
     modality = "image"
     batch_cost = 8 * 224 * 224
+    window = 2
     sample = SAMPLE
     Parameters = ImageSegmentationParameters
 

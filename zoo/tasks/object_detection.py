@@ -37,6 +37,7 @@ class ObjectDetection(Task):
     name = "object-detection"
     modality = "image"
     batch_cost = 8 * 224 * 224
+    window = 2
     sample = SAMPLE
     Parameters = ObjectDetectionParameters
 

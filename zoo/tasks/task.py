@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput, Unsupported
 
+LIGHT = 2000  # characters, which take MiniLM's tokenizer a millisecond
 Array = NDArray[np.generic]
 Run = Callable[..., list[Array]]
 """Named input arrays, and perhaps the names of the outputs that are wanted, to those outputs."""
@@ -79,6 +80,8 @@ class Task(ABC):
     # Padding decides on a CPU: rows sorted by length and at most this cost (padding counted) in one run were the
     # fastest (237 texts/s against 47 in arrival order, MiniLM, lengths 4-256).
     batch_cost: ClassVar[int] = 512
+    # Batches whose items are in memory together: many are sorted by length, of what has but one size few will do.
+    window: ClassVar[int] = 32
     sample: ClassVar[object] = "warm"  # an item to run before the first user's
     Parameters: ClassVar[type[Parameters]]
 
@@ -126,6 +129,10 @@ class Task(ABC):
 
         Raises ``InvalidInput`` or ``TooLarge``.
         """
+
+    def light(self, inputs: object) -> bool:
+        """Whether what was sent is one item that is prepared in about the time that it takes to wake a thread up."""
+        return self.modality == "text" and isinstance(inputs, str) and len(inputs) <= LIGHT
 
     @abstractmethod
     def run(self, batch: Sequence[Any], run: Runs) -> list[Any]:

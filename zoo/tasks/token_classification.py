@@ -13,7 +13,7 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt
 from zoo.tasks import ops
 from zoo.tasks.decoding.entities import Entity, Pieces, Strategy, entities, merged
-from zoo.tasks.processors.windows import EncodedWindows, WindowProcessor, answers
+from zoo.tasks.processors.windows import EncodedWindows, Window, WindowProcessor
 from zoo.tasks.task import Array, Parameters, Run, Task
 
 OUTSIDE = "O"  # the label of what is no entity
@@ -59,8 +59,8 @@ class TokenClassification(Task):
     def preprocess(self, item: object, parameters: TokenClassificationParameters) -> EncodedWindows:
         return self._windows.of_text(item, stride=parameters.stride)
 
-    def run(self, batch: Sequence[EncodedWindows], run: Run) -> list[list[Array]]:
-        return answers(batch, lambda rows: run(self._windows.batch(rows))[0], cost=self.batch_cost)
+    def run(self, batch: Sequence[Window], run: Run) -> list[Array]:
+        return self._windows.run(batch, run)
 
     def postprocess(
         self, row: Sequence[Array], encoded: EncodedWindows, parameters: TokenClassificationParameters

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from tokenizers import Encoding, Tokenizer
 
 from zoo.errors import InvalidInput, TooLarge
 from zoo.tasks.processors.text import CHARACTERS_PER_TOKEN, checked, padded, read_tokenizer
-from zoo.tasks.task import Array
+from zoo.tasks.task import Array, Bundle, Run
 
 WINDOWS = 64  # of one text at most: 64 of 512 tokens keep BERT-base busy for half a minute on two cores
 Ints = NDArray[np.int64]
@@ -40,6 +39,11 @@ class Window:
         """Tokens."""
         return len(self.ids)
 
+    @property
+    def truncated(self) -> bool:
+        """Never: what does not fit is in another window."""
+        return False
+
     def part(self, places: Ints, start: int) -> Window:
         """Some tokens, of which those of the text begin with the ``start``-th."""
         ids, types, offsets, words = (column[places] for column in (self.ids, self.types, self.offsets, self.words))
@@ -47,17 +51,16 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False)
-class EncodedWindows:
-    """A text and its windows, in order."""
+class EncodedWindows(Bundle):
+    """A text and its windows in order, each a row of its own."""
 
+    rows: tuple[Window, ...]
     text: str
-    windows: tuple[Window, ...]
-    truncated: bool = False
 
     @property
-    def cost(self) -> int:
-        """Tokens of all windows."""
-        return sum(window.cost for window in self.windows)
+    def windows(self) -> tuple[Window, ...]:
+        """The rows."""
+        return self.rows
 
 
 class WindowProcessor:
@@ -85,7 +88,8 @@ class WindowProcessor:
         text = checked(text, most=self.most_characters)
         whole = self.tokenizer.encode(text)
         inside = 1 - np.asarray(whole.special_tokens_mask, dtype=np.int64)
-        return EncodedWindows(text, _windows(whole, inside == 1, _Sizes(self.max_tokens, stride, None, "stride")))
+        windows = _windows(whole, inside == 1, _Sizes(self.max_tokens, stride, None, "stride"))
+        return EncodedWindows(windows, text)
 
     def of_pair(self, first: str, second: str, *, max_tokens: int, stride: int | None, usual: int) -> EncodedWindows:
         """Windows of ``second``, each behind the whole of ``first`` and together ``max_tokens`` long at most.
@@ -96,32 +100,18 @@ class WindowProcessor:
         """
         whole = self.tokenizer.encode(first, second)
         inside = np.asarray([sequence == 1 for sequence in whole.sequence_ids], dtype=np.bool_)
-        return EncodedWindows(second, _windows(whole, inside, _Sizes(max_tokens, stride, usual, "doc_stride")))
+        windows = _windows(whole, inside, _Sizes(max_tokens, stride, usual, "doc_stride"))
+        return EncodedWindows(windows, second)
 
     def beginning(self, text: str, tokens: int) -> str:
         """As much of a text as so many tokens hold."""
         encoding = self.tokenizer.encode(text, add_special_tokens=False)
         return text if len(encoding.ids) <= tokens else text[: encoding.offsets[tokens - 1][1]]
 
-    def batch(self, rows: Sequence[Window]) -> dict[str, Ints]:
-        """As ``text.padded`` makes it."""
-        return padded(rows, self.pad_token_id)
-
-
-def answers(
-    batch: Sequence[EncodedWindows], answer: Callable[[list[Window]], Array], *, cost: int
-) -> list[list[Array]]:
-    """For each text what ``answer`` says to each of its windows: a row as long as the window.
-
-    Windows of all texts are run by length, at most ``cost`` tokens (padding counted) or one window at a time.
-    """
-    windows = [window for text in batch for window in text.windows]
-    rows: dict[int, Array] = {}
-    for places in _batches(windows, cost):
-        for place, row in zip(places, answer([windows[place] for place in places]), strict=True):
-            rows[place] = row[: windows[place].cost]
-    counted = itertools.count()
-    return [[rows[next(counted)] for _ in text.windows] for text in batch]
+    def run(self, batch: Sequence[Window], run: Run) -> list[Array]:
+        """The graph's answer to each window, as long as the window."""
+        (answers,) = run(padded(batch, self.pad_token_id))
+        return [row[: window.cost] for row, window in zip(answers, batch, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -172,14 +162,3 @@ def _windows(whole: Encoding, inside: NDArray[np.bool_], sizes: _Sizes) -> tuple
         chosen = np.concatenate([before, stretch, behind])
         found.append(all_.part(chosen, start))
     return tuple(found)
-
-
-def _batches(windows: Sequence[Window], cost: int) -> Iterator[list[int]]:
-    batch: list[int] = []
-    for place in sorted(range(len(windows)), key=lambda place: windows[place].cost):
-        if batch and windows[place].cost * (len(batch) + 1) > cost:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch

@@ -1,0 +1,273 @@
+"""What waits for one body, and which rows of it run together.
+
+There is no wait timer: a worker that is free takes what is there, so that load makes the batches. A batch begins with
+the row whose deadline is nearest and takes in its neighbours by length for as long as running them along is cheaper
+than running them by themselves (the cost model) and the batch stays within its budget, padding counted.
+"""
+
+from __future__ import annotations
+
+import bisect
+import heapq
+import itertools
+import logging
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.engine.cost_model import CostModel
+from zoo.engine.ticket import Batch, Costly, Ticket, Waiting
+from zoo.errors import DeadlineExceeded, RunFailed, Unavailable, ZooError
+
+Run = Callable[[Sequence[Any], bool], Sequence[Any]]
+"""A batch of items, and whether it has every core, to one answer each: an array, or the ``ZooError`` of that item."""
+log = logging.getLogger("zoo.engine.scheduler")
+
+
+@dataclass
+class Tally:
+    """What became of rows since the start, and the cost of those that ran: with padding and without."""
+
+    batches: int = 0
+    rows: int = 0
+    failed: int = 0
+    dropped: int = 0
+    expired: int = 0
+    refused: int = 0
+    cost: int = 0
+    padded_cost: int = 0
+
+    def ran(self, rows: int, failed: int, *, cost: int, padded_cost: int) -> None:
+        """Count a batch."""
+        self.batches += 1
+        self.rows += rows
+        self.failed += failed
+        self.cost += cost
+        self.padded_cost += padded_cost
+
+
+class Scheduler:
+    """The queue of one body; safe to use from any thread.
+
+    ``run`` answers a batch. It is called by the threads that call ``step``, several at once, never under the lock. What
+    it raises is not held against all rows of the batch: halves of it run again until the row at fault fails alone.
+    ``budget`` is the cost of a batch, padding counted; a costlier row runs by itself. ``workers`` is how many threads
+    run batches at once, for the estimate of how long a row has to wait.
+    """
+
+    def __init__(self, run: Run, *, budget: int, workers: int = 1) -> None:
+        self.cost_model = CostModel(budget)
+        self.tally = Tally()
+        self._run = run
+        self._budget = budget
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._orders = itertools.count()
+        self._by_cost: list[Waiting] = []
+        self._by_deadline: list[tuple[float, int, Waiting]] = []
+        self._waiting_cost = 0
+        self._waiting_ms = 0.0
+        self._running_ms = 0.0
+        self._closed = False
+
+    def submit(self, items: Sequence[Costly], *, deadline: float = math.inf) -> Ticket:
+        """Let items wait, until ``deadline`` (``time.monotonic``) at most, to be run as rows.
+
+        Raises ``Unavailable`` at once where they cannot be answered in time, with the seconds after which they could.
+        """
+        ticket = Ticket(len(items), deadline)
+        with self._lock:
+            if self._closed:
+                raise _ending()
+            self._admit(ticket)
+            for place, item in enumerate(items):
+                row = Waiting(item.cost, next(self._orders), item, ticket, place, self.cost_model.ms(1, item.cost))
+                bisect.insort(self._by_cost, row, key=_by_cost)
+                heapq.heappush(self._by_deadline, (deadline, row.order, row))
+                self._waiting_cost += row.cost
+                self._waiting_ms += row.ms
+        ticket.future.add_done_callback(lambda future: self._drop(ticket) if future.cancelled() else None)
+        if not items:
+            ticket.finish()
+        return ticket
+
+    def waiting(self) -> int:
+        """Rows that no worker has taken yet."""
+        return len(self._by_cost)
+
+    def backlog_ms(self) -> float:
+        """How long a row that came now would wait, as the cost model has it."""
+        return (self._waiting_ms + self._running_ms / 2) / self._workers
+
+    def next_deadline(self) -> float:
+        """That of the row that is to run next; infinity where nothing waits."""
+        with self._lock:
+            oldest = self._oldest()
+            return math.inf if oldest is None else oldest.ticket.deadline
+
+    def step(self, *, idle: int = 0, whole: bool = False) -> bool:
+        """Take a batch and run it in the calling thread; False where nothing waits.
+
+        ``idle`` other threads are free to run rows as well: what waits is shared out to them. ``whole``: none of them
+        runs anything, so that a row which is alone may have every core.
+        """
+        with self._lock:
+            ended = self._expire(time.monotonic())
+            whole = whole and len(self._by_cost) == 1
+            batch = self._take(idle)
+            expected = self.cost_model.ms(len(batch), _longest(batch)) if batch else 0.0
+            self._running_ms += expected
+        for ticket in ended:
+            ticket.finish()
+        try:
+            if batch:
+                self._answer(batch, whole)
+        finally:
+            with self._lock:
+                self._running_ms -= expected
+        return bool(batch)
+
+    def close(self) -> None:
+        """Take no more; every row that waits is answered with ``Unavailable``, those that run are answered."""
+        with self._lock:
+            self._closed = True
+            ended = [row.ticket for row in self._by_cost if row.ticket.answer(row.place, _ending())]
+            for row in self._by_cost:
+                row.taken = True
+            self._by_cost, self._waiting_cost, self._waiting_ms = [], 0, 0.0
+        for ticket in ended:
+            ticket.finish()
+
+    def _admit(self, ticket: Ticket) -> None:
+        wait = self.backlog_ms() / 1000
+        if ticket.submitted + wait > ticket.deadline:
+            self.tally.refused += len(ticket.answers)
+            message = f"The server is full: there would be no turn within {wait:.1f} s. Try again shortly."
+            raise Unavailable(message, code="overloaded", retry_after=max(1.0, wait))
+
+    def _drop(self, ticket: Ticket) -> None:
+        """The caller has left: rows of it that wait are forgotten before a batch forms."""
+        with self._lock:
+            rows = [row for row in self._by_cost if row.ticket is ticket]
+            for row in rows:
+                self._remove(row)
+            self.tally.dropped += len(rows)
+
+    def _expire(self, now: float) -> list[Ticket]:
+        """Answer rows whose time is over with ``DeadlineExceeded``; the tickets that have all their answers now."""
+        ended = []
+        while (row := self._oldest()) is not None and row.ticket.deadline < now:
+            self._remove(row)
+            self.tally.expired += 1
+            given = row.ticket.deadline - row.ticket.submitted
+            message = (
+                f"The time that was given, {given:.3g} s, was over before it was this one's turn. Ask again later."
+            )
+            if row.ticket.answer(row.place, DeadlineExceeded(message)):
+                ended.append(row.ticket)
+        return ended
+
+    def _oldest(self) -> Waiting | None:
+        while self._by_deadline and self._by_deadline[0][2].taken:
+            heapq.heappop(self._by_deadline)
+        return self._by_deadline[0][2] if self._by_deadline else None
+
+    def _remove(self, row: Waiting) -> None:
+        del self._by_cost[bisect.bisect_left(self._by_cost, _by_cost(row), key=_by_cost)]
+        self._took([row])
+
+    def _took(self, rows: Iterable[Waiting]) -> None:
+        for row in rows:
+            row.taken = True
+            self._waiting_cost -= row.cost
+            self._waiting_ms -= row.ms
+
+    def _take(self, idle: int) -> list[Waiting]:
+        """The next batch: a stretch of the rows in order of cost, around the one with the nearest deadline."""
+        seed = self._oldest()
+        if seed is None:
+            return []
+        rows = self._by_cost
+        budget = min(self._budget, math.ceil(self._waiting_cost / (idle + 1)))
+        low = bisect.bisect_left(rows, _by_cost(seed), key=_by_cost)
+        high = low + 1
+        while side := self._joining(low, high, budget):
+            low, high = (low - 1, high) if side < 0 else (low, high + 1)
+        batch = rows[low:high]
+        del rows[low:high]
+        self._took(batch)
+        return batch
+
+    def _joining(self, low: int, high: int, budget: int) -> int:
+        """Which neighbour joins the rows from ``low`` to ``high``: -1 the shorter one, 1 the longer one, 0 neither."""
+        rows, model = self._by_cost, self.cost_model
+        count, longest = high - low, rows[high - 1].cost
+        sides = []
+        if low > 0:
+            sides.append((longest - rows[low - 1].cost, -1, rows[low - 1].cost, longest))
+        if high < len(rows):
+            cost = rows[high].cost
+            sides.append(((cost - longest) * count, 1, cost, cost))
+        for _, side, cost, most in sorted(sides):
+            apart = model.ms(count, longest) + model.ms(1, cost)
+            if (count + 1) * most <= budget and model.ms(count + 1, most) <= apart:
+                return side
+        return 0
+
+    def _answer(self, batch: Sequence[Waiting], whole: bool) -> None:
+        started = time.monotonic()
+        try:
+            answers = list(self._run([row.item for row in batch], whole))
+        except Exception as error:  # onnxruntime's own exception classes share no public base
+            if len(batch) > 1:
+                half = len(batch) // 2
+                self._answer(batch[:half], False)
+                self._answer(batch[half:], False)
+                return
+            answers = [_failed(error)]
+        if len(answers) != len(batch):
+            log.error("a run of %d rows gave %d answers", len(batch), len(answers))
+            answers = [RunFailed("The model gave another number of answers than it was asked for.")] * len(batch)
+        ran = (time.monotonic() - started) * 1000
+        if not whole:
+            self.cost_model.learn(len(batch), _longest(batch), ran)
+        for ticket in self._give(batch, answers, started, ran):
+            ticket.finish()
+
+    def _give(self, batch: Sequence[Waiting], answers: Sequence[Any], started: float, ran: float) -> list[Ticket]:
+        """Lay the answers down; the tickets that have all of theirs now."""
+        rows, cost, padded = len(batch), sum(row.cost for row in batch), len(batch) * _longest(batch)
+        ended = []
+        with self._lock:
+            self.tally.ran(rows, sum(isinstance(one, ZooError) for one in answers), cost=cost, padded_cost=padded)
+            own = Counter(row.ticket for row in batch)
+            for ticket, count in own.items():
+                waited = (started - ticket.submitted) * 1000
+                ticket.ran(Batch(rows, rows - count, 1 - cost / padded if padded else 0.0, waited, ran))
+            for row, answer in zip(batch, answers, strict=True):
+                if row.ticket.answer(row.place, answer):
+                    ended.append(row.ticket)
+        return ended
+
+
+def _by_cost(row: Waiting) -> tuple[int, int]:
+    return row.cost, row.order
+
+
+def _longest(batch: Sequence[Waiting]) -> int:
+    return batch[-1].cost if batch else 0
+
+
+def _ending() -> Unavailable:
+    return Unavailable("The server is about to end; ask again in a moment.", code="draining")
+
+
+def _failed(error: Exception) -> ZooError:
+    if isinstance(error, ZooError):
+        return error
+    log.error("a row could not be run", exc_info=error)
+    return RunFailed("The model could not be run on this input. Others were not affected.")

@@ -1,0 +1,66 @@
+"""The threads that run batches: as many as there are cores, for all bodies together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from zoo.engine.scheduler import Scheduler
+
+log = logging.getLogger("zoo.engine.workers")
+
+
+class Workers:
+    """Run what schedulers hold, the nearest deadline first; safe to use from any thread.
+
+    Each thread runs one batch at a time with one core, as two of them on one session beat one run with two threads by
+    9 to 150 %; a row that is alone in the whole process has all of them. ``close`` waits for what runs.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._changed = threading.Condition()
+        self._ready: dict[Scheduler, None] = {}
+        self._idle = 0
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"run_{place}", daemon=True) for place in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self, scheduler: Scheduler, rows: int = 1) -> None:
+        """So many rows of a scheduler have come."""
+        with self._changed:
+            self._ready[scheduler] = None
+            self._changed.notify(min(rows, self.count))
+
+    def close(self) -> None:
+        """Let every thread end its batch, and start no more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while (found := self._next()) is not None:
+            scheduler, idle = found
+            try:
+                scheduler.step(idle=idle, whole=idle == self.count - 1)
+            except Exception:  # a worker that ended would leave every later caller waiting
+                log.exception("a batch was lost")
+
+    def _next(self) -> tuple[Scheduler, int] | None:
+        """The scheduler to serve and how many other threads have nothing to do; None at the end."""
+        with self._changed:
+            while True:
+                if self._closed:
+                    return None
+                for scheduler in [one for one in self._ready if not one.waiting()]:
+                    del self._ready[scheduler]
+                if self._ready:
+                    return min(self._ready, key=Scheduler.next_deadline), self._idle
+                self._idle += 1
+                self._changed.wait()
+                self._idle -= 1
