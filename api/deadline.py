@@ -1,4 +1,4 @@
-"""Until when a request wants its answer: the header ``X-Request-Timeout`` or the server's own limit, whichever ends first."""
+"""Until when a request wants its answer: its header ``X-Request-Timeout`` or the server's limit, if that ends first."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ class Services:
         return self.jobs
 
 
-def services_of(request: Request) -> Services:
-    """The services of the application that this request came to."""
+async def services_of(request: Request) -> Services:
+    """The services of the application that this request came to; a coroutine, as others are sent to a thread."""
     return cast(Services, request.app.state.services)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
 from starlette.requests import Request
 
 from api import json_body
+from api.answer import Answer
 from api.deadline import deadline_of
 from api.errors import BadRequest
 from api.openapi import answers, takes
@@ -35,7 +35,7 @@ _EXAMPLE = {
     openapi_extra=takes(EmbeddingsRequest),
     responses=answers(_EXAMPLE, "One vector for each text, in order."),
 )
-async def create_embeddings(request: Request, services: ServicesDep) -> JSONResponse:
+async def create_embeddings(request: Request, services: ServicesDep) -> Answer:
     body, _ = await json_body.read(request, EmbeddingsRequest)
     texts = texts_of(body, most=services.settings.max_items)
     until = deadline_of(request, services.settings)
@@ -50,7 +50,7 @@ async def create_embeddings(request: Request, services: ServicesDep) -> JSONResp
     ]
     usage = {"prompt_tokens": prediction.tokens, "total_tokens": prediction.tokens}
     answer = {"object": "list", "model": body.model, "data": data, "usage": usage}
-    return JSONResponse(answer, headers=headers_of(prediction) | explained(request, prediction))
+    return Answer(answer, headers=headers_of(prediction) | explained(request, prediction))
 
 
 def texts_of(body: EmbeddingsRequest, *, most: int) -> list[str]:

@@ -9,10 +9,11 @@ from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from starlette.requests import Request
 
 from api import prediction_request, text_events
+from api.answer import Answer
 from api.deadline import deadline_of
 from api.errors import ClientLeft
 from api.frames import HEADERS
@@ -44,7 +45,7 @@ async def predict(model_id: str, request: Request, services: ServicesDep) -> Res
     work = services.loader.predict(model_id, asked.inputs, asked.options, deadline=until)
     prediction = await unless_left(request, work)
     count(prediction, services)
-    return JSONResponse(prediction.body, headers=headers_of(prediction) | explained(request, prediction))
+    return Answer(prediction.body, headers=headers_of(prediction) | explained(request, prediction))
 
 
 @router.post(

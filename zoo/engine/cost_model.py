@@ -7,7 +7,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-FORGETTING = 0.98  # weight of a measurement that is one batch older: the last fifty or so decide
+FORGETTING = 0.95  # weight of a measurement that is one batch older: the last twenty or so decide
 LEAST_MS = 1e-3
 OVERHEAD = 0.3  # of a first short batch, taken for what a run costs whatever is in it, until others tell more
 

@@ -15,8 +15,9 @@ from typing import Any, BinaryIO
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
-from zoo.engine.predictor import Prediction, Predictor, Row, Steps
+from zoo.engine.predictor import Prediction, Predictor
 from zoo.engine.served import Served
+from zoo.engine.steps import Row, Steps
 from zoo.engine.threads import granted_threads
 from zoo.engine.ticket import Batch
 from zoo.engine.workers import Workers

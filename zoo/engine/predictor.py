@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.session import Sessions
+from zoo.engine.steps import Found, Outcome, Row, Steps, steps_of
 from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, ZooError
 from zoo.tasks.ready_made.answers import runs_of
-from zoo.tasks.task import Array, Bundle, Encoded, Task, load_task, task_class
+from zoo.tasks.task import Array, Encoded, Task, load_task, task_class
 
 MODEL_FILE = "model.onnx"
 TRIALS = 4  # the first lays memory out
@@ -35,31 +36,6 @@ class Prediction:
     queue_ms: float = 0.0
     run_ms: float = 0.0
     batches: tuple[Batch, ...] = ()
-
-
-@dataclass
-class _Rows:
-    """What became of each item of a request: answered or failed, by its place; and what all of them took."""
-
-    answers: dict[int, Any] = field(default_factory=dict)
-    errors: dict[int, ZooError] = field(default_factory=dict)
-    truncated: int = 0
-    cost: int = 0
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row to be run: what ``preprocess`` made of an item, or a part of it, and the task that runs it."""
-
-    task: Task
-    encoded: Encoded
-    cost: int
-
-
-Found = TypeVar("Found")
-Finish = Callable[[Any, Encoded], Any]
-Steps = Generator[list[Row], list[Any], Found]
-"""A request on its way: hands out rows to be run, is sent an answer (or ``ZooError``) for each, returns the result."""
 
 
 class Predictor:
@@ -92,7 +68,7 @@ class Predictor:
         items, many = task.items(inputs)
         self._check_count(items, "inputs")
         started = time.perf_counter()
-        rows = yield from _steps(task, items, options, lambda row, encoded: task.postprocess(row, encoded, options))
+        rows = yield from steps_of(task, items, options, lambda row, encoded: task.postprocess(row, encoded, options))
         if rows.errors and (not many or len(rows.errors) == len(items)):
             raise rows.errors[min(rows.errors)]
         results: list[object] = [
@@ -104,7 +80,7 @@ class Predictor:
     def rows(self, inputs: Sequence[object], parameters: Mapping[str, Any] | None = None) -> list[Array]:
         """The model's bare answer to each item (logits, pooled vectors). Raises on a bad item."""
         options = self._task.parameters(parameters or {})
-        rows = self._complete(_steps(self._task, list(inputs), options, lambda row, _: row))
+        rows = self._complete(steps_of(self._task, list(inputs), options, lambda row, _: row))
         if rows.errors:
             raise rows.errors[min(rows.errors)]
         return [rows.answers[place] for place in range(len(inputs))]
@@ -116,7 +92,7 @@ class Predictor:
         def finish(row: Any, encoded: Encoded) -> tuple[Any, object]:
             return row, self._task.respond([self._task.postprocess(row, encoded, options)], False)
 
-        rows = self._complete(_steps(self._task, list(inputs), options, finish))
+        rows = self._complete(steps_of(self._task, list(inputs), options, finish))
         if rows.errors:
             raise rows.errors[min(rows.errors)]
         return [rows.answers[place] for place in range(len(inputs))]
@@ -134,7 +110,7 @@ class Predictor:
         self._check_count(texts, "input")
         options = task.parameters({})
         started = time.perf_counter()
-        rows = yield from _steps(
+        rows = yield from steps_of(
             task,
             list(texts),
             options,
@@ -186,7 +162,7 @@ class Predictor:
 
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
-        self._complete(_steps(self._task, [self._task.sample], self._task.warming(), lambda row, _: row))
+        self._complete(steps_of(self._task, [self._task.sample], self._task.warming(), lambda row, _: row))
 
     def split(self) -> None:
         """From now on hold the graph a second time, for runs of one thread of which there are several at once."""
@@ -198,7 +174,7 @@ class Predictor:
 
     def trial(self, *, whole: bool) -> tuple[Row, float]:
         """A row of the task's sample, and the milliseconds that it takes at best to run it."""
-        steps = _steps(self._task, [self._task.sample], self._task.warming(), lambda row, _: row)
+        steps = steps_of(self._task, [self._task.sample], self._task.warming(), lambda row, _: row)
         row, best = next(steps)[0], math.inf
         for _ in range(TRIALS):
             started = time.perf_counter()
@@ -244,7 +220,7 @@ class Predictor:
                 for place, answer in zip(places, self.run([rows[place] for place in places]), strict=True):
                     answers[place] = answer
 
-    def _prediction(self, body: object, rows: _Rows, started: float) -> Prediction:
+    def _prediction(self, body: object, rows: Outcome, started: float) -> Prediction:
         return Prediction(
             entry=self.entry,
             body=body,
@@ -254,50 +230,6 @@ class Predictor:
             tokens=rows.cost,
             run_ms=(time.perf_counter() - started) * 1000,
         )
-
-
-def _steps(task: Task, items: list[object], options: object, finish: Finish) -> Steps[_Rows]:
-    """Items are prepared, run and finished a window at a time, so that 2,000 pictures are never held together.
-
-    Returns what became of the items.
-    """
-    rows = _Rows()
-    window: dict[int, Encoded] = {}
-    most = task.window * task.batch_cost
-    room = most
-    for place, item in enumerate(items):
-        try:
-            window[place] = encoded = task.preprocess(item, options)
-        except ZooError as error:
-            rows.errors[place] = error
-            continue
-        rows.truncated += encoded.truncated
-        rows.cost += encoded.cost
-        room -= encoded.cost
-        if room <= 0:
-            yield from _run_window(task, window, rows, finish)
-            window, room = {}, most
-    yield from _run_window(task, window, rows, finish)
-    return rows
-
-
-def _run_window(task: Task, window: Mapping[int, Encoded], rows: _Rows, finish: Finish) -> Steps[None]:
-    """Rows of all items are run together; an item is finished when all of its rows are answered."""
-    if not window:
-        return
-    answers = iter((yield [Row(task, part, part.cost) for item in window.values() for part in _parts(item)]))
-    for place, item in window.items():
-        found = [next(answers) for _ in _parts(item)]
-        error = next((one for one in found if isinstance(one, ZooError)), None)
-        if error is not None:
-            rows.errors[place] = error
-            continue
-        rows.answers[place] = finish(found if isinstance(item, Bundle) else found[0], item)
-
-
-def _parts(item: Encoded) -> Sequence[Encoded]:
-    """The rows that an item is run as."""
-    return item.rows if isinstance(item, Bundle) else (item,)
 
 
 def _batches(rows: Sequence[Row], cost: int) -> Iterator[list[int]]:

@@ -1,8 +1,8 @@
 """What waits for one body, and which rows of it run together.
 
 There is no wait timer: a worker that is free takes what is there, so that load makes the batches. A batch begins with
-the row whose deadline is nearest and takes in its neighbours by length for as long as running them along is cheaper
-than running them by themselves (the cost model) and the batch stays within its budget, padding counted.
+the row whose deadline is nearest and takes in its neighbours by length for as long as that makes a token cheaper (the
+cost model) and the batch stays within its budget, padding counted.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Scheduler:
     run batches at once, for the estimate of how long a row has to wait.
     """
 
-    def __init__(self, run: Run, *, budget: int, workers: int = 1) -> None:
-        self.cost_model = CostModel(budget)
+    def __init__(self, run: Run, *, budget: int, workers: int = 1, cost_model: CostModel | None = None) -> None:
+        self.cost_model = cost_model or CostModel(budget)
         self.tally = Tally()
         self._run = run
         self._budget = budget
@@ -192,18 +192,23 @@ class Scheduler:
         if seed is None:
             return []
         rows = self._by_cost
-        budget = min(self._budget, math.ceil(self._waiting_cost / (idle + 1)))
+        budget = min(self._budget, math.ceil(self._waiting_cost / (idle + 1))) if idle else self._budget
         low = bisect.bisect_left(rows, _by_cost(seed), key=_by_cost)
-        high = low + 1
-        while side := self._joining(low, high, budget):
+        high, real = low + 1, seed.cost
+        while side := self._joining(low, high, real, budget):
             low, high = (low - 1, high) if side < 0 else (low, high + 1)
+            real += rows[low].cost if side < 0 else rows[high - 1].cost
         batch = rows[low:high]
         del rows[low:high]
         self._took(batch)
         return batch
 
-    def _joining(self, low: int, high: int, budget: int) -> int:
-        """Which neighbour joins the rows from ``low`` to ``high``: -1 the shorter one, 1 the longer one, 0 neither."""
+    def _joining(self, low: int, high: int, real: int, budget: int) -> int:
+        """Which neighbour joins the rows from ``low`` to ``high``: -1 the shorter one, 1 the longer one, 0 neither.
+
+        The one that adds less padding, if with it a token takes less time than without: it shares what a run costs
+        whatever is in it, and is padded or makes the others be. ``real`` is the cost of the rows without padding.
+        """
         rows, model = self._by_cost, self.cost_model
         count, longest = high - low, rows[high - 1].cost
         sides = []
@@ -213,8 +218,8 @@ class Scheduler:
             cost = rows[high].cost
             sides.append(((cost - longest) * count, 1, cost, cost))
         for _, side, cost, most in sorted(sides):
-            apart = model.ms(count, longest) + model.ms(1, cost)
-            if (count + 1) * most <= budget and model.ms(count + 1, most) <= apart:
+            cheaper = model.ms(count + 1, most) * real <= model.ms(count, longest) * (real + cost)
+            if cheaper and (count + 1) * most <= budget:
                 return side
         return 0
 

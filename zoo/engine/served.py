@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from zoo.engine.predictor import Predictor, Row
+from zoo.engine.predictor import Predictor
 from zoo.engine.scheduler import Scheduler
+from zoo.engine.steps import Row
 from zoo.engine.ticket import Ticket
 from zoo.engine.workers import Workers
 
