@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from adapters.queue import JobQueue
@@ -88,6 +88,16 @@ class _State(Collector):
         size = sum(model.bytes for model in loaded)
         yield GaugeMetricFamily("zoo_models_loaded_bytes", "Bytes of the model versions in memory.", value=size)
         yield GaugeMetricFamily("zoo_resident_memory_bytes", "Resident memory.", value=resident_bytes())
+        rows = CounterMetricFamily("zoo_engine_rows", "Rows by what became of them.", labels=["outcome"])
+        for outcome in ("run", "failed", "dropped", "expired", "refused"):
+            rows.add_metric([outcome], self._loader.counts[outcome])
+        yield rows
+        yield CounterMetricFamily("zoo_engine_batches", "Batches run.", value=self._loader.counts["batches"])
+        cost = CounterMetricFamily("zoo_engine_cost", "Tokens, pixels, samples that were run.", labels=["kind"])
+        cost.add_metric(["real"], self._loader.counts["cost"])
+        cost.add_metric(["padded"], self._loader.counts["padded_cost"])
+        yield cost
+        yield GaugeMetricFamily("zoo_engine_rows_waiting", "Rows in queues.", value=self._loader.rows_waiting())
         depth = self._depth()
         yield GaugeMetricFamily("zoo_queue_up", "1 if the job queue answers.", value=depth is not None)
         jobs = GaugeMetricFamily("zoo_jobs", "Jobs by status.", labels=["status"])

@@ -8,6 +8,7 @@ from adapters.jobs import Job, JobStatus
 from adapters.queue import JobQueue
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.listing import Listing
+from zoo.engine.served import Threads
 from zoo.errors import ZooError
 from zoo.tasks.task import is_task
 
@@ -68,8 +69,13 @@ def _status(listing: Listing, imports: Imports) -> dict[str, Any]:
     return {"status": listing.status}
 
 
-def detailed(listing: Listing, entry: ModelEntry | None, imports: Imports) -> dict[str, Any]:
-    """The object of ``GET /v1/models/{id}``: what is known of one version, or of what the catalogue offers."""
+def detailed(
+    listing: Listing, entry: ModelEntry | None, imports: Imports, threads: Threads | None = None
+) -> dict[str, Any]:
+    """The object of ``GET /v1/models/{id}``: what is known of one version, or of what the catalogue offers.
+
+    ``threads``: how it is run, if it is in memory.
+    """
     known = listed(listing, imports)
     if entry is None:
         offer = listing.offer
@@ -84,6 +90,7 @@ def detailed(listing: Listing, entry: ModelEntry | None, imports: Imports) -> di
         "architecture": entry.architecture,
         "labels": list(entry.labels),
         "limits": entry.limits,
+        "threads": None if threads is None else threads.as_dict(),
         "metrics": entry.metrics,
         "parity": entry.parity,
         "lineage": entry.lineage,

@@ -17,6 +17,9 @@ from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
 from zoo.engine.loader import LoadedModel, Loader
 from zoo.engine.predictor import Prediction
+from zoo.engine.row_counts import RowCounts
+from zoo.engine.served import Threads
+from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, TooLarge, Unavailable
 
 MAX_CHARACTERS = 100_000
@@ -32,6 +35,7 @@ class CountingLoader(Loader):
         self.gate.set()
         self.cancelled = 0
         self.held = 0
+        self.counts = RowCounts()
         self.deadline = math.inf
         self.full = False
         self.fault: Exception | None = None
@@ -74,6 +78,12 @@ class CountingLoader(Loader):
     def unload(self, name: str) -> None:
         pass
 
+    def rows_waiting(self) -> int:
+        return 0
+
+    def threads_of(self, entry: ModelEntry) -> Threads | None:
+        return Threads(workers=2, alone=2, single_ms=5.7, alone_ms=3.1)
+
     def loaded(self) -> list[LoadedModel]:
         return []
 
@@ -105,7 +115,15 @@ class CountingLoader(Loader):
 
 def _prediction(entry: ModelEntry, body: Any, *, items: int, failed: int) -> Prediction:
     return Prediction(
-        entry=entry, body=body, failed=failed, truncated=0, tokens=7, items=items, queue_ms=0.25, run_ms=1.5
+        entry=entry,
+        body=body,
+        failed=failed,
+        truncated=0,
+        tokens=7,
+        items=items,
+        queue_ms=0.25,
+        run_ms=1.5,
+        batches=(Batch(rows=3, others=2, padding=0.25, queue_ms=0.2, run_ms=1.5),),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Callable
@@ -71,6 +72,27 @@ def test_a_full_model_is_answered_with_the_time_to_come_again(live: Live, client
         live.loader.full = False
     assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
     assert 1 <= int(answer.headers["retry-after"]) <= 4
+
+
+def test_a_request_says_until_when_it_wants_its_answer(live: Live, client: httpx.Client) -> None:
+    before = time.monotonic()
+    client.post("/v1/models/tickets/predict", json={"inputs": "hello"}, headers={"X-Request-Timeout": "2.5"})
+    assert before + 2.5 <= live.loader.deadline <= time.monotonic() + 2.5
+    client.post("/v1/models/tickets/predict", json={"inputs": "hello"}, headers={"X-Request-Timeout": "99999"})
+    assert live.loader.deadline <= time.monotonic() + 60  # the server's own limit
+
+
+@pytest.mark.parametrize("seconds", ["soon", "0", "-1", "nan", "1e3", ""])
+def test_a_time_that_is_none_is_refused_by_name(client: httpx.Client, seconds: str) -> None:
+    answer = client.post("/v1/models/tickets/predict", json={"inputs": "a"}, headers={"X-Request-Timeout": seconds})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "X-Request-Timeout")
+
+
+def test_how_a_request_was_run_is_explained_if_asked_for(client: httpx.Client) -> None:
+    answer = client.post("/v1/models/tickets/predict", json={"inputs": "hello"}, headers={"Explain": "1"})
+    run = {"rows": 3, "others": 2, "padding": 0.25, "queue_ms": 0.2, "run_ms": 1.5}
+    assert json.loads(answer.headers["x-explain"]) == {"batches": 1, "runs": [run]}
+    assert "x-explain" not in client.post("/v1/models/tickets/predict", json={"inputs": "hello"}).headers
 
 
 def test_work_for_a_client_that_left_is_cancelled(live: Live) -> None:

@@ -16,7 +16,8 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
 from zoo.engine.predictor import Prediction, Predictor
-from zoo.engine.served import Served
+from zoo.engine.row_counts import RowCounts
+from zoo.engine.served import Served, Threads
 from zoo.engine.steps import Row, Steps
 from zoo.engine.threads import granted_threads
 from zoo.engine.ticket import Batch
@@ -61,6 +62,7 @@ class Loader:
         self._waiting = 0
         self._seconds = 0.1  # moving average of how long a request is in here: what another one would take now
         self._workers = Workers(self._threads)
+        self.counts = RowCounts()
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._listeners = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listen")
 
@@ -174,6 +176,18 @@ class Loader:
         """Requests admitted and not yet answered."""
         return self._waiting
 
+    def rows_waiting(self) -> int:
+        """Rows in the queues of all bodies."""
+        with self._lock:
+            served = [slot.served for slot in self._slots.values() if slot.served is not None]
+        return sum(one.scheduler.waiting() for one in served)
+
+    def threads_of(self, entry: ModelEntry) -> Threads | None:
+        """How a version is run; None while it is not loaded."""
+        with self._lock:
+            slot = self._slots.get(entry.reference)
+        return None if slot is None or slot.served is None else slot.served.threads
+
     def close(self) -> None:
         """Let running requests finish, start no more."""
         with self._lock:
@@ -205,7 +219,7 @@ class Loader:
                     max_items=self._settings.max_items,
                 )
                 predictor.warm()
-                slot.served, slot.loaded_at = Served(predictor, self._workers), time.time()
+                slot.served, slot.loaded_at = Served(predictor, self._workers, self.counts), time.time()
                 self._forget_least_used()
             return slot.served
 

@@ -16,10 +16,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from zoo.engine.cost_model import CostModel
+from zoo.engine.row_counts import RowCounts
 from zoo.engine.ticket import Batch, Costly, Ticket, Waiting
 from zoo.errors import DeadlineExceeded, RunFailed, Unavailable, ZooError
 
@@ -28,40 +28,26 @@ Run = Callable[[Sequence[Any], bool], Sequence[Any]]
 log = logging.getLogger("zoo.engine.scheduler")
 
 
-@dataclass
-class Tally:
-    """What became of rows since the start, and the cost of those that ran: with padding and without."""
-
-    batches: int = 0
-    rows: int = 0
-    failed: int = 0
-    dropped: int = 0
-    expired: int = 0
-    refused: int = 0
-    cost: int = 0
-    padded_cost: int = 0
-
-    def ran(self, rows: int, failed: int, *, cost: int, padded_cost: int) -> None:
-        """Count a batch."""
-        self.batches += 1
-        self.rows += rows
-        self.failed += failed
-        self.cost += cost
-        self.padded_cost += padded_cost
-
-
 class Scheduler:
     """The queue of one body; safe to use from any thread.
 
     ``run`` answers a batch. It is called by the threads that call ``step``, several at once, never under the lock. What
     it raises is not held against all rows of the batch: halves of it run again until the row at fault fails alone.
     ``budget`` is the cost of a batch, padding counted; a costlier row runs by itself. ``workers`` is how many threads
-    run batches at once, for the estimate of how long a row has to wait.
+    run batches at once, for the estimate of how long a row has to wait. ``counts`` may be shared with other bodies.
     """
 
-    def __init__(self, run: Run, *, budget: int, workers: int = 1, cost_model: CostModel | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        *,
+        budget: int,
+        workers: int = 1,
+        cost_model: CostModel | None = None,
+        counts: RowCounts | None = None,
+    ) -> None:
         self.cost_model = cost_model or CostModel(budget)
-        self.tally = Tally()
+        self.counts = counts or RowCounts()
         self._run = run
         self._budget = budget
         self._workers = workers
@@ -145,7 +131,7 @@ class Scheduler:
     def _admit(self, ticket: Ticket) -> None:
         wait = self.backlog_ms() / 1000
         if ticket.submitted + wait > ticket.deadline:
-            self.tally.refused += len(ticket.answers)
+            self.counts.add(refused=len(ticket.answers))
             message = f"The server is full: there would be no turn within {wait:.1f} s. Try again shortly."
             raise Unavailable(message, code="overloaded", retry_after=max(1.0, wait))
 
@@ -155,14 +141,14 @@ class Scheduler:
             rows = [row for row in self._by_cost if row.ticket is ticket]
             for row in rows:
                 self._remove(row)
-            self.tally.dropped += len(rows)
+            self.counts.add(dropped=len(rows))
 
     def _expire(self, now: float) -> list[Ticket]:
         """Answer rows whose time is over with ``DeadlineExceeded``; the tickets that have all their answers now."""
         ended = []
         while (row := self._oldest()) is not None and row.ticket.deadline < now:
             self._remove(row)
-            self.tally.expired += 1
+            self.counts.add(expired=1)
             given = row.ticket.deadline - row.ticket.submitted
             message = (
                 f"The time that was given, {given:.3g} s, was over before it was this one's turn. Ask again later."
@@ -247,9 +233,10 @@ class Scheduler:
         """Lay the answers down; the tickets that have all of theirs now."""
         rows, cost, padded = len(batch), sum(row.cost for row in batch), len(batch) * _longest(batch)
         ended = []
+        failed = sum(isinstance(answer, ZooError) for answer in answers)
+        self.counts.add(batches=1, run=rows, failed=failed, cost=cost, padded_cost=padded)
+        own = Counter(row.ticket for row in batch)
         with self._lock:
-            self.tally.ran(rows, sum(isinstance(one, ZooError) for one in answers), cost=cost, padded_cost=padded)
-            own = Counter(row.ticket for row in batch)
             for ticket, count in own.items():
                 waited = (started - ticket.submitted) * 1000
                 ticket.ran(Batch(rows, rows - count, 1 - cost / padded if padded else 0.0, waited, ran))

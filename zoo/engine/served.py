@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from zoo.engine.predictor import Predictor
+from zoo.engine.row_counts import RowCounts
 from zoo.engine.scheduler import Scheduler
 from zoo.engine.steps import Row
 from zoo.engine.ticket import Ticket
@@ -36,12 +37,12 @@ class Threads:
 class Served:
     """A loaded version behind the scheduler of its body; safe to use from any thread."""
 
-    def __init__(self, predictor: Predictor, workers: Workers) -> None:
+    def __init__(self, predictor: Predictor, workers: Workers, counts: RowCounts) -> None:
         self.predictor = predictor
         self.threads = _choose(predictor, workers.count)
         budget = predictor.task.batch_cost
         self.scheduler = Scheduler(
-            lambda rows, whole: predictor.run(rows, whole=whole), budget=budget, workers=workers.count
+            lambda rows, whole: predictor.run(rows, whole=whole), budget=budget, workers=workers.count, counts=counts
         )
         self._workers = workers
         row, ms = predictor.trial(whole=False)

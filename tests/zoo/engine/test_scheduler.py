@@ -171,7 +171,7 @@ def test_a_request_whose_client_left_is_dropped_before_the_batch_forms() -> None
     drain(scheduler)
     assert model.batches == [["7"]]
     assert stays.future.result(SOON) == ["answer to 7"]
-    assert scheduler.tally.dropped == 2
+    assert scheduler.counts["dropped"] == 2
 
 
 def test_a_cancelled_request_does_not_disturb_its_batch_mates() -> None:
@@ -234,7 +234,7 @@ def test_a_full_queue_refuses_at_once_with_the_seconds_until_there_is_room() -> 
     assert caught.value.code == "overloaded"
     assert caught.value.retry_after == pytest.approx(15.0)  # 30 s of work for two workers
     assert scheduler.waiting() == 3
-    assert scheduler.tally.refused == 1
+    assert scheduler.counts["refused"] == 1
 
 
 def test_a_row_whose_time_is_over_is_answered_and_not_run() -> None:
@@ -270,7 +270,7 @@ def test_a_ticket_tells_of_its_batches_how_much_was_padding_and_how_many_rows_we
     assert (batch.rows, batch.others) == (3, 1)
     assert batch.padding == pytest.approx(1 - 40 / 60)
     assert other.batches[0].others == 2
-    assert (scheduler.tally.rows, scheduler.tally.cost, scheduler.tally.padded_cost) == (3, 40, 60)
+    assert [scheduler.counts[name] for name in ("run", "cost", "padded_cost")] == [3, 40, 60]
 
 
 def test_answers_keep_their_order_over_several_batches() -> None:
