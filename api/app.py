@@ -29,7 +29,8 @@ from zoo.engine.loader import Loader
 from zoo.settings import Settings
 
 FORM_OVERHEAD = 64 * 1024  # boundaries, part headers and text fields around an uploaded file
-_ROUTERS = (health, models, predict, embeddings, audio, files, fine_tuning, jobs, page)
+# Predictions first: what is asked most is matched first.
+_ROUTERS = (predict, embeddings, health, models, audio, files, fine_tuning, jobs, page)
 
 
 def build(settings: Settings) -> FastAPI:

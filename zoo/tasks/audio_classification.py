@@ -13,7 +13,7 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.tasks import ops
 from zoo.tasks.processors.hearing import EncodedSound, Hearing, padded
 from zoo.tasks.processors.sound import SAMPLE
-from zoo.tasks.task import Array, Parameters, Run, Task
+from zoo.tasks.task import Array, Parameters, Task
 
 
 class AudioClassificationParameters(Parameters):
@@ -46,16 +46,13 @@ class AudioClassification(Task):
     def preprocess(self, item: object, parameters: AudioClassificationParameters) -> EncodedSound:
         return self._hearing.encode(item)
 
-    def run(self, batch: Sequence[EncodedSound], run: Run) -> list[Array]:
-        if self._masked:
-            sound, heard = padded([item.values for item in batch])
-            return list(run({"sound": sound, "heard": heard})[0])
-        answers: dict[int, Array] = {}
-        for length in {len(item.values) for item in batch}:
-            places = [place for place, item in enumerate(batch) if len(item.values) == length]
-            (logits,) = run({"sound": np.stack([batch[place].values for place in places])})
-            answers.update(zip(places, logits, strict=True))
-        return [answers[place] for place in range(len(batch))]
+    def alike(self, encoded: EncodedSound) -> object:
+        """Their length, for a network that does not know which part of a row is sound."""
+        return None if self._masked else len(encoded.values)
+
+    def collate(self, batch: Sequence[EncodedSound]) -> dict[str, Array]:
+        sound, heard = padded([item.values for item in batch])
+        return {"sound": sound, "heard": heard} if self._masked else {"sound": sound}
 
     def postprocess(
         self, row: Array, encoded: EncodedSound, parameters: AudioClassificationParameters

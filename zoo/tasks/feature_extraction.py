@@ -12,8 +12,8 @@ import numpy as np
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
 from zoo.tasks import ops
-from zoo.tasks.processors.text import EncodedText, TextProcessor
-from zoo.tasks.task import Array, Parameters, Run, Task
+from zoo.tasks.processors.text import EncodedText, TextProcessor, real_tokens
+from zoo.tasks.task import Array, Parameters, Task
 
 
 class FeatureExtractionParameters(Parameters):
@@ -72,10 +72,12 @@ class FeatureExtraction(Task):
         side = (parameters.truncation_direction or "right").lower()
         return self._text.encode(item, truncate=parameters.truncate is not False, side=side)
 
-    def run(self, batch: Sequence[EncodedText], run: Run) -> list[Array]:
-        feeds = self._text.batch(batch)
-        (hidden,) = run(feeds)
-        return list(ops.pool(np.asarray(hidden, dtype=np.float32), feeds["attention_mask"], self._how.pooling))
+    def collate(self, batch: Sequence[EncodedText]) -> dict[str, Array]:
+        return {**self._text.batch(batch)}
+
+    def read(self, outputs: Sequence[Array], batch: Sequence[EncodedText]) -> list[Array]:
+        hidden = np.asarray(outputs[0], dtype=np.float32)
+        return list(ops.pool(hidden, real_tokens(batch, hidden.shape[1]), self._how.pooling))
 
     def postprocess(self, row: Array, encoded: EncodedText, parameters: FeatureExtractionParameters) -> list[float]:
         vector = np.asarray(row, dtype=np.float32)

@@ -15,7 +15,7 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt, InvalidInput, TooLarge
 from zoo.tasks import ops
 from zoo.tasks.processors.text import EncodedText, TextProcessor
-from zoo.tasks.task import Array, Parameters, Run, Task
+from zoo.tasks.task import Array, Parameters, Task
 
 MASKS = 64  # of a text: each is answered with a number for every word that the model knows
 TARGETS = 1000
@@ -98,12 +98,14 @@ class FillMask(Task):
             raise TooLarge(message, code="input_too_long", param="inputs")
         return EncodedGaps(text, masks)
 
-    def run(self, batch: Sequence[EncodedGaps], run: Run) -> list[Array]:
+    def collate(self, batch: Sequence[EncodedGaps]) -> dict[str, Array]:
         places = np.zeros((len(batch), max(len(item.masks) for item in batch)), dtype=np.int64)
         for row, item in enumerate(batch):
             places[row, : len(item.masks)] = item.masks
-        (logits,) = run({**self._text.batch([item.text for item in batch]), "masks": places})
-        return [np.array(rows[: len(item.masks)]) for rows, item in zip(logits, batch, strict=True)]
+        return {**self._text.batch([item.text for item in batch]), "masks": places}
+
+    def read(self, outputs: Sequence[Array], batch: Sequence[EncodedGaps]) -> list[Array]:
+        return [np.array(rows[: len(item.masks)]) for rows, item in zip(outputs[0], batch, strict=True)]
 
     def postprocess(self, row: Array, encoded: EncodedGaps, parameters: FillMaskParameters) -> list[Any]:
         scores = ops.softmax(np.asarray(row, dtype=np.float32))

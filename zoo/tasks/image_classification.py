@@ -11,8 +11,8 @@ from pydantic import Field
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.tasks import ops
-from zoo.tasks.processors.image import SAMPLE, EncodedImage, ImageProcessor, Preprocessing, run_by_shape
-from zoo.tasks.task import Array, Parameters, Run, Task
+from zoo.tasks.processors.image import SAMPLE, EncodedImage, ImageProcessor, Preprocessing, stacked
+from zoo.tasks.task import Array, Parameters, Task
 
 
 class ImageClassificationParameters(Parameters):
@@ -40,8 +40,11 @@ class ImageClassification(Task):
     def preprocess(self, item: object, parameters: ImageClassificationParameters) -> EncodedImage:
         return self._pictures.encode(item)
 
-    def run(self, batch: Sequence[EncodedImage], run: Run) -> list[Array]:
-        return [logits for (logits,) in run_by_shape(batch, run)]
+    def alike(self, encoded: EncodedImage) -> tuple[int, ...]:
+        return encoded.pixels.shape
+
+    def collate(self, batch: Sequence[EncodedImage]) -> dict[str, Array]:
+        return stacked(batch)
 
     def postprocess(
         self, row: Array, encoded: EncodedImage, parameters: ImageClassificationParameters

@@ -10,8 +10,8 @@ import numpy as np
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.tasks import ops
-from zoo.tasks.processors.image import SAMPLE, EncodedImage, ImageProcessor, Preprocessing, run_by_shape
-from zoo.tasks.task import Array, Parameters, Run, Task
+from zoo.tasks.processors.image import SAMPLE, EncodedImage, ImageProcessor, Preprocessing, stacked
+from zoo.tasks.task import Array, Parameters, Task
 
 
 class ImageFeatureExtractionParameters(Parameters):
@@ -37,8 +37,11 @@ class ImageFeatureExtraction(Task):
     def preprocess(self, item: object, parameters: ImageFeatureExtractionParameters) -> EncodedImage:
         return self._pictures.encode(item)
 
-    def run(self, batch: Sequence[EncodedImage], run: Run) -> list[Array]:
-        return [vector for (vector,) in run_by_shape(batch, run)]
+    def alike(self, encoded: EncodedImage) -> tuple[int, ...]:
+        return encoded.pixels.shape
+
+    def collate(self, batch: Sequence[EncodedImage]) -> dict[str, Array]:
+        return stacked(batch)
 
     def postprocess(
         self, row: Array, encoded: EncodedImage, parameters: ImageFeatureExtractionParameters

@@ -12,8 +12,8 @@ from pydantic import Field
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
 from zoo.tasks.processors import masks
-from zoo.tasks.processors.image import SAMPLE, EncodedImage, ImageProcessor, Preprocessing, run_by_shape
-from zoo.tasks.task import Array, Parameters, Run, Task
+from zoo.tasks.processors.image import SAMPLE, EncodedImage, ImageProcessor, Preprocessing, stacked
+from zoo.tasks.task import Array, Parameters, Task
 
 
 class ImageSegmentationParameters(Parameters):
@@ -60,8 +60,11 @@ class ImageSegmentation(Task):
     def preprocess(self, item: object, parameters: ImageSegmentationParameters) -> EncodedImage:
         return self._images.encode(item)
 
-    def run(self, batch: Sequence[EncodedImage], run: Run) -> list[Array]:
-        return [outputs[0] for outputs in run_by_shape(batch, run)]
+    def alike(self, encoded: EncodedImage) -> tuple[int, ...]:
+        return encoded.pixels.shape
+
+    def collate(self, batch: Sequence[EncodedImage]) -> dict[str, Array]:
+        return stacked(batch)
 
     def postprocess(
         self, row: Array, encoded: EncodedImage, parameters: ImageSegmentationParameters

@@ -12,8 +12,8 @@ from pydantic import Field
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt
 from zoo.tasks.processors import boxes
-from zoo.tasks.processors.image import SAMPLE, EncodedImage, ImageProcessor, Preprocessing, run_by_shape
-from zoo.tasks.task import Array, Parameters, Run, Task
+from zoo.tasks.processors.image import SAMPLE, EncodedImage, ImageProcessor, Preprocessing, stacked
+from zoo.tasks.task import Array, Parameters, Task
 
 Floats = boxes.Floats
 
@@ -58,8 +58,14 @@ class ObjectDetection(Task):
     def preprocess(self, item: object, parameters: ObjectDetectionParameters) -> EncodedImage:
         return self._images.encode(item)
 
-    def run(self, batch: Sequence[EncodedImage], run: Run) -> list[Array]:
-        return [np.concatenate(outputs, axis=-1) for outputs in run_by_shape(batch, run)]
+    def alike(self, encoded: EncodedImage) -> tuple[int, ...]:
+        return encoded.pixels.shape
+
+    def collate(self, batch: Sequence[EncodedImage]) -> dict[str, Array]:
+        return stacked(batch)
+
+    def read(self, outputs: Sequence[Array], batch: Sequence[EncodedImage]) -> list[Array]:
+        return list(np.concatenate(outputs, axis=-1))
 
     def postprocess(
         self, row: Array, encoded: EncodedImage, parameters: ObjectDetectionParameters

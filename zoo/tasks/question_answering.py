@@ -12,8 +12,8 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
 from zoo.tasks.decoding.answers import Answer, Reading, answers_in
 from zoo.tasks.processors.text import CHARACTERS_PER_TOKEN, checked
-from zoo.tasks.processors.windows import EncodedWindows, Window, WindowProcessor
-from zoo.tasks.task import Array, Parameters, Run, Task
+from zoo.tasks.processors.windows import EncodedWindows, Window, WindowProcessor, cut
+from zoo.tasks.task import Array, Parameters, Task
 
 MAX_SEQ_LEN, DOC_STRIDE, MAX_QUESTION_LEN, MAX_ANSWER_LEN = 384, 128, 64, 15  # tokens, as transformers has them
 
@@ -70,8 +70,11 @@ class QuestionAnswering(Task):
         question, context = asked(item, self._windows)
         return read_in_windows(question, context, self._windows, parameters)
 
-    def run(self, batch: Sequence[Window], run: Run) -> list[Array]:
-        return self._windows.run(batch, run)
+    def collate(self, batch: Sequence[Window]) -> dict[str, Array]:
+        return self._windows.batch(batch)
+
+    def read(self, outputs: Sequence[Array], batch: Sequence[Window]) -> list[Array]:
+        return cut(outputs[0], batch)
 
     def postprocess(
         self, row: Sequence[Any], encoded: EncodedWindows, parameters: QuestionAnsweringParameters

@@ -11,8 +11,8 @@ import numpy as np
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
 from zoo.tasks import ops
-from zoo.tasks.processors.text import EncodedText, TextProcessor
-from zoo.tasks.task import Array, Bundle, Parameters, Run, Task
+from zoo.tasks.processors.text import EncodedText, TextProcessor, real_tokens
+from zoo.tasks.task import Array, Bundle, Parameters, Task
 
 SENTENCES = 2048  # that one text is compared with
 SOURCE, OTHERS = "source_sentence", "sentences"
@@ -63,10 +63,12 @@ class SentenceSimilarity(Task):
         named = (self._text.encode(text, param=f"inputs.{OTHERS}[{place}]") for place, text in enumerate(others))
         return Bundle((source, *named))
 
-    def run(self, batch: Sequence[EncodedText], run: Run) -> list[Array]:
-        feeds = self._text.batch(batch)
-        (hidden,) = run(feeds)
-        return list(ops.pool(np.asarray(hidden, dtype=np.float32), feeds["attention_mask"], self._pooling))
+    def collate(self, batch: Sequence[EncodedText]) -> dict[str, Array]:
+        return {**self._text.batch(batch)}
+
+    def read(self, outputs: Sequence[Array], batch: Sequence[EncodedText]) -> list[Array]:
+        hidden = np.asarray(outputs[0], dtype=np.float32)
+        return list(ops.pool(hidden, real_tokens(batch, hidden.shape[1]), self._pooling))
 
     def postprocess(
         self, row: Sequence[Array], encoded: Bundle, parameters: SentenceSimilarityParameters

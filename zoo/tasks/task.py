@@ -66,8 +66,9 @@ class Bundle:
 class Task(ABC):
     """One task for one model version. Stateless after construction and safe to call from several threads.
 
-    The steps of a request, in order: ``items`` -> ``preprocess`` each item -> ``run`` a batch -> ``postprocess`` each
-    row -> ``respond``. A step that fails for one item raises a ``ZooError`` and harms no other.
+    The steps of a request, in order: ``items`` -> ``preprocess`` each item -> ``run`` a batch (``collate``, the graph,
+    ``read``) -> ``postprocess`` each row -> ``respond``. A step that fails for one item raises a ``ZooError`` and harms
+    no other.
     """
 
     name: ClassVar[str]
@@ -134,13 +135,31 @@ class Task(ABC):
         """Whether what was sent is one item that is prepared in about the time that it takes to wake a thread up."""
         return self.modality == "text" and isinstance(inputs, str) and len(inputs) <= LIGHT
 
-    @abstractmethod
+    def alike(self, encoded: Any) -> object:
+        """What has to be equal of rows that share a run: nothing, where the shorter ones can be filled up."""
+        return None
+
+    def collate(self, batch: Sequence[Any]) -> dict[str, Array]:
+        """Rows that are ``alike`` as the graph's inputs by name, rows first."""
+        raise NotImplementedError
+
+    def read(self, outputs: Sequence[Array], batch: Sequence[Any]) -> list[Any]:
+        """What the graph answered to ``collate(batch)``, row by row, without what was answered to padding."""
+        return list(outputs[0])
+
     def run(self, batch: Sequence[Any], run: Runs) -> list[Any]:
         """One array for each encoded item; ``run`` maps named input arrays to the graph's outputs.
 
-        A task that searches (speech, translation) answers with what it found instead of an array, and one that reads on
-        while it runs (a long recording) with the ``ZooError`` of an item that turns out to be damaged.
+        Made of ``collate`` and ``read``, unless a task has a way of its own. A task that searches (speech, translation)
+        answers with what it found instead of an array, and one that reads on while it runs (a long recording) with the
+        ``ZooError`` of an item that turns out to be damaged.
         """
+        answers: list[Any] = [None] * len(batch)
+        for places in groups(batch, self.alike):
+            chosen = [batch[place] for place in places]
+            for place, answer in zip(places, self.read(run(self.collate(chosen)), chosen), strict=True):
+                answers[place] = answer
+        return answers
 
     def listen(self, sound: object, parameters: Any, run: Runs, *, eager: bool) -> Iterator[Any]:
         """What is said in a recording, stretch by stretch: a ``Transcript`` of each, in order, at least one.
@@ -161,6 +180,14 @@ class Task(ABC):
     def respond(self, results: list[object], many: bool) -> object:
         """The body of the answer from the results in the order sent; a failed item is ``{"error": …, "code": …}``."""
         return results if many else results[0]
+
+
+def groups(batch: Sequence[Any], alike: Callable[[Any], object]) -> list[list[int]]:
+    """The places of rows that are alike, in the order of the first of each."""
+    found: dict[object, list[int]] = {}
+    for place, row in enumerate(batch):
+        found.setdefault(alike(row), []).append(place)
+    return list(found.values())
 
 
 def load_task(entry: ModelEntry, folder: Path) -> Task:

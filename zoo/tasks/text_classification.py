@@ -13,7 +13,7 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
 from zoo.tasks import ops
 from zoo.tasks.processors.text import EncodedText, TextProcessor
-from zoo.tasks.task import Array, Parameters, Run, Task
+from zoo.tasks.task import Array, Parameters, Task
 
 PAIR = {"text", "text_pair"}
 
@@ -63,9 +63,8 @@ class TextClassification(Task):
             return self._text.encode(item["text"])
         return self._text.encode_pair(item["text"], item["text_pair"])
 
-    def run(self, batch: Sequence[EncodedText], run: Run) -> list[Array]:
-        (logits,) = run(self._text.batch(batch))
-        return list(logits)
+    def collate(self, batch: Sequence[EncodedText]) -> dict[str, Array]:
+        return {**self._text.batch(batch)}
 
     def postprocess(
         self, row: Array, encoded: EncodedText, parameters: TextClassificationParameters

@@ -13,8 +13,8 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt
 from zoo.tasks import ops
 from zoo.tasks.decoding.entities import Entity, Pieces, Strategy, entities, merged
-from zoo.tasks.processors.windows import EncodedWindows, Window, WindowProcessor
-from zoo.tasks.task import Array, Parameters, Run, Task
+from zoo.tasks.processors.windows import EncodedWindows, Window, WindowProcessor, cut
+from zoo.tasks.task import Array, Parameters, Task
 
 OUTSIDE = "O"  # the label of what is no entity
 
@@ -59,8 +59,11 @@ class TokenClassification(Task):
     def preprocess(self, item: object, parameters: TokenClassificationParameters) -> EncodedWindows:
         return self._windows.of_text(item, stride=parameters.stride)
 
-    def run(self, batch: Sequence[Window], run: Run) -> list[Array]:
-        return self._windows.run(batch, run)
+    def collate(self, batch: Sequence[Window]) -> dict[str, Array]:
+        return self._windows.batch(batch)
+
+    def read(self, outputs: Sequence[Array], batch: Sequence[Window]) -> list[Array]:
+        return cut(outputs[0], batch)
 
     def postprocess(
         self, row: Sequence[Array], encoded: EncodedWindows, parameters: TokenClassificationParameters

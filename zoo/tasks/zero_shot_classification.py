@@ -13,7 +13,7 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt, InvalidInput
 from zoo.tasks import ops
 from zoo.tasks.processors.text import EncodedText, TextProcessor
-from zoo.tasks.task import Array, Bundle, Parameters, Run, Task
+from zoo.tasks.task import Array, Bundle, Parameters, Task
 
 LABELS = 256  # of a request: each of them is a run of the model for each text
 PLACE = "{}"  # where a hypothesis names the label
@@ -107,9 +107,8 @@ class ZeroShotClassification(Task):
         named = ("inputs", "parameters.candidate_labels")
         return Bundle(tuple(self._text.encode_pair(item, one, cut="only_first", params=named) for one in hypotheses))
 
-    def run(self, batch: Sequence[EncodedText], run: Run) -> list[Array]:
-        (logits,) = run(self._text.batch(batch))
-        return list(logits)
+    def collate(self, batch: Sequence[EncodedText]) -> dict[str, Array]:
+        return {**self._text.batch(batch)}
 
     def postprocess(
         self, row: Sequence[Array], encoded: Bundle, parameters: ZeroShotClassificationParameters

@@ -1,4 +1,4 @@
-"""A promise: what a row is answered does not depend on the rows that it is run with, in any precision that is served."""
+"""A promise: what a row is answered does not depend on the rows that it is run with, in any precision served."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from PIL import Image
 from zoo.errors import InvalidInput
 from zoo.tasks.processors.picture import MAX_PIXELS, SAMPLE, decode, open_picture
 from zoo.tasks.processors.preprocessing import Crop, Exact, Fit, Preprocessing, Shortest, ShortestLongest
-from zoo.tasks.task import Array, Run
+from zoo.tasks.task import Array
 
 __all__ = [
     "MAX_PIXELS",
@@ -27,7 +27,7 @@ __all__ = [
     "ShortestLongest",
     "open_picture",
     "prepare",
-    "run_by_shape",
+    "stacked",
 ]
 
 MAX_PREPARED = 4096 * 4096  # pixels after resizing; a strip of 1 x 50,000 would become 256 x 12,800,000
@@ -68,17 +68,9 @@ def prepare(picture: NDArray[np.uint8], how: Preprocessing) -> EncodedImage:
     return _prepare(Image.fromarray(np.ascontiguousarray(picture)), how)
 
 
-def run_by_shape(batch: Sequence[EncodedImage], run: Run, *, name: str = "pixel_values") -> list[list[Array]]:
-    """For each picture its outputs without the batch axis, in the graph's order; equal shapes share one run."""
-    places: dict[tuple[int, ...], list[int]] = {}
-    for place, item in enumerate(batch):
-        places.setdefault(item.pixels.shape, []).append(place)
-    answers: list[list[Array]] = [[] for _ in batch]
-    for group in places.values():
-        outputs = run({name: np.stack([batch[place].pixels for place in group])})
-        for row, place in enumerate(group):
-            answers[place] = [np.asarray(output[row]) for output in outputs]
-    return answers
+def stacked(batch: Sequence[EncodedImage]) -> dict[str, Array]:
+    """Pictures of one shape as the input ``pixel_values`` (batch, 3, height, width)."""
+    return {"pixel_values": np.stack([item.pixels for item in batch])}
 
 
 def _prepare(picture: Image.Image, how: Preprocessing) -> EncodedImage:

@@ -173,6 +173,12 @@ def checked(text: object, *, most: int, name: str = "The text", param: str = "in
     return text
 
 
+def real_tokens(rows: Sequence[Tokens], length: int) -> NDArray[np.int64]:
+    """(rows, length): 1 where ``padded`` has tokens of a row."""
+    lengths = np.array([row.cost for row in rows])
+    return (np.arange(length) < lengths[:, None]).astype(np.int64)
+
+
 def padded(rows: Sequence[Tokens], pad: int) -> dict[str, NDArray[np.int64]]:
     """``input_ids``, ``attention_mask`` and ``token_type_ids``, each (rows, longest row), padded on the right."""
     shape = (len(rows), max(row.cost for row in rows))

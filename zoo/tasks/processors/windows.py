@@ -12,7 +12,7 @@ from tokenizers import Encoding, Tokenizer
 
 from zoo.errors import InvalidInput, TooLarge
 from zoo.tasks.processors.text import CHARACTERS_PER_TOKEN, checked, padded, read_tokenizer
-from zoo.tasks.task import Array, Bundle, Run
+from zoo.tasks.task import Array, Bundle
 
 WINDOWS = 64  # of one text at most: 64 of 512 tokens keep BERT-base busy for half a minute on two cores
 Ints = NDArray[np.int64]
@@ -108,10 +108,14 @@ class WindowProcessor:
         encoding = self.tokenizer.encode(text, add_special_tokens=False)
         return text if len(encoding.ids) <= tokens else text[: encoding.offsets[tokens - 1][1]]
 
-    def run(self, batch: Sequence[Window], run: Run) -> list[Array]:
-        """The graph's answer to each window, as long as the window."""
-        (answers,) = run(padded(batch, self.pad_token_id))
-        return [row[: window.cost] for row, window in zip(answers, batch, strict=True)]
+    def batch(self, windows: Sequence[Window]) -> dict[str, Array]:
+        """As ``text.padded`` makes it."""
+        return {**padded(windows, self.pad_token_id)}
+
+
+def cut(answers: Array, windows: Sequence[Window]) -> list[Array]:
+    """A graph's answers (windows, tokens, …) to padded windows, each as long as its window."""
+    return [row[: window.cost] for row, window in zip(answers, windows, strict=True)]
 
 
 @dataclass(frozen=True)

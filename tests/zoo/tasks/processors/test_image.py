@@ -17,7 +17,6 @@ from zoo.errors import ArtifactCorrupt, InvalidInput
 from zoo.tasks.processors.image import (
     SAMPLE,
     Crop,
-    EncodedImage,
     Exact,
     Fit,
     ImageProcessor,
@@ -26,7 +25,6 @@ from zoo.tasks.processors.image import (
     ShortestLongest,
     open_picture,
     prepare,
-    run_by_shape,
 )
 
 PROCESSORS: list[tuple[str, dict[str, Any]]] = [
@@ -207,20 +205,3 @@ def test_a_bad_manifest_is_named_as_corrupt(written: object, named: str) -> None
         Preprocessing.of(written)
     assert caught.value.message.startswith(named)
     assert len(caught.value.message) < 250
-
-
-def test_pictures_of_one_shape_share_a_run_and_keep_their_places() -> None:
-    def encoded(value: float, width: int) -> EncodedImage:
-        return EncodedImage(np.full((3, 2, width), value, dtype=np.float32), (2, width), (2, width))
-
-    seen: list[tuple[int, ...]] = []
-
-    def run(feeds: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.generic]]:
-        pixels = np.asarray(feeds["pixel_values"], dtype=np.float32)
-        seen.append(pixels.shape)
-        return [pixels.mean(axis=(1, 2, 3)), pixels[:, 0]]
-
-    answers = run_by_shape([encoded(1, 4), encoded(2, 5), encoded(3, 4)], run)
-    assert sorted(seen) == [(1, 3, 2, 5), (2, 3, 2, 4)]
-    assert [float(np.asarray(mean)) for mean, _ in answers] == [1.0, 2.0, 3.0]
-    assert [rows.shape for _, rows in answers] == [(2, 4), (2, 5), (2, 4)]
