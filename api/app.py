@@ -21,15 +21,17 @@ from api.limits import BodyLimit, Gate
 from api.metrics import Metrics
 from api.readiness import Readiness
 from api.request_log import RequestLog
-from api.routes import audio, embeddings, files, fine_tuning, health, jobs, models, page, predict
+from api.routes import audio, embeddings, files, fine_tuning, health, jobs, models, page, predict, rollouts
 from api.services import Services
 from zoo.catalogue.registry import Registry, load_catalogue
 from zoo.catalogue.store import Store
 from zoo.engine.loader import Loader
+from zoo.engine.rollouts import Rollouts
 from zoo.settings import Settings
 
 FORM_OVERHEAD = 64 * 1024  # boundaries, part headers and text fields around an uploaded file
-_ROUTERS = (health, models, predict, embeddings, audio, files, fine_tuning, jobs, page)
+# The addresses of models end in a name with slashes, so what lies below a name comes before them.
+_ROUTERS = (health, rollouts, models, predict, embeddings, audio, files, fine_tuning, jobs, page)
 
 
 def build(settings: Settings) -> FastAPI:
@@ -50,14 +52,16 @@ def create_app(  # the parts of a service are many, and each is named
     settings: Settings, *, queue: JobQueue | None, loader: Loader, registry: Registry, store: Store, files: FileStore
 ) -> FastAPI:
     """The application around the given parts, which it closes at shutdown."""
+    metrics = Metrics(loader, queue)
     services = Services(
         settings=settings,
         jobs=queue,
         loader=loader,
+        rollouts=Rollouts(loader, store, observer=metrics.rollouts),
         registry=registry,
         store=store,
         files=files,
-        metrics=Metrics(loader, queue),
+        metrics=metrics,
         readiness=Readiness(store, loader),
     )
     app = FastAPI(
@@ -89,6 +93,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services.readiness.drain()
     if janitor is not None:
         janitor.stop()
+    await services.rollouts.close()
     services.loader.close()
     if services.jobs is not None:
         services.jobs.close()

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from api import json_body
 from api.errors import BadRequest
 from api.openapi import answers, takes
-from api.routes.predict import count, headers_of, unless_left
+from api.routes.predict import ROLLOUT_KEY, count, headers_of, unless_left
 from api.schemas import EmbeddingsRequest
 from api.services import ServicesDep
 from zoo.errors import InvalidInput
@@ -37,7 +37,9 @@ _EXAMPLE = {
 async def create_embeddings(request: Request, services: ServicesDep) -> JSONResponse:
     body, _ = await json_body.read(request, EmbeddingsRequest)
     texts = texts_of(body, most=services.settings.max_items)
-    prediction = await unless_left(request, services.loader.embed(body.model, texts))
+    key = request.headers.get(ROLLOUT_KEY)
+    work = services.rollouts.answer(body.model, lambda version: services.loader.embed(version, texts), key=key)
+    prediction = await unless_left(request, work)
     count(prediction, services)
     vectors = np.asarray(prediction.body, dtype="<f4")
     if body.dimensions not in (None, vectors.shape[1]):

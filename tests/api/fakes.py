@@ -68,6 +68,9 @@ class CountingLoader(Loader):
     def loaded(self) -> list[LoadedModel]:
         return []
 
+    def waiting(self) -> int:
+        return self.held
+
     def close(self) -> None:
         pass
 
