@@ -13,6 +13,7 @@ from api.openapi import answers, takes
 from api.rollout_object import rollout_object
 from api.schemas import RolloutRequest
 from api.services import Services, ServicesDep, in_thread
+from zoo.catalogue.alias import check_alias
 from zoo.catalogue.plan import Plan, start
 from zoo.errors import ModelNotFound
 
@@ -84,6 +85,7 @@ def _started(name: str, alias: str, plan: Plan, services: Services) -> dict[str,
 
 
 def _seen(name: str, alias: str, services: Services) -> dict[str, Any]:
+    check_alias(alias)
     table = services.store.alias_table(name)
     if alias not in table:
         services.registry.resolve(f"{name}@{alias}")
