@@ -21,16 +21,18 @@ from api.limits import BodyLimit, Gate
 from api.metrics import Metrics
 from api.readiness import Readiness
 from api.request_log import RequestLog
-from api.routes import audio, embeddings, files, fine_tuning, health, jobs, models, page, predict
+from api.routes import audio, embeddings, files, fine_tuning, health, jobs, models, page, predict, rollouts
 from api.services import Services
 from zoo.catalogue.registry import Registry, load_catalogue
 from zoo.catalogue.store import Store
 from zoo.engine.loader import Loader
+from zoo.engine.rollouts import Rollouts
 from zoo.settings import Settings
 
 FORM_OVERHEAD = 64 * 1024  # boundaries, part headers and text fields around an uploaded file
-# Predictions first: what is asked most is matched first.
-_ROUTERS = (predict, embeddings, health, models, audio, files, fine_tuning, jobs, page)
+# Predictions first: what is asked most is matched first. The addresses of models end in a name with slashes, so what lies
+# below a name comes before them.
+_ROUTERS = (predict, embeddings, health, rollouts, models, audio, files, fine_tuning, jobs, page)
 
 
 def build(settings: Settings) -> FastAPI:
@@ -51,14 +53,16 @@ def create_app(  # the parts of a service are many, and each is named
     settings: Settings, *, queue: JobQueue | None, loader: Loader, registry: Registry, store: Store, files: FileStore
 ) -> FastAPI:
     """The application around the given parts, which it closes at shutdown."""
+    metrics = Metrics(loader, queue)
     services = Services(
         settings=settings,
         jobs=queue,
         loader=loader,
+        rollouts=Rollouts(loader, store, observer=metrics.rollouts),
         registry=registry,
         store=store,
         files=files,
-        metrics=Metrics(loader, queue),
+        metrics=metrics,
         readiness=Readiness(store, loader),
     )
     app = FastAPI(
@@ -90,6 +94,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services.readiness.drain()
     if janitor is not None:
         janitor.stop()
+    await services.rollouts.close()
     services.loader.close()
     if services.jobs is not None:
         services.jobs.close()

@@ -34,6 +34,7 @@ COMMANDS = {
     "pull": Listed("pull", MODELS, "Bring a pre-trained model into the zoo."),
     "predict": Listed("predict", MODELS, "Ask a model about one or more texts, pictures or sounds."),
     "alias": Listed("models", MODELS, "Let an alias of a model mean a version, such as `live`."),
+    "rollout": Listed("rollout", MODELS, "Let a new version answer a part of an alias's requests, or copies of them."),
     "delete": Listed("models", MODELS, "Remove a version of a model, or all of them."),
     "export": Listed("export", MODELS, "Copy a version's files out of the zoo, every hash checked."),
     "upload": Listed("files", DATA, "Upload a data file and say what is in it and what is wrong with it."),

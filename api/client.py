@@ -107,6 +107,22 @@ class Client:
         path = f"/v1/models/{_segment(name)}/aliases/{_segment(alias)}"
         return self._json("PUT", path, json={"version": version})
 
+    def rollout(self, name: str, alias: str) -> Json:
+        """How the rollout of an alias stands, or how its last one ended."""
+        return self._json("GET", _rollout(name, alias))
+
+    def set_rollout(self, name: str, alias: str, body: Json) -> Json:
+        """Begin a rollout of an alias or change it: ``canary`` with ``weight``, ``shadow``, ``rule``."""
+        return self._json("PUT", _rollout(name, alias), json=body)
+
+    def promote(self, name: str, alias: str) -> Json:
+        """Let an alias mean its canary."""
+        return self._json("POST", _rollout(name, alias) + "/promote")
+
+    def roll_back(self, name: str, alias: str) -> Json:
+        """End the rollout of an alias."""
+        return self._json("DELETE", _rollout(name, alias))
+
     def predict(self, reference: str, inputs: Sequence[Any], parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """One answer per input, in order; an input that cannot be used is answered by ``{"error", "code"}``."""
         body = {"inputs": list(inputs), "parameters": dict(parameters or {})}
@@ -223,6 +239,10 @@ def _error_of(response: httpx.Response) -> ServiceError:
 
 def _data(page: Json) -> list[Json]:
     return [item for item in page.get("data", []) if isinstance(item, dict)]
+
+
+def _rollout(name: str, alias: str) -> str:
+    return f"/v1/models/{_segment(name)}/aliases/{_segment(alias)}/rollout"
 
 
 def _segment(text: str) -> str:

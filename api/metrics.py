@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from adapters.queue import JobQueue
+from api.rollout_metrics import RolloutMetrics
 from zoo.engine.loader import Loader
 from zoo.errors import ZooError
 
@@ -51,6 +52,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self.rollouts = RolloutMetrics(self._registry)
         self._registry.register(_State(loader, queue, lambda: self.active))
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:

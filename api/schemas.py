@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from zoo.catalogue.entry import Precision, Source
+from zoo.catalogue.rollout import Rule
 
 
 class Body(BaseModel):
@@ -94,6 +95,17 @@ class AliasRequest(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"version": 2}]})
 
     version: int = Field(ge=1)
+
+
+class RolloutRequest(Body):
+    """Versions that stand beside the one that an alias means: a canary, a shadow, or both."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"canary": 2, "weight": 10, "shadow": 2}]})
+
+    canary: int | None = Field(None, ge=1, description="Version that answers a part of the requests.")
+    weight: int | None = Field(None, ge=1, le=99, description="That part, in percent.")
+    shadow: int | None = Field(None, ge=1, description="Version that gets copies of what the stable one answers.")
+    rule: Rule = Field(Rule(), description="When the rollout is rolled back without being asked to.")
 
 
 class FineTuneRequest(Body):

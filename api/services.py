@@ -17,6 +17,7 @@ from api.readiness import Readiness
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
 from zoo.engine.loader import Loader
+from zoo.engine.rollouts import Rollouts
 from zoo.errors import Unavailable
 from zoo.settings import Settings
 
@@ -31,6 +32,7 @@ class Services:
     settings: Settings
     jobs: JobQueue | None
     loader: Loader
+    rollouts: Rollouts
     registry: Registry
     store: Store
     files: FileStore

@@ -14,7 +14,7 @@ from api import subtitles, transcript_events, transcription_request
 from api.frames import HEADERS
 from api.multipart import temporary
 from api.openapi import answers, takes_form
-from api.routes.predict import count, headers_of, unless_left
+from api.routes.predict import ROLLOUT_KEY, count, headers_of, unless_left
 from api.schemas import TranscriptionRequest
 from api.services import Services, ServicesDep, in_thread
 from api.transcript_object import transcription_object, verbose_object
@@ -56,7 +56,13 @@ async def _answer(request: Request, services: Services, *, translated: bool) -> 
     except BaseException:
         sound.close()
         raise
-    heard = services.loader.listen(asked.model, sound, options_of(asked, translated=translated), eager=asked.stream)
+    options = options_of(asked, translated=translated)
+    heard = services.rollouts.relay(
+        asked.model,
+        lambda version: services.loader.listen(version, sound, options, eager=asked.stream),
+        key=request.headers.get(ROLLOUT_KEY),
+        unasked=sound.close,
+    )
     try:
         if asked.stream:
             first = await unless_left(request, _first(heard))

@@ -14,7 +14,7 @@ from api.answer import Answer
 from api.deadline import deadline_of
 from api.errors import BadRequest
 from api.openapi import answers, takes
-from api.routes.predict import count, explained, headers_of, unless_left
+from api.routes.predict import ROLLOUT_KEY, count, explained, headers_of, unless_left
 from api.schemas import EmbeddingsRequest
 from api.services import ServicesDep
 from zoo.errors import InvalidInput
@@ -38,8 +38,11 @@ _EXAMPLE = {
 async def create_embeddings(request: Request, services: ServicesDep) -> Answer:
     body, _ = await json_body.read(request, EmbeddingsRequest)
     texts = texts_of(body, most=services.settings.max_items)
-    until = deadline_of(request, services.settings)
-    prediction = await unless_left(request, services.loader.embed(body.model, texts, deadline=until))
+    until, key = deadline_of(request, services.settings), request.headers.get(ROLLOUT_KEY)
+    work = services.rollouts.answer(
+        body.model, lambda version: services.loader.embed(version, texts, deadline=until), key=key
+    )
+    prediction = await unless_left(request, work)
     count(prediction, services)
     vectors = np.asarray(prediction.body, dtype="<f4")
     if body.dimensions not in (None, vectors.shape[1]):

@@ -24,6 +24,7 @@ from zoo.engine.predictor import Prediction
 from zoo.errors import InvalidInput
 
 T = TypeVar("T")
+ROLLOUT_KEY = "x-rollout-key"  # requests with the same one get the same side of a rollout
 router = APIRouter(tags=["Predict"])
 MOST_EXPLAINED = 32  # runs: a header has to stay below the 8 KB that clients and proxies take
 _EXAMPLE = [[{"label": "delivery", "score": 0.98}, {"label": "refund", "score": 0.02}]]
@@ -39,10 +40,14 @@ _EXAMPLE = [[{"label": "delivery", "score": 0.98}, {"label": "refund", "score": 
 async def predict(model_id: str, request: Request, services: ServicesDep) -> Response:
     asked = await prediction_request.read(request, model_id, services)
     check_batch(asked.inputs, services)
+    loader, rollouts, key = services.loader, services.rollouts, request.headers.get(ROLLOUT_KEY)
     if asked.stream:
-        return await _streamed(request, services.loader.stream(model_id, asked.inputs, asked.options), services)
+        written = rollouts.relay(model_id, lambda version: loader.stream(version, asked.inputs, asked.options), key=key)
+        return await _streamed(request, written, services)
     until = deadline_of(request, services.settings)
-    work = services.loader.predict(model_id, asked.inputs, asked.options, deadline=until)
+    work = rollouts.answer(
+        model_id, lambda version: loader.predict(version, asked.inputs, asked.options, deadline=until), key=key
+    )
     prediction = await unless_left(request, work)
     count(prediction, services)
     return Answer(prediction.body, headers=headers_of(prediction) | explained(request, prediction))

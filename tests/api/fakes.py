@@ -36,6 +36,7 @@ class CountingLoader(Loader):
         self.cancelled = 0
         self.held = 0
         self.counts = RowCounts()
+        self.cores = 2
         self.deadline = math.inf
         self.full = False
         self.fault: Exception | None = None
@@ -86,6 +87,9 @@ class CountingLoader(Loader):
 
     def loaded(self) -> list[LoadedModel]:
         return []
+
+    def waiting(self) -> int:
+        return self.held
 
     def close(self) -> None:
         pass

@@ -5,7 +5,6 @@ Any number of processes may read and publish at once; every one of them may be k
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,8 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from pydantic import TypeAdapter, ValidationError
 
+from zoo.catalogue.alias import Alias, check_alias, moved, read_table, table_text, without
 from zoo.catalogue.durable import replace_file, storage_errors, sync_folder, write_file
 from zoo.catalogue.entry import ModelEntry, is_name
 from zoo.catalogue.manifest import MANIFEST, describe_files, has_all_files, read_manifest, verify_files
@@ -25,7 +24,6 @@ LOCK_SECONDS = 60.0
 _ALIASES = "aliases.json"
 _HIGHEST = "highest-version"
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
-_alias_table: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])
 
 
 class Store:
@@ -38,6 +36,7 @@ class Store:
         self._models = home / "models"
         self._staging = Staging(home / "staging")
         self._manifests: dict[tuple[str, int], tuple[tuple[int, int, int], ModelEntry]] = {}
+        self._tables: dict[str, tuple[bytes, dict[str, Alias]]] = {}
 
     def names(self) -> list[str]:
         """Names that have a version, whole or broken, in alphabetical order."""
@@ -148,34 +147,55 @@ class Store:
 
     def aliases(self, name: str) -> dict[str, int]:
         """Aliases of a name and the versions they point to; ``ArtifactCorrupt`` if their file is damaged."""
+        return {alias: found.version for alias, found in self.alias_table(name).items()}
+
+    def alias_table(self, name: str) -> Mapping[str, Alias]:
+        """Aliases of a name with their rollouts, all from one reading; ``ArtifactCorrupt`` if it is damaged."""
         try:
-            text = (self._home_of(name) / _ALIASES).read_text(encoding="utf-8")
-            return _alias_table.validate_json(text)
+            text = (self._home_of(name) / _ALIASES).read_bytes()
+            known = self._tables.get(name)
+            if known is None or known[0] != text:  # every request asks: parsing takes longer than reading
+                known = (text, read_table(text))
+                self._tables[name] = known
+            return known[1]
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        except (OSError, ValueError, ValidationError) as error:
+        except (OSError, ValueError) as error:
             raise ArtifactCorrupt(
                 f"The aliases of {name} cannot be read. Ask for a version, such as {name}@1, and set the aliases again"
                 f" after removing {_ALIASES} from the model's folder."
             ) from error
 
     def set_alias(self, name: str, alias: str, version: int) -> None:
-        """Point ``alias`` to ``version`` in one step; ``ModelNotFound`` unless that version is whole."""
-        _check_alias(alias)
+        """Point ``alias`` to ``version`` in one step, which ends its rollout; ``ModelNotFound`` unless it is whole."""
+        check_alias(alias)
         with storage_errors(), self._locked(name, existing=True):
             if version not in self.versions(name):
                 raise ModelNotFound(f"There is no version {version} of {name} that an alias could point to.")
-            self._write_aliases(name, {**self.aliases(name), alias: version})
+            table = self.alias_table(name)
+            self._write_aliases(name, {**table, alias: moved(table.get(alias), version)})
+
+    def change_alias(self, name: str, alias: str, change: Callable[[Alias], Alias]) -> Alias:
+        """Put what ``change`` makes of an alias in its place, while no other process can; what it raises changes
+        nothing. ``ModelNotFound`` if there is no such alias.
+        """
+        check_alias(alias)
+        with storage_errors(), self._locked(name, existing=True):
+            table = self.alias_table(name)
+            if alias not in table:
+                raise ModelNotFound(f"{name} has no alias {alias}: set it first.")
+            changed = change(table[alias])
+            self._write_aliases(name, {**table, alias: changed})
+        return changed
 
     def remove_alias(self, name: str, alias: str) -> None:
         """Forget ``alias``; ``ModelNotFound`` if there is none."""
-        _check_alias(alias)
+        check_alias(alias)
         with storage_errors(), self._locked(name, existing=True):
-            table = self.aliases(name)
+            table = self.alias_table(name)
             if alias not in table:
                 raise ModelNotFound(f"{name} has no alias {alias}.")
-            del table[alias]
-            self._write_aliases(name, table)
+            self._write_aliases(name, {other: kept for other, kept in table.items() if other != alias})
 
     def _home_of(self, name: str) -> Path:
         if not is_name(name):
@@ -229,13 +249,13 @@ class Store:
         if version > self._highest(name):
             replace_file(self._home_of(name) / _HIGHEST, f"{version}\n")
 
-    def _write_aliases(self, name: str, table: Mapping[str, int]) -> None:
-        replace_file(self._home_of(name) / _ALIASES, json.dumps(dict(sorted(table.items())), indent=1) + "\n")
+    def _write_aliases(self, name: str, table: Mapping[str, Alias]) -> None:
+        replace_file(self._home_of(name) / _ALIASES, table_text(table))
 
     def _forget_aliases_of(self, name: str, version: int | None) -> None:
         # With every version gone even a damaged table is replaced.
-        table = {} if version is None else self.aliases(name)
-        kept = {alias: number for alias, number in table.items() if number != version}
+        table = {} if version is None else self.alias_table(name)
+        kept = {alias: without(one, version) for alias, one in table.items() if version and one.version != version}
         if version is None or kept != table:
             self._write_aliases(name, kept)
 
@@ -254,12 +274,3 @@ class Store:
             raise Unavailable(
                 f"Another process has been writing {name} for {LOCK_SECONDS:.0f} s; try again."
             ) from error
-
-
-def _check_alias(alias: str) -> None:
-    if not is_name(alias) or alias.isdigit():
-        raise InvalidInput(
-            "An alias is 1 to 64 characters of a-z, 0-9, '.', '_' and '-', not a number alone, e.g. live.",
-            code="invalid_id",
-            param="alias",
-        )

@@ -56,12 +56,12 @@ class Loader:
         self._registry = registry
         self._store = store
         self._settings = settings
-        self._threads = granted_threads(settings.threads)
+        self.cores = granted_threads(settings.threads)
         self._slots: dict[str, _Slot] = {}
         self._lock = threading.Lock()
         self._waiting = 0
         self._seconds = 0.1  # moving average of how long a request is in here: what another one would take now
-        self._workers = Workers(self._threads)
+        self._workers = Workers(self.cores)
         self.counts = RowCounts()
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._listeners = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listen")
@@ -215,7 +215,7 @@ class Loader:
                 predictor = Predictor(
                     entry,
                     self._store.folder(entry.name, entry.version),
-                    threads=self._threads,
+                    threads=self.cores,
                     max_items=self._settings.max_items,
                 )
                 predictor.warm()

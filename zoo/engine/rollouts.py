@@ -1,0 +1,283 @@
+"""Aliases that roll out: which version answers a request, what is mirrored, and the way back when the rule says so.
+
+A request is resolved once, here, and asks the engine for exactly that version: it keeps it to its end, whatever becomes
+of the alias meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from zoo.catalogue.alias import Alias, closed, promoted
+from zoo.catalogue.reference import parse_reference
+from zoo.catalogue.registry import LIVE
+from zoo.catalogue.rollout import Rollout
+from zoo.catalogue.store import Store
+from zoo.engine.agreement import agreement
+from zoo.engine.loader import Loader
+from zoo.engine.mirror import Copy, Mirror
+from zoo.engine.predictor import Prediction
+from zoo.engine.route import Route, is_chosen, is_fault
+from zoo.engine.tally import SideName, Tally
+from zoo.errors import Unavailable, ZooError
+
+Answer = Callable[[str], Awaitable[Prediction]]
+Relay = Callable[[str], AsyncIterator[Prediction]]
+log = logging.getLogger("zoo.rollouts")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the metrics are told of one request of a rollout; ``agreed`` is the share in which a shadow agreed."""
+
+    model: str
+    side: SideName
+    seconds: float
+    failed: bool
+    agreed: float | None = None
+
+
+class Observer(Protocol):
+    """The metrics; told on the event loop or in a thread."""
+
+    def count_rollout(self, counted: Counted) -> None: ...
+
+    def count_dropped(self, model: str) -> None: ...
+
+    def count_roll_back(self, model: str) -> None: ...
+
+
+class Rollouts:
+    """The way from a reference to an answer. Requests come on one event loop; the rest may be called anywhere."""
+
+    def __init__(self, loader: Loader, store: Store, *, observer: Observer) -> None:
+        self._loader = loader
+        self._store = store
+        self._observer = observer
+        self._tallies: dict[tuple[str, str], Tally] = {}
+        self._lock = threading.Lock()
+        self._mirror = Mirror(loader.waiting, room=loader.cores)
+        self._endings: dict[Tally, asyncio.Task[None]] = {}
+
+    async def answer(self, reference: str, ask: Answer, *, key: str | None = None) -> Prediction:
+        """What ``ask`` answers for the version that ``reference`` means now; raises what it and the registry raise.
+
+        ``key``: requests with the same one get the same side of a canary. Where the canary fails, the stable version
+        answers; what the shadow does is never seen.
+        """
+        route = self._route(reference, key)
+        await self._mirror.make_room()
+        if isinstance(route, str):
+            return await ask(route)
+        if route.side == "canary":
+            try:
+                return await self._timed(route, "canary", ask(route.chosen))
+            except Exception as error:
+                if not is_fault(error):
+                    raise
+                _log_fault(route, error)
+        prediction = await self._timed(route, "stable", ask(route.stable))
+        self._offer(route, ask, prediction)
+        return prediction
+
+    async def relay(
+        self, reference: str, ask: Relay, *, key: str | None = None, unasked: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[Prediction]:
+        """As ``answer``, for what comes bit by bit; never mirrored. ``unasked`` is called where ``ask`` is not.
+
+        A canary that cannot be loaded is passed over before ``ask``, which may use its input up.
+        """
+        asked = False
+        try:
+            route = self._route(reference, key)
+            await self._mirror.make_room()
+            side, version = await self._loadable(route)
+            asked = True
+        finally:
+            if not asked:
+                unasked()
+        started = time.perf_counter()
+        try:
+            async with aclosing(cast(AsyncGenerator[Prediction, None], ask(version))) as bits:
+                async for bit in bits:
+                    yield bit
+        except Exception as error:
+            if is_fault(error) and not isinstance(route, str):
+                self._count(route, side, started, failed=True)
+            raise
+        if not isinstance(route, str):
+            self._count(route, side, started, failed=False)
+
+    def tally(self, name: str, alias: str, rollout: Rollout) -> Tally:
+        """What this process has counted of a rollout; a new one begins at nothing."""
+        with self._lock:
+            tally = self._tallies.get((name, alias))
+            if tally is None or tally.rollout != rollout.id:
+                tally = self._tallies[name, alias] = Tally(rollout.id)
+            return tally
+
+    def promote(self, name: str, alias: str) -> Alias:
+        """Let the alias mean its canary, in one step; ``NotFound`` (``no_rollout``), or ``Conflict`` without one."""
+
+        def change(found: Alias) -> Alias:
+            figures = self.tally(name, alias, found.running).figures()
+            return promoted(found, reason="Promoted on request.", figures=figures)
+
+        return self._store.change_alias(name, alias, change)
+
+    def roll_back(self, name: str, alias: str) -> Alias:
+        """End a rollout, so that the stable version answers everything; ``NotFound`` (``no_rollout``)."""
+
+        def change(found: Alias) -> Alias:
+            figures = self.tally(name, alias, found.running).figures()
+            return closed(found, "rolled_back", "Rolled back on request.", figures=figures)
+
+        return self._store.change_alias(name, alias, change)
+
+    async def settled(self) -> None:
+        """Wait until nothing is mirrored any more and every roll-back that was decided is written down."""
+        await self._mirror.settled()
+        if self._endings:
+            await asyncio.wait(set(self._endings.values()))
+
+    async def close(self) -> None:
+        """Give up what is mirrored, finish what is being written."""
+        await self._mirror.close()
+        await self.settled()
+
+    def _route(self, reference: str, key: str | None) -> Route | str:
+        """The way of a request, or the version alone where no rollout is counted."""
+        wanted = parse_reference(reference)
+        if wanted.version is not None:
+            return reference
+        name = wanted.alias or LIVE
+        alias = self._store.alias_table(wanted.name).get(name)
+        if alias is None:
+            return reference  # the newest version, or the registry's error
+        stable = f"{wanted.name}@{alias.version}"
+        if alias.rollout is None:
+            return stable
+        tally = self.tally(wanted.name, name, alias.rollout)
+        if tally.over is not None:
+            self._end(wanted.name, name, tally)
+            return stable
+        canary = is_chosen(wanted.name, alias.rollout, tally, key)
+        chosen = f"{wanted.name}@{alias.rollout.canary}" if canary else stable
+        return Route(wanted.name, name, stable, chosen, alias.rollout, tally)
+
+    async def _timed(self, route: Route, side: SideName, asked: Awaitable[Prediction]) -> Prediction:
+        started = time.perf_counter()
+        try:
+            prediction = await asked
+        except Exception as error:
+            if is_fault(error):
+                self._count(route, side, started, failed=True)
+            raise
+        self._count(route, side, started, failed=False)
+        return prediction
+
+    async def _loadable(self, route: Route | str) -> tuple[SideName, str]:
+        if isinstance(route, str):
+            return "stable", route
+        if route.side == "canary":
+            started = time.perf_counter()
+            try:
+                await asyncio.to_thread(self._loader.load, route.chosen)
+                return "canary", route.chosen
+            except Exception as error:
+                if is_fault(error):
+                    self._count(route, "canary", started, failed=True)
+                _log_fault(route, error)
+        return "stable", route.stable
+
+    def _offer(self, route: Route, ask: Answer, prediction: Prediction) -> None:
+        shadow = route.shadow
+        if shadow is None:
+            return
+
+        async def run() -> None:
+            started = time.perf_counter()
+            try:
+                copied = await ask(shadow)
+            except Exception as error:
+                if is_fault(error):
+                    self._count(route, "shadow", started, failed=True)
+                    _log_fault(route, error)
+                else:  # the server is full, or this version refuses what the stable one took: an answer that differs
+                    self._refused(route, error, started)
+                return
+            seconds = time.perf_counter() - started
+            number = len(prediction.entry.labels) == 1
+            share = await asyncio.to_thread(agreement, prediction.body, copied.body, number=number)
+            self._count(route, "shadow", started, failed=False, seconds=seconds, agreed=share)
+
+        self._mirror.offer(Copy(run, lambda: self._dropped(route)))
+
+    def _dropped(self, route: Route) -> None:
+        route.tally.drop()
+        self._observer.count_dropped(route.name)
+
+    def _refused(self, route: Route, error: Exception, started: float) -> None:
+        if isinstance(error, Unavailable):
+            self._dropped(route)
+        else:
+            self._count(route, "shadow", started, failed=False, agreed=0.0)
+
+    def _count(
+        self,
+        route: Route,
+        side: SideName,
+        started: float,
+        *,
+        failed: bool,
+        seconds: float | None = None,
+        agreed: float | None = None,
+    ) -> None:
+        taken = time.perf_counter() - started if seconds is None else seconds
+        route.tally.count(side, taken, failed=failed, agreed=agreed)
+        self._observer.count_rollout(Counted(route.name, side, taken, failed, agreed))
+        if side == "stable" or route.tally.over is not None or not route.rollout.rule.automatic:
+            return
+        route.tally.over = route.tally.verdict(route.rollout, at_once=False)
+        if route.tally.over is not None:
+            self._end(route.name, route.alias, route.tally)
+
+    def _end(self, name: str, alias: str, tally: Tally) -> None:
+        """Write a roll-back down, beside the requests; one that cannot be written now is tried at the next request."""
+        if tally in self._endings:
+            return
+        task = asyncio.get_running_loop().create_task(asyncio.to_thread(self._roll_back, name, alias, tally))
+        self._endings[tally] = task
+        task.add_done_callback(lambda _: self._endings.pop(tally))
+
+    def _roll_back(self, name: str, alias: str, tally: Tally) -> None:
+        reason = str(tally.over)
+
+        def change(found: Alias) -> Alias:
+            if found.rollout is None or found.rollout.id != tally.rollout:
+                return found  # another process, or somebody's hand, was first
+            return closed(found, "rolled_back", reason, by="rule", figures=tally.figures())
+
+        fields = {"model": name, "alias": alias, "reason": reason}
+        try:
+            changed = self._store.change_alias(name, alias, change)
+        except ZooError as error:
+            log.error("roll-back not written", extra=fields | {"code": error.code})
+            return
+        last = changed.last
+        if last is not None and last.by == "rule" and last.rollout.id == tally.rollout:
+            self._observer.count_roll_back(name)
+            log.warning("rolled back", extra=fields)
+
+
+def _log_fault(route: Route, error: Exception) -> None:
+    code = error.code if isinstance(error, ZooError) else type(error).__name__
+    fields: dict[str, Any] = {"model": route.name, "alias": route.alias, "code": code}
+    log.warning("a version of a rollout failed", extra=fields, exc_info=not isinstance(error, ZooError))
