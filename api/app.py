@@ -30,8 +30,8 @@ from zoo.engine.rollouts import Rollouts
 from zoo.settings import Settings
 
 FORM_OVERHEAD = 64 * 1024  # boundaries, part headers and text fields around an uploaded file
-# Predictions first: what is asked most is matched first. The addresses of models end in a name with slashes, so what lies
-# below a name comes before them.
+# Predictions first: what is asked most is matched first. The addresses of models end in a name with slashes, so what
+# lies below a name comes before them.
 _ROUTERS = (predict, embeddings, health, rollouts, models, audio, files, fine_tuning, jobs, page)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +18,7 @@ from zoo.engine.loader import Loader
 from zoo.engine.predictor import Prediction, Predictor
 from zoo.engine.row_counts import RowCounts
 from zoo.engine.served import Served
+from zoo.engine.steps import Row
 from zoo.engine.workers import Workers
 from zoo.errors import DeadlineExceeded, InvalidInput, Unavailable
 
@@ -38,19 +40,33 @@ def scores(prediction: Prediction) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_callers_that_share_batches_get_the_answers_to_their_own_texts(tiny_zoo: TinyZoo, threads: int) -> None:
+def test_callers_that_share_batches_get_the_answers_to_their_own_texts(
+    tiny_zoo: TinyZoo, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    gate, real = threading.Event(), Predictor.run
+
+    def held(self: Predictor, rows: Sequence[Row], *, whole: bool = True) -> list[Any]:
+        assert gate.wait(60)
+        return real(self, rows, whole=whole)
+
     async def ask(loader: Loader) -> list[Prediction]:
         alone = [await loader.predict("mood", text, {}) for text in TEXTS[:5]] * 12
-        together = await asyncio.gather(*(loader.predict("mood", text, {}) for text in TEXTS))
+        gate.clear()
+        asked = [asyncio.create_task(loader.predict("mood", text, {})) for text in TEXTS]
+        while loader.rows_waiting() < len(TEXTS) - threads:
+            await asyncio.sleep(0)
+        gate.set()
+        together = await asyncio.gather(*asked)
         for one, other in zip(alone, together, strict=True):
             assert scores(one) == pytest.approx(scores(other), abs=1e-5)
         return together
 
+    gate.set()
+    monkeypatch.setattr(Predictor, "run", held)
     with loader_on(tiny_zoo, threads=threads) as loader:
         answers = asyncio.run(ask(loader))
         assert max(batch.others for answer in answers for batch in answer.batches) > 0
-        assert loader.counts["run"] >= 60
-        assert loader.counts["batches"] < loader.counts["run"]
+        assert loader.counts["batches"] < loader.counts["run"] == 65
 
 
 def test_lists_and_single_texts_of_two_models_are_answered_side_by_side(tiny_zoo: TinyZoo) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ from zoo.tasks.processors.tokenizer_file import open_tokenizer
 
 # A tokenizer reads the whole text before it cuts: 10 MB took 2-15 s and up to 3.5 GB. So the text is bounded first.
 CHARACTERS_PER_TOKEN = 16
+# By what is in the file and how it is set up; an entry lives for as long as a model has its tokenizer.
+_SHARED: WeakValueDictionary[tuple[str, int | None, tuple[str, ...]], Tokenizer] = WeakValueDictionary()
 Cut = Literal["longest_first", "only_first"]
 """Which of two texts loses its end where both together are too long."""
 
@@ -61,10 +65,7 @@ class TextProcessor:
     ) -> None:
         self.max_tokens = max_tokens
         self._pad = pad_token_id
-        self._tokenizer = read_tokenizer(tokenizer)
-        known = {token.content for token in self._tokenizer.get_added_tokens_decoder().values()}
-        self._tokenizer.add_special_tokens([token for token in special_tokens if token not in known])
-        self._tokenizer.enable_truncation(max_tokens)
+        self._tokenizer = read_tokenizer(tokenizer, max_tokens=max_tokens, special_tokens=special_tokens)
 
     @cached_property
     def _cutting_left(self) -> Tokenizer:
@@ -146,15 +147,27 @@ def _encoded(encoding: Encoding) -> EncodedText:
     return EncodedText(ids, types, truncated=bool(encoding.overflowing))
 
 
-def read_tokenizer(path: Path) -> Tokenizer:
-    """A tokenizer that neither pads nor cuts; raises ``ArtifactCorrupt`` when the file cannot be read."""
+def read_tokenizer(path: Path, *, max_tokens: int | None = None, special_tokens: Sequence[str] = ()) -> Tokenizer:
+    """A tokenizer that does not pad, and cuts at ``max_tokens`` if that is set; not to be changed by anyone.
+
+    Versions whose files are the same share it: one of 30,000 tokens takes 7 MB. Raises ``ArtifactCorrupt`` when the
+    file cannot be read.
+    """
     try:
+        key = hashlib.sha256(path.read_bytes()).hexdigest(), max_tokens, tuple(special_tokens)
+        found = _SHARED.get(key)
+        if found is not None:
+            return found
         tokenizer = open_tokenizer(path)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise ArtifactCorrupt("tokenizer.json cannot be read: pull or adapt the model again.") from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    return tokenizer
+    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    tokenizer.add_special_tokens([token for token in special_tokens if token not in known])
+    if max_tokens is not None:
+        tokenizer.enable_truncation(max_tokens)
+    return _SHARED.setdefault(key, tokenizer)
 
 
 def checked(text: object, *, most: int, name: str = "The text", param: str = "inputs") -> str:
