@@ -23,6 +23,7 @@ from adapters.training.memory import discard, give_back
 from adapters.training.quantisation_loss import Loss, loss_between, loss_of, together
 from adapters.training.quantised import quantise
 from adapters.training.recipe import Servable, load_recipe
+from adapters.training.slots import add_slots, linear_weights
 from adapters.training.texts.ready_made import written
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.store import Store
@@ -63,6 +64,7 @@ def _exported(job: Import, servable: Servable, folder: Path) -> dict[str, Any]:
     job.stage("export")
     for file, graph in servable.graphs().items():
         export_graph(graph, job.staged / file)
+    linears = linear_weights(servable.body) if servable.body is not None else {}
     for graph in servable.graphs().values():
         discard(graph.module)  # before ONNX Runtime loads the same weights
     for name, path in servable.files.items():
@@ -75,6 +77,10 @@ def _exported(job: Import, servable: Servable, folder: Path) -> dict[str, Any]:
     parity = functools.reduce(operator.or_, proofs)
     job.context.event(f"ONNX Runtime and torch differ by at most {parity.max_abs_difference:.2e} on {parity.rows} rows")
     figures = parity.as_dict()
+    if job.precision == "fp32" and linears:
+        table = add_slots(job.staged, job.staged / MODEL_FILE, linears)
+        give_back()
+        job.context.event(f"Adapters can stand beside {len(table.linears)} of the body's {len(linears)} linear layers")
     if job.precision == "int8":
         loss = _quantised(job.staged, trained, threads=job.threads)
         job.context.event(f"With weights of 8 bits: {loss.described()}")

@@ -41,7 +41,8 @@ class Servable:
     names the axes of every input that may vary, ``axes_of`` those of one input instead, ``bounds`` the largest value of
     a name, ``least`` the smallest for which the network goes the way that is traced: what is not said, the exporter
     finds out and traces a second time. ``files`` are served beside the graph: name in the version -> where it lies.
-    ``further`` graphs of the same version, by name, are described by the fields up to ``least``.
+    ``further`` graphs of the same version, by name, are described by the fields up to ``least``. ``body`` is the part
+    that adapters of this model stand beside, where ``module`` is that alone or under one linear layer.
     """
 
     module: nn.Module
@@ -59,6 +60,7 @@ class Servable:
     files: dict[str, Path] = field(default_factory=dict)
     axes_of: dict[str, dict[int, str]] = field(default_factory=dict)
     further: dict[str, Servable] = field(default_factory=dict)
+    body: nn.Module | None = None
 
     def graphs(self) -> dict[str, Servable]:
         """File in the version -> what it holds; the main graph first."""

@@ -59,6 +59,7 @@ def load(checkpoint: Path) -> Servable:
         labels=body.labels,
         limits={"height": body.size[0], "width": body.size[1]},
         options={"preprocessing": body.preprocessing.as_dict(), "function_to_apply": body.function_to_apply},
+        body=body,
     )
 
 

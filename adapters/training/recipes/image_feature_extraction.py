@@ -21,4 +21,5 @@ def load(checkpoint: Path) -> Servable:
         architecture=body.architecture,
         limits={"width": body.width},
         options={"preprocessing": body.preprocessing.as_dict(), "normalise": False},
+        body=body,
     )

@@ -65,6 +65,7 @@ class SentenceEncoder:
             limits={"max_tokens": max_tokens, "width": encoder_width(self.config)},
             options={"pooling": self.pooling, "normalise": self.normalise, "pad_token_id": self.pad_token_id},
             files={"tokenizer.json": self.tokenizer},
+            body=body,
         )
 
 

@@ -42,6 +42,7 @@ def token_servable(
         limits={"max_tokens": max_tokens, "windows": WINDOWS},
         options={"pad_token_id": int(config.pad_token_id or 0), **options},
         files={"tokenizer.json": checkpoint / "tokenizer.json"},
+        body=getattr(encoder, "base_model", encoder),
     )
 
 
