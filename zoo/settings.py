@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import ByteSize, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -36,7 +36,11 @@ class Settings(BaseSettings):
     max_items: int = Field(2048, ge=1, description="Most items of one predict or embeddings request.")
     max_queued_jobs: int = Field(100, ge=1, description="Jobs that may wait in the queue; one more is refused.")
     max_jobs_per_caller: int = Field(20, ge=1, description="Jobs that one caller may have waiting or running.")
-    max_loaded_models: int = Field(16, ge=1, description="Models kept in memory; the least used leaves first.")
+    memory: ByteSize = Field(
+        ByteSize(0),
+        ge=0,
+        description="Memory for loaded models, as 2GB or 512MiB; 0: half of what there is.",
+    )
     max_waiting_requests: int = Field(64, ge=1, description="Predict requests that may wait for a core.")
 
     threads: int = Field(0, ge=0, description="Threads for inference; 0: from affinity and the cgroup's CPU quota.")

@@ -14,8 +14,9 @@ from tests.api.picture_fakes import look
 from zoo.catalogue.entry import CatalogueEntry, HubSource, ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
-from zoo.engine.loader import LoadedModel, Loader
+from zoo.engine.loader import LoadedModel, Loader, Memory
 from zoo.engine.predictor import Prediction
+from zoo.engine.shelf import Change
 from zoo.errors import InvalidInput, TooLarge, Unavailable
 
 MAX_CHARACTERS = 100_000
@@ -67,6 +68,9 @@ class CountingLoader(Loader):
 
     def loaded(self) -> list[LoadedModel]:
         return []
+
+    def memory(self) -> Memory:
+        return Memory(budget=1_000_000, changes=[Change("short@1", "load", 100, 160)], counts={("short@1", "load"): 1})
 
     def close(self) -> None:
         pass

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
+from zoo.engine.memory import MODELS_SHARE, memory_limit
 from zoo.engine.predictor import Prediction, Predictor
+from zoo.engine.shelf import Change, Shelf, Wanted
 from zoo.engine.threads import granted_threads
 from zoo.errors import InvalidInput, Unavailable
 from zoo.settings import Settings
@@ -27,21 +28,23 @@ LISTENERS = 16  # requests at once of tasks that share batches; most of them wai
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version in memory: its reference, the bytes of its files and when it was loaded (Unix seconds)."""
+    """A version in memory: its reference, the bytes that it takes there and when it was loaded (Unix seconds).
+
+    The bytes are those by which the process grew when it was loaded, at least those of its files.
+    """
 
     reference: str
     bytes: int
     loaded_at: float
 
 
-@dataclass
-class _Slot:
-    """Guards the loading of one version, so that concurrent first requests load it once."""
+@dataclass(frozen=True)
+class Memory:
+    """``budget``: bytes for all models; ``counts``: by reference and event, ``load`` or ``unload``."""
 
-    lock: threading.Lock
-    predictor: Predictor | None = None
-    loaded_at: float = 0.0
-    used_at: float = 0.0
+    budget: int
+    changes: list[Change]
+    counts: dict[tuple[str, str], int]
 
 
 class Loader:
@@ -52,8 +55,8 @@ class Loader:
         self._store = store
         self._settings = settings
         self._threads = granted_threads(settings.threads)
-        self._slots: dict[str, _Slot] = {}
-        self._lock = threading.Lock()
+        limit = memory_limit()
+        self._shelf: Shelf[Predictor] = Shelf(settings.memory or int(limit * MODELS_SHARE), limit=limit)
         self._waiting = 0
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="predict")
         self._listeners = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listen")
@@ -67,12 +70,12 @@ class Loader:
         if task is not None and task != entry.task:
             message = f"{entry.name} answers {entry.task}, not {task[:64]}."
             raise InvalidInput(message, code="wrong_task", param="task")
-        return await self._admit(lambda: self._loaded(entry).predict(inputs, parameters), self._threads_for(entry))
+        return await self._admit(lambda: self._predicted(entry, inputs, parameters), self._threads_for(entry))
 
     async def embed(self, reference: str, texts: list[str]) -> Prediction:
         """Vectors for texts (``body``: float32 arrays in the order sent); raises like ``predict``."""
         entry = self._registry.resolve(reference)
-        return await self._admit(lambda: self._loaded(entry).embed(texts), self._pool)
+        return await self._admit(lambda: self._embedded(entry, texts), self._pool)
 
     async def listen(
         self, reference: str, sound: BinaryIO, parameters: Mapping[str, Any], *, eager: bool = False
@@ -106,27 +109,35 @@ class Loader:
             while (bit := await asyncio.wrap_future(self._listeners.submit(next, bits, None))) is not None:
                 yield bit
 
+    def _predicted(self, entry: ModelEntry, inputs: object, parameters: Mapping[str, Any]) -> Prediction:
+        with self._lent(entry) as predictor:
+            return predictor.predict(inputs, parameters)
+
+    def _embedded(self, entry: ModelEntry, texts: list[str]) -> Prediction:
+        with self._lent(entry) as predictor:
+            return predictor.embed(texts)
+
     def _written(self, entry: ModelEntry, item: object, parameters: Mapping[str, Any]) -> Iterator[Prediction]:
-        yield from self._loaded(entry).stream(item, parameters)
+        with self._lent(entry) as predictor:
+            yield from predictor.stream(item, parameters)
 
     def _heard(
         self, entry: ModelEntry, sound: BinaryIO, parameters: Mapping[str, Any], eager: bool
     ) -> Iterator[Prediction]:
-        yield from self._loaded(entry).listen(sound, parameters, eager=eager)
+        with self._lent(entry) as predictor:
+            yield from predictor.listen(sound, parameters, eager=eager)
 
     def _threads_for(self, entry: ModelEntry) -> ThreadPoolExecutor:
         return self._listeners if is_task(entry.task) and task_class(entry.task).shares else self._pool
 
     def load(self, reference: str) -> Predictor:
         """The predictor of a version, loaded if need be; ``ModelNotFound``, ``ArtifactCorrupt``, ``Unsupported``."""
-        return self._loaded(self._registry.resolve(reference))
+        return self._shelf.get(self._wanted(self._registry.resolve(reference)))
 
     def check(self, reference: str) -> None:
         """Raise unless the model can be loaded: reads and compares all its files, but takes no memory for it."""
         entry = self._registry.resolve(reference)
-        with self._lock:
-            slot = self._slots.get(entry.reference)
-        if slot is None or slot.predictor is None:
+        if not self._shelf.holds(entry.reference):
             task_module(entry.task)
             self._store.verify(entry)
 
@@ -136,19 +147,15 @@ class Loader:
 
     def unload(self, name: str) -> None:
         """Forget every loaded version of a name; requests that run go on."""
-        with self._lock:
-            for reference in [key for key in self._slots if key.partition("@")[0] == name]:
-                del self._slots[reference]
+        self._shelf.drop(lambda key: key.partition("@")[0] == name)
 
     def loaded(self) -> list[LoadedModel]:
         """What is in memory now."""
-        with self._lock:
-            slots = list(self._slots.values())
-        return [
-            LoadedModel(slot.predictor.entry.reference, slot.predictor.entry.size, slot.loaded_at)
-            for slot in slots
-            if slot.predictor is not None
-        ]
+        return [LoadedModel(held.key, held.bytes, held.loaded_at) for held in self._shelf.held()]
+
+    def memory(self) -> Memory:
+        """The budget of the models, and what loading and unloading them did to this process."""
+        return Memory(self._shelf.budget, self._shelf.changes(), self._shelf.counts())
 
     def waiting(self) -> int:
         """Requests admitted and not yet answered."""
@@ -159,31 +166,23 @@ class Loader:
         for pool in (self._pool, self._listeners):
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _loaded(self, entry: ModelEntry) -> Predictor:
-        with self._lock:
-            slot = self._slots.setdefault(entry.reference, _Slot(threading.Lock()))
-            slot.used_at = time.monotonic()
-        with slot.lock:
-            if slot.predictor is None or slot.predictor.entry != entry:
-                self._store.verify(entry)
-                predictor = Predictor(
-                    entry,
-                    self._store.folder(entry.name, entry.version),
-                    threads=self._threads,
-                    max_items=self._settings.max_items,
-                )
-                predictor.warm()
-                slot.predictor, slot.loaded_at = predictor, time.time()
-                self._forget_least_used()
-            return slot.predictor
+    def _lent(self, entry: ModelEntry) -> AbstractContextManager[Predictor]:
+        """The predictor of a version, loaded if need be, which stays in memory within the block."""
+        return self._shelf.lent(self._wanted(entry))
 
-    def _forget_least_used(self) -> None:
-        """Keep memory bounded; who is forgotten comes back on its next request."""
-        with self._lock:
-            loaded = [key for key, slot in self._slots.items() if slot.predictor is not None]
-            loaded.sort(key=lambda key: self._slots[key].used_at)
-            for reference in loaded[: -self._settings.max_loaded_models]:
-                del self._slots[reference]
+    def _wanted(self, entry: ModelEntry) -> Wanted[Predictor]:
+        def make() -> Predictor:
+            self._store.verify(entry)
+            predictor = Predictor(
+                entry,
+                self._store.folder(entry.name, entry.version),
+                threads=self._threads,
+                max_items=self._settings.max_items,
+            )
+            predictor.warm()
+            return predictor
+
+        return Wanted(entry.reference, entry, entry.size, make)
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
