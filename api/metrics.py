@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,6 +11,7 @@ from prometheus_client.registry import Collector
 from adapters.queue import JobQueue
 from api.rollout_metrics import RolloutMetrics
 from zoo.engine.loader import Loader
+from zoo.engine.memory import resident_bytes
 from zoo.errors import ZooError
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -88,7 +87,8 @@ class _State(Collector):
         loaded = self._loader.loaded()
         yield GaugeMetricFamily("zoo_models_loaded", "Model versions in memory.", value=len(loaded))
         size = sum(model.bytes for model in loaded)
-        yield GaugeMetricFamily("zoo_models_loaded_bytes", "Bytes of the model versions in memory.", value=size)
+        yield GaugeMetricFamily("zoo_models_loaded_bytes", "Memory that the loaded versions take.", value=size)
+        yield from self._memory()
         yield GaugeMetricFamily("zoo_resident_memory_bytes", "Resident memory.", value=resident_bytes())
         rows = CounterMetricFamily("zoo_engine_rows", "Rows by what became of them.", labels=["outcome"])
         for outcome in ("run", "failed", "dropped", "expired", "refused"):
@@ -107,6 +107,23 @@ class _State(Collector):
             jobs.add_metric([status], count)
         yield jobs
 
+    def _memory(self) -> Iterator[Metric]:
+        memory = self._loader.memory()
+        yield GaugeMetricFamily("zoo_models_memory_budget_bytes", "Memory for loaded versions.", value=memory.budget)
+        around = GaugeMetricFamily(
+            "zoo_model_change_resident_bytes",
+            "Resident memory before and after the last load and unload of a version.",
+            labels=["version", "event", "when"],
+        )
+        for change in memory.changes:
+            around.add_metric([change.key, change.event, "before"], change.before)
+            around.add_metric([change.key, change.event, "after"], change.after)
+        yield around
+        counted = CounterMetricFamily("zoo_model_changes", "Loads and unloads.", labels=["version", "event"])
+        for labels, count in memory.counts.items():
+            counted.add_metric(labels, count)
+        yield counted
+
     def _depth(self) -> dict[str, int] | None:
         if self._queue is None:
             return None
@@ -114,9 +131,3 @@ class _State(Collector):
             return self._queue.depth()
         except ZooError:
             return None
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process in bytes."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import ByteSize, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -36,9 +36,13 @@ class Settings(BaseSettings):
     max_items: int = Field(2048, ge=1, description="Most items of one predict or embeddings request.")
     max_queued_jobs: int = Field(100, ge=1, description="Jobs that may wait in the queue; one more is refused.")
     max_jobs_per_caller: int = Field(20, ge=1, description="Jobs that one caller may have waiting or running.")
-    max_loaded_models: int = Field(16, ge=1, description="Models kept in memory; the least used leaves first.")
     max_waiting_requests: int = Field(256, ge=1, description="Predict requests that may wait for a core.")
     request_timeout_seconds: float = Field(60.0, gt=0, description="Longest time that a prediction may take.")
+    memory: ByteSize = Field(
+        ByteSize(0),
+        ge=0,
+        description="Memory for loaded models, as 2GB or 512MiB; 0: half of what there is.",
+    )
 
     threads: int = Field(0, ge=0, description="Threads for inference; 0: from affinity and the cgroup's CPU quota.")
     drain_seconds: float = Field(20.0, ge=0, description="Longest wait for running requests after SIGTERM.")

@@ -15,10 +15,11 @@ from tests.api.picture_fakes import look
 from zoo.catalogue.entry import CatalogueEntry, HubSource, ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
-from zoo.engine.loader import LoadedModel, Loader
+from zoo.engine.loader import LoadedModel, Loader, Memory
 from zoo.engine.predictor import Prediction
 from zoo.engine.row_counts import RowCounts
 from zoo.engine.served import Threads
+from zoo.engine.shelf import Change
 from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, TooLarge, Unavailable
 
@@ -90,6 +91,9 @@ class CountingLoader(Loader):
 
     def waiting(self) -> int:
         return self.held
+
+    def memory(self) -> Memory:
+        return Memory(budget=1_000_000, changes=[Change("short@1", "load", 100, 160)], counts={("short@1", "load"): 1})
 
     def close(self) -> None:
         pass

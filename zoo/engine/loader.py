@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
+from zoo.engine.memory import MODELS_SHARE, memory_limit
 from zoo.engine.predictor import Prediction, Predictor
 from zoo.engine.row_counts import RowCounts
 from zoo.engine.served import Served, Threads
-from zoo.engine.steps import Row, Steps
+from zoo.engine.shelf import Change, Shelf, Wanted
 from zoo.engine.threads import granted_threads
-from zoo.engine.ticket import Batch
 from zoo.engine.workers import Workers
 from zoo.errors import DeadlineExceeded, InvalidInput, Unavailable
 from zoo.settings import Settings
@@ -32,37 +31,39 @@ LISTENERS = 16  # requests at once of tasks that share batches; most of them wai
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version in memory: its reference, the bytes of its files and when it was loaded (Unix seconds)."""
+    """A version in memory: its reference, the bytes that it takes there and when it was loaded (Unix seconds).
+
+    The bytes are those by which the process grew when it was loaded, at least those of its files.
+    """
 
     reference: str
     bytes: int
     loaded_at: float
 
 
-@dataclass
-class _Slot:
-    """Guards the loading of one version, so that concurrent first requests load it once."""
+@dataclass(frozen=True)
+class Memory:
+    """``budget``: bytes for all models; ``counts``: by reference and event, ``load`` or ``unload``."""
 
-    lock: threading.Lock
-    served: Served | None = None
-    loaded_at: float = 0.0
-    used_at: float = 0.0
+    budget: int
+    changes: list[Change]
+    counts: dict[tuple[str, str], int]
 
 
 class Loader:
-    """Predictors by reference. All methods may be called from any thread."""
+    """Served versions by reference. All methods may be called from any thread."""
 
     def __init__(self, registry: Registry, store: Store, settings: Settings) -> None:
         self._registry = registry
         self._store = store
         self._settings = settings
         self.cores = granted_threads(settings.threads)
-        self._slots: dict[str, _Slot] = {}
-        self._lock = threading.Lock()
+        self.counts = RowCounts()
+        limit = memory_limit()
+        self._shelf: Shelf[Served] = Shelf(settings.memory or int(limit * MODELS_SHARE), limit=limit)
+        self._workers = Workers(self.cores)
         self._waiting = 0
         self._seconds = 0.1  # moving average of how long a request is in here: what another one would take now
-        self._workers = Workers(self.cores)
-        self.counts = RowCounts()
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._listeners = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listen")
 
@@ -85,19 +86,21 @@ class Loader:
             message = f"{entry.name} answers {entry.task}, not {task[:64]}."
             raise InvalidInput(message, code="wrong_task", param="task")
         with self._admitted():
-            served = await self._at_hand(entry)
-            if served.predictor.task.shares:
-                return await self._share(lambda: served.predictor.predict(inputs, parameters), deadline)
-            light = served.predictor.task.light(inputs)
-            return await self._drive(served, served.predictor.predicting(inputs, parameters), deadline, light=light)
+            async with self._at_hand(entry) as served:
+                predictor = served.predictor
+                if predictor.task.shares:
+                    return await self._share(lambda: predictor.predict(inputs, parameters), deadline)
+                pool = None if predictor.task.light(inputs) else self._pool
+                return await served.answer(predictor.predicting(inputs, parameters), pool, deadline=deadline)
 
     async def embed(self, reference: str, texts: list[str], *, deadline: float = math.inf) -> Prediction:
         """Vectors for texts (``body``: float32 arrays in the order sent); raises like ``predict``."""
         entry = self._registry.resolve(reference)
         with self._admitted():
-            served = await self._at_hand(entry)
-            light = len(texts) == 1 and served.predictor.task.light(texts[0])
-            return await self._drive(served, served.predictor.embedding(texts), deadline, light=light)
+            async with self._at_hand(entry) as served:
+                light = len(texts) == 1 and served.predictor.task.light(texts[0])
+                pool = None if light else self._pool
+                return await served.answer(served.predictor.embedding(texts), pool, deadline=deadline)
 
     async def listen(
         self, reference: str, sound: BinaryIO, parameters: Mapping[str, Any], *, eager: bool = False
@@ -132,23 +135,23 @@ class Loader:
                 yield bit
 
     def _written(self, entry: ModelEntry, item: object, parameters: Mapping[str, Any]) -> Iterator[Prediction]:
-        yield from self._loaded(entry).predictor.stream(item, parameters)
+        with self._lent(entry) as served:
+            yield from served.predictor.stream(item, parameters)
 
     def _heard(
         self, entry: ModelEntry, sound: BinaryIO, parameters: Mapping[str, Any], eager: bool
     ) -> Iterator[Prediction]:
-        yield from self._loaded(entry).predictor.listen(sound, parameters, eager=eager)
+        with self._lent(entry) as served:
+            yield from served.predictor.listen(sound, parameters, eager=eager)
 
     def load(self, reference: str) -> Predictor:
         """The predictor of a version, loaded if need be; ``ModelNotFound``, ``ArtifactCorrupt``, ``Unsupported``."""
-        return self._loaded(self._registry.resolve(reference)).predictor
+        return self._shelf.get(self._wanted(self._registry.resolve(reference))).predictor
 
     def check(self, reference: str) -> None:
         """Raise unless the model can be loaded: reads and compares all its files, but takes no memory for it."""
         entry = self._registry.resolve(reference)
-        with self._lock:
-            slot = self._slots.get(entry.reference)
-        if slot is None or slot.served is None:
+        if self._shelf.here(entry.reference) is None:
             task_module(entry.task)
             self._store.verify(entry)
 
@@ -158,19 +161,15 @@ class Loader:
 
     def unload(self, name: str) -> None:
         """Forget every loaded version of a name; requests that run go on."""
-        with self._lock:
-            for reference in [key for key in self._slots if key.partition("@")[0] == name]:
-                del self._slots[reference]
+        self._shelf.drop(lambda key: key.partition("@")[0] == name)
 
     def loaded(self) -> list[LoadedModel]:
         """What is in memory now."""
-        with self._lock:
-            slots = list(self._slots.values())
-        return [
-            LoadedModel(slot.served.predictor.entry.reference, slot.served.predictor.entry.size, slot.loaded_at)
-            for slot in slots
-            if slot.served is not None
-        ]
+        return [LoadedModel(held.key, held.bytes, held.loaded_at) for held in self._shelf.held()]
+
+    def memory(self) -> Memory:
+        """The budget of the models, and what loading and unloading them did to this process."""
+        return Memory(self._shelf.budget, self._shelf.changes(), self._shelf.counts())
 
     def waiting(self) -> int:
         """Requests admitted and not yet answered."""
@@ -178,62 +177,56 @@ class Loader:
 
     def rows_waiting(self) -> int:
         """Rows in the queues of all bodies."""
-        with self._lock:
-            served = [slot.served for slot in self._slots.values() if slot.served is not None]
-        return sum(one.scheduler.waiting() for one in served)
+        return sum(served.scheduler.waiting() for served in self._shelf.things())
 
     def threads_of(self, entry: ModelEntry) -> Threads | None:
         """How a version is run; None while it is not loaded."""
-        with self._lock:
-            slot = self._slots.get(entry.reference)
-        return None if slot is None or slot.served is None else slot.served.threads
+        served = self._shelf.here(entry.reference)
+        return None if served is None else served.threads
 
     def close(self) -> None:
-        """Let running requests finish, start no more."""
-        with self._lock:
-            served = [slot.served for slot in self._slots.values() if slot.served is not None]
-        for one in served:
-            one.scheduler.close()
+        """Let what runs finish, start no more; what waits is answered with ``Unavailable``."""
+        for served in self._shelf.things():
+            served.scheduler.close()
         self._workers.close()
         for pool in (self._pool, self._listeners):
             pool.shutdown(wait=True, cancel_futures=True)
 
-    async def _at_hand(self, entry: ModelEntry) -> Served:
-        slot = self._slots.get(entry.reference)
-        if slot is not None and slot.served is not None and slot.served.predictor.entry == entry:
-            slot.used_at = time.monotonic()
-            return slot.served
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._loaded, entry)
+    def _lent(self, entry: ModelEntry) -> AbstractContextManager[Served]:
+        """A version, loaded if need be, which stays in memory within the block."""
+        return self._shelf.lent(self._wanted(entry))
 
-    def _loaded(self, entry: ModelEntry) -> Served:
-        with self._lock:
-            slot = self._slots.setdefault(entry.reference, _Slot(threading.Lock()))
-            slot.used_at = time.monotonic()
-        with slot.lock:
-            if slot.served is None or slot.served.predictor.entry != entry:
-                self._store.verify(entry)
-                predictor = Predictor(
-                    entry,
-                    self._store.folder(entry.name, entry.version),
-                    threads=self.cores,
-                    max_items=self._settings.max_items,
-                )
-                predictor.warm()
-                slot.served, slot.loaded_at = Served(predictor, self._workers, self.counts), time.time()
-                self._forget_least_used()
-            return slot.served
+    @asynccontextmanager
+    async def _at_hand(self, entry: ModelEntry) -> AsyncIterator[Served]:
+        """``_lent``, for the event loop: a thread waits for what has to be loaded."""
+        lent = self._lent(entry)
+        if self._shelf.here(entry.reference, stamp=entry) is not None:
+            served = lent.__enter__()
+        else:
+            entering = self._pool.submit(lent.__enter__)
+            try:
+                served = await asyncio.wrap_future(entering)
+            except BaseException:  # a caller that leaves does not end the loading, and does not keep what was loaded
+                entering.add_done_callback(lambda done: _give_back(done, lent))
+                raise
+        try:
+            yield served
+        finally:
+            lent.__exit__(None, None, None)
 
-    def _forget_least_used(self) -> None:
-        """Keep memory bounded; who is forgotten comes back on its next request."""
-        with self._lock:
-            loaded = [key for key, slot in self._slots.items() if slot.served is not None]
-            loaded.sort(key=lambda key: self._slots[key].used_at)
-            for reference in loaded[: -self._settings.max_loaded_models]:
-                del self._slots[reference]
+    def _wanted(self, entry: ModelEntry) -> Wanted[Served]:
+        def make() -> Served:
+            self._store.verify(entry)
+            folder = self._store.folder(entry.name, entry.version)
+            predictor = Predictor(entry, folder, threads=self.cores, max_items=self._settings.max_items)
+            predictor.warm()
+            return Served(predictor, self._workers, self.counts)
+
+        return Wanted(entry.reference, entry, entry.size, make)
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
-        if self._waiting >= self._settings.max_waiting_requests + self._workers.count:  # as many run
+        if self._waiting >= self._settings.max_waiting_requests + self.cores:  # as many run
             message = "The server is full; try again shortly."
             raise Unavailable(message, code="overloaded", retry_after=max(1.0, self._seconds))
         self._waiting += 1
@@ -260,30 +253,7 @@ class Loader:
         except TimeoutError:
             raise DeadlineExceeded("There was no answer within the time that was given. Ask again later.") from None
 
-    async def _drive(self, served: Served, steps: Steps[Prediction], deadline: float, *, light: bool) -> Prediction:
-        """A request to its end: it is prepared and finished in a thread, or at once where that is ``light``."""
-        started, queued = time.perf_counter(), 0.0
-        answers: list[Any] | None = None
-        batches: list[Batch] = []
-        loop = asyncio.get_running_loop()
-        while True:
-            if light:
-                step = _advance(steps, answers)
-            else:
-                step = await loop.run_in_executor(self._pool, _advance, steps, answers)
-            if isinstance(step, Prediction):
-                spent = (time.perf_counter() - started) * 1000
-                return replace(step, queue_ms=queued, run_ms=spent - queued, batches=tuple(batches))
-            ticket = served.submit(step, deadline=deadline)
-            answers = await asyncio.wrap_future(ticket.future)
-            batches += ticket.batches
-            queued += max((batch.queue_ms for batch in ticket.batches), default=0.0)
 
-
-def _advance(steps: Steps[Prediction], answers: list[Any] | None) -> list[Row] | Prediction:
-    """The next rows to be run, or the end: ``StopIteration`` cannot pass through a future."""
-    try:
-        return next(steps) if answers is None else steps.send(answers)
-    except StopIteration as end:
-        prediction: Prediction = end.value
-        return prediction
+def _give_back(entered: Future[Served], lent: AbstractContextManager[Served]) -> None:
+    if not entered.cancelled() and entered.exception() is None:
+        lent.__exit__(None, None, None)

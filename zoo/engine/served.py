@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from zoo.engine.predictor import Predictor
+from zoo.engine.predictor import Prediction, Predictor
 from zoo.engine.row_counts import RowCounts
 from zoo.engine.scheduler import Scheduler
-from zoo.engine.steps import Row
-from zoo.engine.ticket import Ticket
+from zoo.engine.steps import Row, Steps
+from zoo.engine.ticket import Batch, Ticket
 from zoo.engine.workers import Workers
 
 GAIN = 0.95  # of the time with one thread: what more threads have to save to be worth a second session
@@ -48,11 +51,41 @@ class Served:
         row, ms = predictor.trial(whole=False)
         self.scheduler.cost_model.learn(1, row.cost, ms)
 
+    async def answer(
+        self, steps: Steps[Prediction], pool: ThreadPoolExecutor | None, *, deadline: float = math.inf
+    ) -> Prediction:
+        """A request to its end; it is prepared and finished in ``pool``, or without one on the event loop itself.
+
+        A caller that leaves takes along its rows that wait. Raises what the request raises, and ``Unavailable``.
+        """
+        started, queued = time.perf_counter(), 0.0
+        answers: list[Any] | None = None
+        batches: list[Batch] = []
+        loop = asyncio.get_running_loop()
+        while True:
+            step = await loop.run_in_executor(pool, _advance, steps, answers) if pool else _advance(steps, answers)
+            if isinstance(step, Prediction):
+                spent = (time.perf_counter() - started) * 1000
+                return replace(step, queue_ms=queued, run_ms=spent - queued, batches=tuple(batches))
+            ticket = self.submit(step, deadline=deadline)
+            answers = await asyncio.wrap_future(ticket.future)
+            batches += ticket.batches
+            queued += max((batch.queue_ms for batch in ticket.batches), default=0.0)
+
     def submit(self, rows: Sequence[Row], *, deadline: float = math.inf) -> Ticket:
         """Rows to be run; raises ``Unavailable`` as ``Scheduler.submit`` does."""
         ticket = self.scheduler.submit(rows, deadline=deadline)
         self._workers.wake(self.scheduler, len(rows))
         return ticket
+
+
+def _advance(steps: Steps[Prediction], answers: list[Any] | None) -> list[Row] | Prediction:
+    """The next rows to be run, or the end: ``StopIteration`` cannot pass through a future."""
+    try:
+        return next(steps) if answers is None else steps.send(answers)
+    except StopIteration as end:
+        prediction: Prediction = end.value
+        return prediction
 
 
 def _choose(predictor: Predictor, cores: int) -> Threads:

@@ -1,0 +1,238 @@
+"""Loaded things by key within a budget of memory: loaded once, lent out, measured, and let go when others need room."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from zoo.engine.memory import resident_bytes, trim
+from zoo.engine.residency import Resident, leavers
+from zoo.errors import Unavailable
+
+T = TypeVar("T")
+MB = 1_000_000
+log = logging.getLogger("zoo.engine.shelf")
+
+
+@dataclass(frozen=True)
+class Wanted(Generic[T]):
+    """What is asked for: ``make`` loads it, ``size`` is what it takes at least (bytes of its files).
+
+    One that was loaded under another ``stamp`` is stale and is replaced.
+    """
+
+    key: str
+    stamp: object
+    size: int
+    make: Callable[[], T]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Something on the shelf: the bytes that it takes and when it was loaded (Unix seconds)."""
+
+    key: str
+    bytes: int
+    loaded_at: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """Resident memory of the process around the last load or unload of a key, in bytes."""
+
+    key: str
+    event: str
+    before: int
+    after: int
+
+
+@dataclass(eq=False)
+class _Place(Generic[T]):
+    """``lock`` is held while the thing is loaded, so that concurrent first requests load it once."""
+
+    key: str
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    thing: T | None = None
+    stamp: object = None
+    bytes: int = 0  # when last loaded; kept after it has left, to make room before it comes back
+    users: int = 0
+    reserved: int = 0  # for what is being loaded
+    asked: float = 0.0
+    loaded_at: float = 0.0
+
+    def resident(self) -> Resident:
+        return Resident(self.key, self.reserved or self.bytes, self.asked, self.users)
+
+
+class Shelf(Generic[T]):
+    """All methods may be called from any thread; nothing waits for the loading of something else.
+
+    ``budget``: bytes that all things together may take. One that is larger is loaded all the same, alone; one that is
+    larger than ``limit``, which would end the process, is refused with ``Unavailable`` (``memory_limit``).
+    """
+
+    def __init__(self, budget: int, *, limit: int, resident: Callable[[], int] = resident_bytes) -> None:
+        self.budget = budget
+        self._limit = limit
+        self._resident = resident
+        self._lock = threading.Lock()
+        self._places: dict[str, _Place[T]] = {}
+        self._loads: set[_Load] = set()
+        self._changes: dict[tuple[str, str], Change] = {}
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._over = False  # what is in use could not leave
+
+    def get(self, wanted: Wanted[T]) -> T:
+        """The thing, loaded if need be. It may leave the shelf at any time: hold on to it, or borrow it."""
+        with self.lent(wanted) as thing:
+            return thing
+
+    @contextmanager
+    def lent(self, wanted: Wanted[T]) -> Iterator[T]:
+        """The thing, which does not leave within the block. Raises what its ``make`` raises, or ``Unavailable``."""
+        with self._lock:
+            place = self._places.setdefault(wanted.key, _Place(wanted.key))
+            place.users += 1
+            place.asked = time.monotonic()
+        try:
+            with place.lock:
+                if place.thing is None or place.stamp != wanted.stamp:
+                    self._load(place, wanted)
+                thing = place.thing
+            assert thing is not None
+            yield thing
+        finally:
+            with self._lock:
+                place.users -= 1
+                over = self._over
+            if over:
+                self._make_room()
+
+    def drop(self, chosen: Callable[[str], bool]) -> None:
+        """Forget all that is chosen by key; who uses it goes on with it."""
+        with self._lock:
+            gone = _taken([self._places.pop(key) for key in list(self._places) if chosen(key)])
+        self._let_go(gone)
+
+    def here(self, key: str, *, stamp: object = None) -> T | None:
+        """The thing if it is loaded, under this stamp if one is given. It may leave at any time."""
+        with self._lock:
+            place = self._places.get(key)
+            return None if place is None or stamp not in (None, place.stamp) else place.thing
+
+    def things(self) -> list[T]:
+        """Everything that is loaded."""
+        with self._lock:
+            return [place.thing for place in self._places.values() if place.thing is not None]
+
+    def held(self) -> list[Held]:
+        """What is on the shelf now."""
+        with self._lock:
+            return [Held(place.key, place.bytes, place.loaded_at) for place in self._loaded()]
+
+    def changes(self) -> list[Change]:
+        """The last load and the last unload of each key."""
+        with self._lock:
+            return list(self._changes.values())
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How often each key was loaded and unloaded."""
+        with self._lock:
+            return dict(self._counts)
+
+    def _loaded(self) -> list[_Place[T]]:
+        return [place for place in self._places.values() if place.thing is not None]
+
+    def _load(self, place: _Place[T], wanted: Wanted[T]) -> None:
+        expected = max(place.bytes, wanted.size)
+        if expected > self._limit:
+            raise Unavailable(
+                f"{wanted.key} takes {expected // MB} MB of memory, and this service may use {self._limit // MB} MB in"
+                " all: give it more, or ask for a smaller model.",
+                code="memory_limit",
+                param="model",
+            )
+        with self._lock:
+            place.thing, place.reserved = None, max(1, expected)
+        self._make_room()
+        try:
+            with self._measured() as load:
+                thing = wanted.make()
+        finally:
+            place.reserved = 0
+        size = max(wanted.size, load.growth)
+        with self._lock:
+            place.thing, place.stamp, place.bytes, place.loaded_at = thing, wanted.stamp, size, time.time()
+        self._note(wanted.key, "load", load.before, load.after)
+        if size > self.budget:
+            fields = {"model": wanted.key, "bytes": size, "budget": self.budget}
+            log.warning("a model alone takes more than the budget: raise ZOO_MEMORY", extra=fields)
+        self._make_room()
+
+    @contextmanager
+    def _measured(self) -> Iterator[_Load]:
+        load = _Load(self._resident())
+        with self._lock:
+            self._loads.add(load)
+            if len(self._loads) > 1:
+                for one in self._loads:
+                    one.alone = False
+        try:
+            yield load
+        finally:
+            trim()
+            load.after = self._resident()
+            with self._lock:
+                self._loads.remove(load)
+
+    def _make_room(self) -> None:
+        """Let go what is more than the budget, what is being loaded counted."""
+        with self._lock:
+            present = [place for place in self._places.values() if place.reserved or place.thing is not None]
+            leaving = leavers((place.resident() for place in present), budget=self.budget)
+            gone = _taken([self._places[key] for key in leaving])
+            self._over = sum(place.resident().bytes for place in present if place.key not in leaving) > self.budget
+        self._let_go(gone)
+
+    def _let_go(self, gone: list[tuple[str, T]]) -> None:
+        while gone:
+            before = self._resident()
+            key, thing = gone.pop()
+            del thing  # the last reference, unless somebody uses it still
+            trim()
+            self._note(key, "unload", before, self._resident())
+
+    def _note(self, key: str, event: str, before: int, after: int) -> None:
+        with self._lock:
+            self._changes[key, event] = Change(key, event, before, after)
+            self._counts[key, event] += 1
+        log.info(event, extra={"model": key, "resident_before": before, "resident_after": after})
+
+
+def _taken(places: Iterable[_Place[T]]) -> list[tuple[str, T]]:
+    """Keys and things of places, which are empty then: the caller has the shelf's only references."""
+    taken = []
+    for place in places:
+        if place.thing is not None:
+            taken.append((place.key, place.thing))
+            place.thing = None
+    return taken
+
+
+@dataclass(eq=False)
+class _Load:
+    """Resident memory before and after; what grew is known to be its own only where nothing else was loaded then."""
+
+    before: int
+    after: int = 0
+    alone: bool = True
+
+    @property
+    def growth(self) -> int:
+        return self.after - self.before if self.alone else 0
