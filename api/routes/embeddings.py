@@ -13,7 +13,7 @@ from starlette.requests import Request
 from api import json_body
 from api.errors import BadRequest
 from api.openapi import answers, takes
-from api.routes.predict import ROLLOUT_KEY, count, headers_of, unless_left
+from api.routes.predict import RolloutKey, count, headers_of, unless_left
 from api.schemas import EmbeddingsRequest
 from api.services import ServicesDep
 from zoo.errors import InvalidInput
@@ -34,10 +34,9 @@ _EXAMPLE = {
     openapi_extra=takes(EmbeddingsRequest),
     responses=answers(_EXAMPLE, "One vector for each text, in order."),
 )
-async def create_embeddings(request: Request, services: ServicesDep) -> JSONResponse:
+async def create_embeddings(request: Request, services: ServicesDep, key: RolloutKey = None) -> JSONResponse:
     body, _ = await json_body.read(request, EmbeddingsRequest)
     texts = texts_of(body, most=services.settings.max_items)
-    key = request.headers.get(ROLLOUT_KEY)
     work = services.rollouts.answer(body.model, lambda version: services.loader.embed(version, texts), key=key)
     prediction = await unless_left(request, work)
     count(prediction, services)

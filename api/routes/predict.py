@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import Request
 
@@ -21,7 +21,9 @@ from zoo.engine.predictor import Prediction
 from zoo.errors import InvalidInput
 
 T = TypeVar("T")
-ROLLOUT_KEY = "x-rollout-key"  # requests with the same one get the same side of a rollout
+RolloutKey = Annotated[
+    str | None, Header(alias="X-Rollout-Key", description="Requests with the same one get the same side of a rollout.")
+]
 router = APIRouter(tags=["Predict"])
 _EXAMPLE = [[{"label": "delivery", "score": 0.98}, {"label": "refund", "score": 0.02}]]
 
@@ -33,10 +35,10 @@ _EXAMPLE = [[{"label": "delivery", "score": 0.98}, {"label": "refund", "score": 
     openapi_extra=takes_item(PredictRequest),
     responses=answers(_EXAMPLE, "In the Hugging Face shape of the model's task."),
 )
-async def predict(model_id: str, request: Request, services: ServicesDep) -> Response:
+async def predict(model_id: str, request: Request, services: ServicesDep, key: RolloutKey = None) -> Response:
     asked = await prediction_request.read(request, model_id, services)
     check_batch(asked.inputs, services)
-    loader, rollouts, key = services.loader, services.rollouts, request.headers.get(ROLLOUT_KEY)
+    loader, rollouts = services.loader, services.rollouts
     if asked.stream:
         written = rollouts.relay(model_id, lambda version: loader.stream(version, asked.inputs, asked.options), key=key)
         return await _streamed(request, written, services)
@@ -53,8 +55,8 @@ async def predict(model_id: str, request: Request, services: ServicesDep) -> Res
     openapi_extra=takes_item(PredictRequest),
     responses=answers(_EXAMPLE, "In the Hugging Face shape of the model's task."),
 )
-async def predict_hf(model_id: str, request: Request, services: ServicesDep) -> Response:
-    return await predict(model_id, request, services)
+async def predict_hf(model_id: str, request: Request, services: ServicesDep, key: RolloutKey = None) -> Response:
+    return await predict(model_id, request, services, key)
 
 
 @router.get("/models/{model_id:path}/health", operation_id="model_health", summary="200 if the model can be asked.")

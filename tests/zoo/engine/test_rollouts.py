@@ -224,6 +224,21 @@ def test_what_is_no_fault_of_a_version_is_raised_and_not_counted(bench: Bench, e
     assert bench.live.running.canary == 2
 
 
+def test_a_canary_that_refuses_what_the_stable_version_takes_has_failed(bench: Bench) -> None:
+    bench.start(canary=2, weight=99)
+    bench.faults[2] = InvalidInput("Too long for this version.")
+    assert run(bench.answered()) == 1
+    assert sides(bench) == {("canary", True): 1, ("stable", False): 1}
+
+
+def test_a_full_server_is_not_asked_twice(bench: Bench) -> None:
+    bench.start(canary=2, weight=99)
+    bench.faults[2] = Unavailable("The server is full.", code="overloaded")
+    with pytest.raises(Unavailable):
+        run(bench.answered())
+    assert bench.asked == [2]
+
+
 def test_a_caller_who_leaves_counts_for_nobody(bench: Bench) -> None:
     bench.start(canary=2, weight=99)
 
