@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+MOST_AT_ONCE = 48  # a service admits 64 requests that wait
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -84,11 +86,22 @@ async def steady(
     rate: float,
     until: asyncio.Event,
 ) -> list[Answer]:
-    """Requests at ``rate`` a second, whether or not earlier ones are answered, until the event is set."""
-    began, asked = time.perf_counter(), list[asyncio.Task[Answer]]()
+    """Requests at ``rate`` a second, whether or not earlier ones are answered, until the event is set.
+
+    Not more than 48 at once: a machine that has become slower meanwhile gets less, instead of more than it admits.
+    """
+    began, asked, room = time.perf_counter(), list[asyncio.Task[Answer]](), asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def one(number: int) -> Answer:
+        try:
+            path, body = request(number)
+            return await connections.ask("POST", path, body)
+        finally:
+            room.release()
+
     while not until.is_set():
         due = began + len(asked) / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        path, body = request(len(asked))
-        asked.append(asyncio.create_task(connections.ask("POST", path, body)))
+        await room.acquire()
+        asked.append(asyncio.create_task(one(len(asked))))
     return list(await asyncio.gather(*asked))

@@ -14,7 +14,7 @@ from api import subtitles, transcript_events, transcription_request
 from api.frames import HEADERS
 from api.multipart import temporary
 from api.openapi import answers, takes_form
-from api.routes.predict import ROLLOUT_KEY, count, headers_of, unless_left
+from api.routes.predict import RolloutKey, count, headers_of, unless_left
 from api.schemas import TranscriptionRequest
 from api.services import Services, ServicesDep, in_thread
 from api.transcript_object import transcription_object, verbose_object
@@ -34,8 +34,8 @@ _EXAMPLE = {"text": "Where is my parcel?", "usage": {"type": "duration", "second
     openapi_extra=takes_form(TranscriptionRequest),
     responses=answers(_EXAMPLE, "As response_format says, or server-sent events with stream=true."),
 )
-async def create_transcription(request: Request, services: ServicesDep) -> Response:
-    return await _answer(request, services, translated=False)
+async def create_transcription(request: Request, services: ServicesDep, key: RolloutKey = None) -> Response:
+    return await _answer(request, services, key=key, translated=False)
 
 
 @router.post(
@@ -45,11 +45,11 @@ async def create_transcription(request: Request, services: ServicesDep) -> Respo
     openapi_extra=takes_form(TranscriptionRequest),
     responses=answers(_EXAMPLE, "As response_format says, or server-sent events with stream=true."),
 )
-async def create_translation(request: Request, services: ServicesDep) -> Response:
-    return await _answer(request, services, translated=True)
+async def create_translation(request: Request, services: ServicesDep, key: RolloutKey = None) -> Response:
+    return await _answer(request, services, key=key, translated=True)
 
 
-async def _answer(request: Request, services: Services, *, translated: bool) -> Response:
+async def _answer(request: Request, services: Services, *, key: str | None, translated: bool) -> Response:
     sound = cast(BinaryIO, await in_thread(temporary, services.settings.home / "staging"))
     try:
         asked = await transcription_request.read(request, sound, max_bytes=services.settings.max_upload_bytes)
@@ -60,7 +60,7 @@ async def _answer(request: Request, services: Services, *, translated: bool) -> 
     heard = services.rollouts.relay(
         asked.model,
         lambda version: services.loader.listen(version, sound, options, eager=asked.stream),
-        key=request.headers.get(ROLLOUT_KEY),
+        key=key,
         unasked=sound.close,
     )
     try:

@@ -14,7 +14,7 @@ from api.answer import Answer
 from api.deadline import deadline_of
 from api.errors import BadRequest
 from api.openapi import answers, takes
-from api.routes.predict import ROLLOUT_KEY, count, explained, headers_of, unless_left
+from api.routes.predict import RolloutKey, count, explained, headers_of, unless_left
 from api.schemas import EmbeddingsRequest
 from api.services import ServicesDep
 from zoo.errors import InvalidInput
@@ -35,10 +35,10 @@ _EXAMPLE = {
     openapi_extra=takes(EmbeddingsRequest),
     responses=answers(_EXAMPLE, "One vector for each text, in order."),
 )
-async def create_embeddings(request: Request, services: ServicesDep) -> Answer:
+async def create_embeddings(request: Request, services: ServicesDep, key: RolloutKey = None) -> Answer:
     body, _ = await json_body.read(request, EmbeddingsRequest)
     texts = texts_of(body, most=services.settings.max_items)
-    until, key = deadline_of(request, services.settings), request.headers.get(ROLLOUT_KEY)
+    until = deadline_of(request, services.settings)
     work = services.rollouts.answer(
         body.model, lambda version: services.loader.embed(version, texts, deadline=until), key=key
     )

@@ -6,9 +6,9 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import asdict, replace
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi.responses import Response, StreamingResponse
 from starlette.requests import Request
 
@@ -24,7 +24,9 @@ from zoo.engine.predictor import Prediction
 from zoo.errors import InvalidInput
 
 T = TypeVar("T")
-ROLLOUT_KEY = "x-rollout-key"  # requests with the same one get the same side of a rollout
+RolloutKey = Annotated[
+    str | None, Header(alias="X-Rollout-Key", description="Requests with the same one get the same side of a rollout.")
+]
 router = APIRouter(tags=["Predict"])
 MOST_EXPLAINED = 32  # runs: a header has to stay below the 8 KB that clients and proxies take
 _EXAMPLE = [[{"label": "delivery", "score": 0.98}, {"label": "refund", "score": 0.02}]]
@@ -37,10 +39,10 @@ _EXAMPLE = [[{"label": "delivery", "score": 0.98}, {"label": "refund", "score": 
     openapi_extra=takes_item(PredictRequest),
     responses=answers(_EXAMPLE, "In the Hugging Face shape of the model's task."),
 )
-async def predict(model_id: str, request: Request, services: ServicesDep) -> Response:
+async def predict(model_id: str, request: Request, services: ServicesDep, key: RolloutKey = None) -> Response:
     asked = await prediction_request.read(request, model_id, services)
     check_batch(asked.inputs, services)
-    loader, rollouts, key = services.loader, services.rollouts, request.headers.get(ROLLOUT_KEY)
+    loader, rollouts = services.loader, services.rollouts
     if asked.stream:
         written = rollouts.relay(model_id, lambda version: loader.stream(version, asked.inputs, asked.options), key=key)
         return await _streamed(request, written, services)
@@ -60,8 +62,8 @@ async def predict(model_id: str, request: Request, services: ServicesDep) -> Res
     openapi_extra=takes_item(PredictRequest),
     responses=answers(_EXAMPLE, "In the Hugging Face shape of the model's task."),
 )
-async def predict_hf(model_id: str, request: Request, services: ServicesDep) -> Response:
-    return await predict(model_id, request, services)
+async def predict_hf(model_id: str, request: Request, services: ServicesDep, key: RolloutKey = None) -> Response:
+    return await predict(model_id, request, services, key)
 
 
 @router.get("/models/{model_id:path}/health", operation_id="model_health", summary="200 if the model can be asked.")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,10 +14,10 @@ from fastapi import FastAPI
 
 from api.app import build
 from api.serving import DrainingServer
+from tests.api.conftest import settings_in
 from tests.api.live import serving
 from tests.tiny_signatures import publish_signature
 from zoo.catalogue.store import Store
-from zoo.settings import Settings
 
 ADDRESS = "/v1/models/mood/aliases/live/rollout"
 
@@ -24,7 +25,7 @@ ADDRESS = "/v1/models/mood/aliases/live/rollout"
 @dataclass(frozen=True)
 class Service:
     client: httpx.Client
-    store: Store
+    home: Path
     app: FastAPI
     server: DrainingServer
 
@@ -49,24 +50,39 @@ class Service:
 
 
 @contextmanager
-def service_on(settings: Settings) -> Iterator[Service]:
+def service_on(home: Path) -> Iterator[Service]:
+    settings = settings_in(home, redis_url="", threads=1)
     app = build(settings)
     with serving(app, settings) as (server, port):
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
-            yield Service(client, Store(settings.home), app, server)
+            yield Service(client, home, app, server)
 
 
-@pytest.fixture
-def service(settings: Settings) -> Iterator[Service]:
+def publish_all(home: Path) -> None:
     """``mood`` in versions 1 (live), 2 (the same), 3 (another answer), 4 (cannot be loaded), 5 (another label)."""
-    store = Store(settings.home)
+    store = Store(home)
     publish_signature(store, "mood", ("good", "bad"))
     publish_signature(store, "mood", ("good", "bad"))
     publish_signature(store, "mood", ("good", "bad"), logits=(0, 5))
     publish_signature(store, "mood", ("good", "bad"), whole=False)
     publish_signature(store, "mood", ("good", "awful"))
     store.set_alias("mood", "live", 1)
-    with service_on(settings.model_copy(update={"redis_url": "", "threads": 1})) as made:
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A service of the test's own."""
+    publish_all(tmp_path)
+    with service_on(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service for tests that change nothing."""
+    home = tmp_path_factory.mktemp("rollouts")
+    publish_all(home)
+    with service_on(home) as made:
         yield made
 
 
@@ -194,11 +210,11 @@ def test_other_labels_are_warned_of(service: Service) -> None:
     ],
 )
 def test_a_rollout_that_cannot_be_is_refused_by_field(
-    service: Service, body: dict[str, object], status: int, param: str
+    shared: Service, body: dict[str, object], status: int, param: str
 ) -> None:
-    refused = service.client.put(ADDRESS, json=body)
+    refused = shared.client.put(ADDRESS, json=body)
     assert (refused.status_code, refused.json()["error"]["param"]) == (status, param), refused.text
-    assert service.client.get(ADDRESS).json()["code"] == "no_rollout"
+    assert shared.client.get(ADDRESS).json()["code"] == "no_rollout"
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
@@ -211,23 +227,23 @@ def test_a_rollout_that_cannot_be_is_refused_by_field(
         ("/v1/models/MOOD/aliases/live/rollout", 422),
     ],
 )
-def test_an_alias_that_is_none_is_said_so(service: Service, method: str, path: str, status: int) -> None:
+def test_an_alias_that_is_none_is_said_so(shared: Service, method: str, path: str, status: int) -> None:
     body = {"canary": 2, "weight": 10} if method == "PUT" else None
-    assert service.client.request(method, path, json=body).status_code == status
+    assert shared.client.request(method, path, json=body).status_code == status
 
 
 def test_a_damaged_canary_is_refused_before_it_gets_a_request(service: Service) -> None:
-    path = service.store.folder("mood", 2) / "model.onnx"
+    path = Store(service.home).folder("mood", 2) / "model.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"\x00")
     refused = service.client.put(ADDRESS, json={"canary": 2, "weight": 10})
     assert (refused.status_code, refused.json()["code"]) == (503, "artifact_corrupt")
 
 
-def test_how_a_rollout_ended_is_still_known_after_a_restart(service: Service, settings: Settings) -> None:
+def test_how_a_rollout_ended_is_still_known_after_a_restart(service: Service) -> None:
     service.client.put(ADDRESS, json={"canary": 4, "weight": 99, "rule": {"min_requests": 1}})
     service.versions(1)
     service.settle()
-    with service_on(settings.model_copy(update={"redis_url": "", "threads": 1})) as other:
+    with service_on(service.home) as other:
         found = other.client.get(ADDRESS).json()
     assert (found["status"], found["last"]["by"]) == ("rolled_back", "rule")
     assert found["sides"]["canary"]["errors"] == 1

@@ -24,9 +24,9 @@ from zoo.engine.agreement import agreement
 from zoo.engine.loader import Loader
 from zoo.engine.mirror import Copy, Mirror
 from zoo.engine.predictor import Prediction
-from zoo.engine.route import Route, is_chosen, is_fault
+from zoo.engine.route import Route, is_chosen, is_fault, is_server_full
 from zoo.engine.tally import SideName, Tally
-from zoo.errors import Unavailable, ZooError
+from zoo.errors import ZooError
 
 Answer = Callable[[str], Awaitable[Prediction]]
 Relay = Callable[[str], AsyncIterator[Prediction]]
@@ -69,21 +69,26 @@ class Rollouts:
     async def answer(self, reference: str, ask: Answer, *, key: str | None = None) -> Prediction:
         """What ``ask`` answers for the version that ``reference`` means now; raises what it and the registry raise.
 
-        ``key``: requests with the same one get the same side of a canary. Where the canary fails, the stable version
-        answers; what the shadow does is never seen.
+        ``key``: requests with the same one get the same side of a canary. Where the canary fails or refuses, the stable
+        version answers; what the shadow does is never seen.
         """
         route = self._route(reference, key)
         await self._mirror.make_room()
         if isinstance(route, str):
             return await ask(route)
+        refused = False
+        started = time.perf_counter()
         if route.side == "canary":
             try:
                 return await self._timed(route, "canary", ask(route.chosen))
             except Exception as error:
-                if not is_fault(error):
+                if is_server_full(error):
                     raise
+                refused = not is_fault(error)
                 _log_fault(route, error)
         prediction = await self._timed(route, "stable", ask(route.stable))
+        if refused:  # what the stable version takes is no error of the caller
+            self._count(route, "canary", started, failed=True)
         self._offer(route, ask, prediction)
         return prediction
 
@@ -225,7 +230,7 @@ class Rollouts:
         self._observer.count_dropped(route.name)
 
     def _refused(self, route: Route, error: Exception, started: float) -> None:
-        if isinstance(error, Unavailable):
+        if is_server_full(error):
             self._dropped(route)
         else:
             self._count(route, "shadow", started, failed=False, agreed=0.0)

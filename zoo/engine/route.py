@@ -53,8 +53,13 @@ def is_fault(error: Exception) -> bool:
     """Whether an error is the version's own: it cannot be loaded or fails, while request and server are fine."""
     if isinstance(error, NotFound | RunFailed):
         return True  # exactly this version was asked for, and it is gone; or its graph ends with an error
-    if isinstance(error, InvalidInput | TooLarge | QuotaExceeded):
+    if isinstance(error, InvalidInput | TooLarge):
         return False
     if isinstance(error, Unsupported):
         return error.code in _OF_A_VERSION
-    return not (isinstance(error, ZooError) and error.code in _NOT_OF_A_VERSION)
+    return not is_server_full(error)
+
+
+def is_server_full(error: Exception) -> bool:
+    """Whether any version would have been refused."""
+    return isinstance(error, QuotaExceeded) or (isinstance(error, ZooError) and error.code in _NOT_OF_A_VERSION)

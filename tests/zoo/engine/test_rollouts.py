@@ -95,7 +95,8 @@ class Bench:
         return Counter([await self.answered(reference) for _ in range(count)])
 
     def start(self, **plan: Any) -> None:
-        start(self.store, "mood", "live", Plan(**plan))
+        """Begin a rollout; the rule leaves latency alone unless one is given, for these answers take no time."""
+        start(self.store, "mood", "live", Plan(**{"rule": Rule(max_latency_ratio=1000), **plan}))
 
     @property
     def live(self) -> Alias:
@@ -222,6 +223,21 @@ def test_what_is_no_fault_of_a_version_is_raised_and_not_counted(bench: Bench, e
     run(ask())
     assert bench.counted == []
     assert bench.live.running.canary == 2
+
+
+def test_a_canary_that_refuses_what_the_stable_version_takes_has_failed(bench: Bench) -> None:
+    bench.start(canary=2, weight=99)
+    bench.faults[2] = InvalidInput("Too long for this version.")
+    assert run(bench.answered()) == 1
+    assert sides(bench) == {("canary", True): 1, ("stable", False): 1}
+
+
+def test_a_full_server_is_not_asked_twice(bench: Bench) -> None:
+    bench.start(canary=2, weight=99)
+    bench.faults[2] = Unavailable("The server is full.", code="overloaded")
+    with pytest.raises(Unavailable):
+        run(bench.answered())
+    assert bench.asked == [2]
 
 
 def test_a_caller_who_leaves_counts_for_nobody(bench: Bench) -> None:

@@ -53,7 +53,7 @@ def test_callers_that_share_batches_get_the_answers_to_their_own_texts(
         alone = [await loader.predict("mood", text, {}) for text in TEXTS[:5]] * 12
         gate.clear()
         asked = [asyncio.create_task(loader.predict("mood", text, {})) for text in TEXTS]
-        while loader.rows_waiting() < len(TEXTS) - threads:
+        while loader.waiting() < len(TEXTS):
             await asyncio.sleep(0)
         gate.set()
         together = await asyncio.gather(*asked)
