@@ -41,6 +41,7 @@ class Settings(BaseSettings):
         ge=0,
         description="Memory for loaded models, as 2GB or 512MiB; 0: half of what there is.",
     )
+    answer_cache: ByteSize = Field(ByteSize(0), ge=0, description="Memory for answers already given; 0: none is kept.")
     max_waiting_requests: int = Field(64, ge=1, description="Predict requests that may wait for a core.")
 
     threads: int = Field(0, ge=0, description="Threads for inference; 0: from affinity and the cgroup's CPU quota.")

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
+from zoo.engine.answers import AnswerCounts, Answers, Question
 from zoo.engine.memory import MODELS_SHARE, memory_limit
 from zoo.engine.predictor import Prediction, Predictor
 from zoo.engine.shelf import Change, Shelf, Wanted
@@ -57,6 +58,7 @@ class Loader:
         self._threads = granted_threads(settings.threads)
         limit = memory_limit()
         self._shelf: Shelf[Predictor] = Shelf(settings.memory or int(limit * MODELS_SHARE), limit=limit)
+        self._answers = Answers(settings.answer_cache)
         self._waiting = 0
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="predict")
         self._listeners = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listen")
@@ -70,12 +72,17 @@ class Loader:
         if task is not None and task != entry.task:
             message = f"{entry.name} answers {entry.task}, not {task[:64]}."
             raise InvalidInput(message, code="wrong_task", param="task")
-        return await self._admit(lambda: self._predicted(entry, inputs, parameters), self._threads_for(entry))
+        return await self._answers.answer(
+            Question(entry, "predict", inputs, parameters),
+            lambda: self._admit(lambda: self._predicted(entry, inputs, parameters), self._threads_for(entry)),
+        )
 
     async def embed(self, reference: str, texts: list[str]) -> Prediction:
         """Vectors for texts (``body``: float32 arrays in the order sent); raises like ``predict``."""
         entry = self._registry.resolve(reference)
-        return await self._admit(lambda: self._embedded(entry, texts), self._pool)
+        return await self._answers.answer(
+            Question(entry, "embed", texts, {}), lambda: self._admit(lambda: self._embedded(entry, texts), self._pool)
+        )
 
     async def listen(
         self, reference: str, sound: BinaryIO, parameters: Mapping[str, Any], *, eager: bool = False
@@ -156,6 +163,10 @@ class Loader:
     def memory(self) -> Memory:
         """The budget of the models, and what loading and unloading them did to this process."""
         return Memory(self._shelf.budget, self._shelf.changes(), self._shelf.counts())
+
+    def answers(self) -> AnswerCounts:
+        """How many were answered without a run of their own."""
+        return self._answers.counts()
 
     def waiting(self) -> int:
         """Requests admitted and not yet answered."""
