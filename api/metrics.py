@@ -89,6 +89,7 @@ class _State(Collector):
         size = sum(model.bytes for model in loaded)
         yield GaugeMetricFamily("zoo_models_loaded_bytes", "Memory that the loaded versions take.", value=size)
         yield from self._memory()
+        yield from self._answers()
         yield GaugeMetricFamily("zoo_resident_memory_bytes", "Resident memory.", value=resident_bytes())
         rows = CounterMetricFamily("zoo_engine_rows", "Rows by what became of them.", labels=["outcome"])
         for outcome in ("run", "failed", "dropped", "expired", "refused"):
@@ -123,6 +124,16 @@ class _State(Collector):
         for labels, count in memory.counts.items():
             counted.add_metric(labels, count)
         yield counted
+
+    def _answers(self) -> Iterator[Metric]:
+        counts = self._loader.answers()
+        without = CounterMetricFamily("zoo_answers_without_run", "Answered without a run.", labels=["how"])
+        without.add_metric(["shared"], counts.shared)
+        without.add_metric(["cached"], counts.hits)
+        yield without
+        yield CounterMetricFamily("zoo_answer_cache_misses", "Not in the answer cache.", value=counts.misses)
+        yield GaugeMetricFamily("zoo_answer_cache_bytes", "Answers that are kept.", value=counts.kept)
+        yield GaugeMetricFamily("zoo_answer_cache_on", "0 while it would cost more than it saves.", value=counts.on)
 
     def _depth(self) -> dict[str, int] | None:
         if self._queue is None:

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
         ge=0,
         description="Memory for loaded models, as 2GB or 512MiB; 0: half of what there is.",
     )
+    answer_cache: ByteSize = Field(ByteSize(0), ge=0, description="Memory for answers already given; 0: none is kept.")
 
     threads: int = Field(0, ge=0, description="Threads for inference; 0: from affinity and the cgroup's CPU quota.")
     drain_seconds: float = Field(20.0, ge=0, description="Longest wait for running requests after SIGTERM.")

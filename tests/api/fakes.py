@@ -15,6 +15,7 @@ from tests.api.picture_fakes import look
 from zoo.catalogue.entry import CatalogueEntry, HubSource, ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
+from zoo.engine.answers import AnswerCounts
 from zoo.engine.loader import LoadedModel, Loader, Memory
 from zoo.engine.predictor import Prediction
 from zoo.engine.row_counts import RowCounts
@@ -94,6 +95,9 @@ class CountingLoader(Loader):
 
     def memory(self) -> Memory:
         return Memory(budget=1_000_000, changes=[Change("short@1", "load", 100, 160)], counts={("short@1", "load"): 1})
+
+    def answers(self) -> AnswerCounts:
+        return AnswerCounts(shared=3, hits=2, misses=1, kept=512, on=True)
 
     def close(self) -> None:
         pass

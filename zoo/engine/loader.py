@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
+from zoo.engine.answers import AnswerCounts, Answers, Question
 from zoo.engine.memory import MODELS_SHARE, memory_limit
 from zoo.engine.predictor import Prediction, Predictor
 from zoo.engine.row_counts import RowCounts
@@ -61,6 +62,7 @@ class Loader:
         self.counts = RowCounts()
         limit = memory_limit()
         self._shelf: Shelf[Served] = Shelf(settings.memory or int(limit * MODELS_SHARE), limit=limit)
+        self._answers = Answers(settings.answer_cache)
         self._workers = Workers(self.cores)
         self._waiting = 0
         self._seconds = 0.1  # moving average of how long a request is in here: what another one would take now
@@ -85,7 +87,8 @@ class Loader:
         if task is not None and task != entry.task:
             message = f"{entry.name} answers {entry.task}, not {task[:64]}."
             raise InvalidInput(message, code="wrong_task", param="task")
-        with self._admitted():
+
+        async def work() -> Prediction:
             async with self._at_hand(entry) as served:
                 predictor = served.predictor
                 if predictor.task.shares:
@@ -93,14 +96,35 @@ class Loader:
                 pool = None if predictor.task.light(inputs) else self._pool
                 return await served.answer(predictor.predicting(inputs, parameters), pool, deadline=deadline)
 
+        return await self._once(Question(entry, "predict", inputs, parameters), work, deadline)
+
     async def embed(self, reference: str, texts: list[str], *, deadline: float = math.inf) -> Prediction:
         """Vectors for texts (``body``: float32 arrays in the order sent); raises like ``predict``."""
         entry = self._registry.resolve(reference)
-        with self._admitted():
+
+        async def work() -> Prediction:
             async with self._at_hand(entry) as served:
                 light = len(texts) == 1 and served.predictor.task.light(texts[0])
                 pool = None if light else self._pool
                 return await served.answer(served.predictor.embedding(texts), pool, deadline=deadline)
+
+        return await self._once(Question(entry, "embed", texts, {}), work, deadline)
+
+    async def _once(
+        self, question: Question, work: Callable[[], Coroutine[Any, Any, Prediction]], deadline: float
+    ) -> Prediction:
+        """Equal questions at once are worked on once; one whose time is longer than the first one's is asked again."""
+
+        async def admitted() -> Prediction:
+            with self._admitted():
+                return await work()
+
+        try:
+            return await self._answers.answer(question, admitted)
+        except DeadlineExceeded:
+            if time.monotonic() >= deadline:
+                raise
+        return await admitted()
 
     async def listen(
         self, reference: str, sound: BinaryIO, parameters: Mapping[str, Any], *, eager: bool = False
@@ -170,6 +194,10 @@ class Loader:
     def memory(self) -> Memory:
         """The budget of the models, and what loading and unloading them did to this process."""
         return Memory(self._shelf.budget, self._shelf.changes(), self._shelf.counts())
+
+    def answers(self) -> AnswerCounts:
+        """How many were answered without a run of their own."""
+        return self._answers.counts()
 
     def waiting(self) -> int:
         """Requests admitted and not yet answered."""

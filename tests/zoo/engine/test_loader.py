@@ -91,16 +91,15 @@ def test_requests_that_come_while_a_model_loads_are_all_answered(tiny_zoo: TinyZ
     store = GatedStore(tiny_zoo.home)
 
     async def ask(loader: Loader) -> list[Any]:
-        asked = [asyncio.create_task(loader.predict("mood", "parcel", {})) for _ in range(8)]
+        asked = [asyncio.create_task(loader.predict("mood", f"parcel {n}", {})) for n in range(8)]
         await asyncio.to_thread(store.begun.acquire, timeout=30)
         assert loader.waiting() == 8
         store.gate.set()
-        return [prediction.body for prediction in await asyncio.gather(*asked)]
+        return [prediction.items for prediction in await asyncio.gather(*asked)]
 
     with loader_on(tiny_zoo, store=store) as loader:
-        bodies = asyncio.run(ask(loader))
+        assert asyncio.run(ask(loader)) == [1] * 8
         assert loader.waiting() == 0
-    assert bodies == [bodies[0]] * 8
     assert store.loads == ["mood@1"]
 
 
@@ -110,7 +109,7 @@ def test_a_caller_who_leaves_does_not_disturb_those_who_stay(tiny_zoo: TinyZoo) 
     async def ask(loader: Loader) -> int:
         leaver = asyncio.create_task(loader.predict("mood", "parcel", {}))
         await asyncio.to_thread(store.begun.acquire, timeout=30)
-        others = [asyncio.create_task(loader.predict("mood", "parcel", {})) for _ in range(4)]
+        others = [asyncio.create_task(loader.predict("mood", f"parcel {n}", {})) for n in range(4)]
         await asyncio.sleep(0)
         leaver.cancel()
         others[3].cancel()
@@ -142,7 +141,7 @@ def test_one_more_than_may_wait_is_refused_and_the_others_are_answered(tiny_zoo:
     store = GatedStore(tiny_zoo.home)
 
     async def ask(loader: Loader) -> None:
-        asked = [asyncio.create_task(loader.predict("mood", "parcel", {})) for _ in range(4)]  # 1 runs, 3 wait
+        asked = [asyncio.create_task(loader.predict("mood", f"parcel {n}", {})) for n in range(4)]  # 1 runs, 3 wait
         await asyncio.to_thread(store.begun.acquire, timeout=30)
         with pytest.raises(Unavailable, match="full") as caught:
             await loader.predict("mood", "parcel", {})
@@ -311,3 +310,53 @@ def test_the_least_recently_asked_for_leaves_when_memory_is_short_and_comes_back
 def test_the_budget_is_half_of_what_the_process_may_use_unless_it_is_set(tiny_zoo: TinyZoo) -> None:
     with loader_on(tiny_zoo) as loader:
         assert loader.memory().budget == memory_limit() // 2
+
+
+def test_equal_requests_at_once_run_once_and_others_do_not_wait_for_them(tiny_zoo: TinyZoo) -> None:
+    store = GatedStore(tiny_zoo.home)
+
+    async def ask(loader: Loader) -> None:
+        asked = [
+            ("mood", "parcel", {}),
+            ("mood@1", "parcel", {}),
+            ("mood", "parcel", {"top_k": 1}),
+            ("mood", "late", {}),
+        ]
+        tasks = [asyncio.create_task(loader.predict(*one)) for one in asked]
+        await asyncio.to_thread(store.begun.acquire, timeout=30)
+        assert loader.waiting() == 3
+        store.gate.set()
+        first, same, shorter, other = [prediction.body for prediction in await asyncio.gather(*tasks)]
+        assert first == same and len(str(shorter)) < len(str(first)) and other != first
+        assert loader.answers().shared == 1
+
+    with loader_on(tiny_zoo, store=store) as loader:
+        asyncio.run(ask(loader))
+
+
+def test_an_answer_that_was_given_is_given_again_without_a_run(tiny_zoo: TinyZoo) -> None:
+    with loader_on(tiny_zoo, answer_cache=1_000_000) as loader:
+        first = asyncio.run(loader.predict("mood", "parcel", {}))
+        again = asyncio.run(loader.predict("mood@1", "parcel", {}))
+        assert again.body == first.body
+        assert (first.run_ms > 0, again.run_ms) == (True, 0)
+        assert (loader.answers().hits, loader.answers().misses) == (1, 1)
+
+
+def test_an_alias_that_moves_never_serves_what_was_kept_of_another_version(own_zoo: TinyZoo) -> None:
+    with loader_on(own_zoo, answer_cache=1_000_000) as loader:
+        before = label_of(loader, "mood")
+        publish_with(own_zoo, ("x", "y", "z"), job="again")
+        own_zoo.store.set_alias("mood", "live", 2)
+        assert label_of(loader, "mood") in ("x", "y", "z")
+        own_zoo.store.set_alias("mood", "live", 1)
+        assert label_of(loader, "mood") == before
+        assert loader.answers().hits == 1
+
+
+def test_vectors_and_predictions_of_the_same_text_are_kept_apart(tiny_zoo: TinyZoo) -> None:
+    with loader_on(tiny_zoo, answer_cache=1_000_000) as loader:
+        predicted = asyncio.run(loader.predict("mini", ["parcel"], {})).body
+        embedded: Any = asyncio.run(loader.embed("mini", ["parcel"])).body
+        assert isinstance(predicted, list) and isinstance(predicted[0], list)
+        assert embedded[0].shape == (32,)
