@@ -25,6 +25,7 @@ from adapters.training.hyperparameters import Plan
 from adapters.training.judging import Judged
 from adapters.training.learning import Run, keep, learn, learn_all, measure
 from adapters.training.recipe import Adaptation
+from adapters.training.slot_proof import choose
 from adapters.training.stopwatch import Stopwatch
 from adapters.training.trainer import Trainer
 from zoo.catalogue.entry import ModelEntry
@@ -80,13 +81,13 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         draft = _draft(job, adaptation, plan, parts).model_copy(update={"metrics": figures})
         job.watch.start("gate")
         tick = partial(context.tick, "gate")
-        parity = prove(staged, draft, _expected(adaptation, parts, published), threads=threads, tick=tick)
-        draft = draft.model_copy(
-            update={
-                "parity": parity.as_dict(),
-                "metrics": {**draft.metrics, "seconds": job.watch.stop()},
-            }
-        )
+        expected = _expected(adaptation, parts, published)
+        parity = prove(staged, draft, expected, threads=threads, tick=tick)
+        own = store.folder(base.name, base.version)
+        path = choose(own, staged, draft, adaptation.readout, expected, threads=threads)
+        context.event(path.told)
+        proven = {"parity": parity.as_dict(), "metrics": {**draft.metrics, "seconds": job.watch.stop()}}
+        draft = path.of(draft.model_copy(update=proven))
         with_head = (staged / ADAPTER / lora.HEAD_FILE).is_file()
         card = write_card(draft, parts.counts(), adaptation.headline, with_head=with_head)
         (staged / "README.md").write_text(card, encoding="utf-8")

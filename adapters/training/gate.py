@@ -104,7 +104,7 @@ def prove(
             for place, (row, body) in zip(places, served, strict=True):
                 apart, same = expected.compare(place, row, body)
                 worst, agreed = max(worst, apart), agreed + same
-    return Parity(count, worst, argmax_agreement=agreed / count, tolerance=_tolerance(expected.largest)).require()
+    return Parity(count, worst, argmax_agreement=agreed / count, tolerance=tolerance_of(expected.largest)).require()
 
 
 @contextmanager
@@ -133,7 +133,8 @@ def difference(served: Any, trained: Any) -> float:
     return float(np.abs(apart, out=apart).max(initial=0.0))
 
 
-def _tolerance(largest: float) -> float:
+def tolerance_of(largest: float) -> float:
+    """The largest difference that is allowed where torch's numbers are as large as that."""
     return TOLERANCE * max(1.0, largest / SCALE)
 
 
@@ -191,12 +192,12 @@ def same_answers(pairs: Iterable[tuple[Answer, Sequence[Array]]]) -> Parity:
         rows += count
         same += _same(outputs[0].reshape(count, -1), answer.outputs[0].reshape(count, -1))
         del answer, outputs
-    return Parity(rows, worst, argmax_agreement=same / rows, tolerance=_tolerance(most)).require()
+    return Parity(rows, worst, argmax_agreement=same / rows, tolerance=tolerance_of(most)).require()
 
 
 def _same(served: Any, trained: Any) -> int:
     """Rows whose largest value stands at the same place, or at one that torch rates as high but for the tolerance."""
     return sum(
-        float(other[int(row.argmax())]) >= float(other.max()) - _tolerance(float(np.abs(other).max()))
+        float(other[int(row.argmax())]) >= float(other.max()) - tolerance_of(float(np.abs(other).max()))
         for row, other in zip(served, trained, strict=True)
     )

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from zoo.catalogue.entry import ModelEntry
+from zoo.engine.head import Readout
 from zoo.engine.predictor import MODEL_FILE
 from zoo.errors import Unsupported
 from zoo.tasks.task import is_task
@@ -166,6 +167,10 @@ class Adaptation(Protocol):
     @property
     def max_tokens(self) -> int | None:
         """Where inputs are cut, if they are."""
+
+    @property
+    def readout(self) -> Readout | None:
+        """How what is published reads its body's vectors; None where a body cannot answer for it."""
 
     def steps(self) -> Sequence[nn.Module]:
         """The parts of the body that run one after the other on one tensor; some or all of them get LoRA."""

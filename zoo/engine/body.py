@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -42,24 +43,29 @@ class AdaptedRuns:
     """A version that its body answers for, as a task runs it: see ``zoo.tasks.task.Runs``.
 
     ``folder`` holds the version's files; raises ``ArtifactCorrupt``, ``InvalidInput`` and ``Unsupported`` (``no_slot``)
-    where its body cannot answer for it. ``beside`` are slots, held by the caller, that every row is also run with.
+    where its body cannot answer for it.
     """
 
-    def __init__(self, body: Body, entry: ModelEntry, folder: Path, *, beside: Sequence[Slot] = ()) -> None:
-        self._body, self._key, self._beside = body, entry.reference, tuple(beside)
-        self._weights: Callable[[], AdapterWeights] = partial(
-            AdapterWeights.read, folder / ADAPTER_FOLDER, body.slots.table
-        )
-        self._head = Head.read(folder / ADAPTER_FOLDER, Readout.of(entry.options.get(READOUT, {"": None})))
+    def __init__(self, body: Body, entry: ModelEntry, folder: Path) -> None:
+        self._body, self._key = body, entry.reference
+        self._weights = partial(AdapterWeights.read, folder / ADAPTER_FOLDER, body.slots.table)
+        self.head = Head.read(folder / ADAPTER_FOLDER, Readout.of(entry.options.get(READOUT, {"": None})))
 
     def __call__(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
         """What the version's own graph would answer."""
+        return self.beside(feeds, ())
+
+    def beside(self, feeds: Mapping[str, Array], others: Sequence[Slot]) -> list[Array]:
+        """The same from a run in which the first row stands once more for each of ``others``, which have to be held."""
         rows = len(next(iter(feeds.values())))
-        many = {name: np.concatenate([values] * (1 + len(self._beside))) for name, values in feeds.items()}
-        with self._body.slots.hold(self._key, self._weights) as slot:
-            slots = [one for one in (slot, *self._beside) for _ in range(rows)]
-            vectors = self._body.run(many, slots)
-        return [self._head(vectors[:rows], feeds)]
+        many = {name: np.concatenate([values, *[values[:1]] * len(others)]) for name, values in feeds.items()}
+        with self.hold() as slot:
+            vectors = self._body.run(many, [slot] * rows + list(others))
+        return [self.head(vectors[:rows], feeds)]
+
+    def hold(self) -> AbstractContextManager[Slot]:
+        """The slot of the version's adapter for as long as it is held: see ``AdapterSlots.hold``."""
+        return self._body.slots.hold(self._key, self._weights)
 
     def __getitem__(self, graph: str) -> Run:
         """There is no other graph."""

@@ -26,6 +26,7 @@ from adapters.training.pictures.views import View
 from adapters.training.precision import rough
 from adapters.training.recipe import Batch, Defaults, Item, Servable
 from zoo.catalogue.entry import ModelEntry
+from zoo.engine.head import Readout
 from zoo.tasks.processors.image import Exact, Preprocessing, Shortest, open_picture, prepare
 
 # A picture of 224 pixels costs about as much as a text of so many tokens.
@@ -66,6 +67,7 @@ class PictureAdaptation(Classification):
     """See ``recipe.Adaptation``. Views: parts of a picture, mirrored, in other light, turned where that teaches."""
 
     taps = ()
+    readout = Readout(unit=True)
     max_tokens = None
     # Single runs on effnet-lite0, test accuracy. Rates: 1e-3 gave .916 on flowers5 (frozen probe .88) and .947 on
     # hymenoptera at 5e-4; label smoothing and mixing of activations lost one to two points on hymenoptera. LoRA on .7

@@ -49,6 +49,7 @@ class SegmentationAdaptation:
     judge = judge_rows
     compare = compare_rows
     max_tokens = None
+    readout = None
 
     def __init__(self, made: Network, names: Sequence[str]) -> None:
         named = [value for value, name in enumerate(names) if name]

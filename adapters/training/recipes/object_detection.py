@@ -53,6 +53,7 @@ class DetectionAdaptation:
     judge = judge_rows
     compare = compare_rows
     max_tokens = None
+    readout = None
     # From single runs of 24 epochs on playing_cards (296 pictures): LoRA on the last five blocks .86 mAP50 on its test
     # part, a frozen body .81. The choice was made on that part, so these figures flatter it.
     defaults = Defaults(

@@ -24,6 +24,7 @@ from adapters.training.sentences.pooled_classifier import PooledClassifier, pool
 from adapters.training.sentences.sentence_encoder import TOKEN_VECTORS
 from adapters.training.sentences.sequence_classifier import read_classifier
 from zoo.catalogue.entry import ModelEntry
+from zoo.engine.head import Readout
 from zoo.engine.predictor import MODEL_FILE
 
 
@@ -63,6 +64,10 @@ class TextAdaptation:
         self._inputs = encoder_inputs(self.body)
         self.head = aim.new_head(encoder_width(config))
         self.network = PooledClassifier(self.body, self.head, pooling=self._pooling).eval()
+
+    @property
+    def readout(self) -> Readout:
+        return Readout.of({"pooling": self._pooling, "unit": True})
 
     def steps(self) -> Sequence[nn.Module]:
         return list(blocks(self.body)[1])

@@ -19,6 +19,7 @@ from adapters.training.recipe import Batch, Defaults, Item, Servable
 from adapters.training.scores import correlation_scores
 from adapters.training.sentences.sentence_encoder import TOKEN_VECTORS, SentenceEncoder, pooled
 from zoo.catalogue.entry import ModelEntry
+from zoo.engine.head import Readout
 from zoo.engine.predictor import MODEL_FILE
 from zoo.tasks.sentence_similarity import OTHERS, SOURCE
 
@@ -51,6 +52,7 @@ class SimilarityAdaptation:
     judge = judge_rows
     compare = compare_rows
     taps = ()
+    readout = Readout(linear=False)
     # One run on 1,500 scored pairs of sts_en (MiniLM, upper half): Spearman's correlation on 600 of its test part rose
     # from .746 to .810. 1,000 pairs of sick, 96 updates: .814 on 600 of its test part. Nothing else was tried.
     defaults = Defaults(

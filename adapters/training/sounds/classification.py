@@ -15,6 +15,7 @@ from adapters.training.classification import Classification
 from adapters.training.layouts.adapted import read_head
 from adapters.training.recipe import Batch, Defaults, Item, Servable
 from adapters.training.sounds.body import INPUT, MASK, SoundBody, load_body
+from zoo.engine.head import Readout
 from zoo.tasks.processors.hearing import padded
 
 
@@ -41,6 +42,7 @@ class SoundAdaptation(Classification):
     """See ``recipe.Adaptation``. Clips are heard at their own length where the network can do so."""
 
     max_tokens = None
+    readout = Readout()
     # As for texts, whose encoders are of this kind: a few hundred updates, LoRA on the upper half.
     defaults = Defaults(
         updates=160,

@@ -23,6 +23,7 @@ from adapters.training.lora import blocks
 from adapters.training.recipe import Batch, Item, Outputs, Servable, lessons
 from adapters.training.spans.network import TokenNetwork
 from adapters.training.spans.servable import token_servable
+from zoo.engine.head import Readout
 from zoo.engine.predictor import MODEL_FILE
 from zoo.tasks.processors.text import padded
 from zoo.tasks.processors.windows import EncodedWindows, WindowProcessor
@@ -46,6 +47,7 @@ class SpanAdaptation:
 
     probes = False
     taps = ()
+    readout = Readout()
 
     def __init__(self, checkpoint: Path, network: TokenNetwork, *, max_tokens: int, knows: bool) -> None:
         ensure_tokenizer(checkpoint)

@@ -32,6 +32,7 @@ class SpeechRecognition(ABC):
     knows = True
     max_tokens = None
     taps = ()
+    readout = None
     labels: tuple[str, ...] = ()
 
     def __init__(self, checkpoint: Path, base: ModelEntry) -> None:

@@ -43,6 +43,7 @@ class TextAdaptation:
     probes = False
     knows = True
     taps = ()
+    readout = None
     labels: tuple[str, ...] = ()
     defaults = Defaults(
         updates=200,

@@ -29,11 +29,13 @@ def uploaded(zoo: TinyZoo, rows: Sequence[dict[str, Any]]) -> str:
     return asyncio.run(files.receive(chunks(), filename="rows.jsonl", purpose="fine-tune")).id
 
 
-def adapted(zoo: TinyZoo, rows: Sequence[dict[str, Any]], **spec: Any) -> tuple[ModelEntry, dict[str, Any]]:
+def adapted(
+    zoo: TinyZoo, rows: Sequence[dict[str, Any]], *, job: str = "ftjob-1", **spec: Any
+) -> tuple[ModelEntry, dict[str, Any]]:
     """The version that ``mini`` becomes by these rows, and the result of the job."""
     wanted: dict[str, Any] = {"model": "mini", "suffix": "learnt", "hyperparameters": FAST, "seed": 3} | spec
     spec_ = JobSpec(kind=JobKind.ADAPT, training_file=uploaded(zoo, rows), **wanted)
-    result = adapt.run(context_for(zoo.home, spec_, job="ftjob-1"), zoo.settings)
+    result = adapt.run(context_for(zoo.home, spec_, job=job), zoo.settings)
     return zoo.store.entry(wanted["suffix"], 1), result
 
 

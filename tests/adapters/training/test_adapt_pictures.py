@@ -88,6 +88,7 @@ def test_every_kind_of_body_learns_colours_and_is_served(imports: Imports, tmp_p
     assert set(result["metrics"]) == {"heldout", "probe"}
     assert entry.parity["argmax_agreement"] == 1.0
     assert {file.path for file in entry.files} >= {"model.onnx", "adapter/adapter_config.json", "README.md"}
+    assert entry.options["served_by"] == ("body" if kind == "vit" else "merged")  # convolutions have no slots
     predictor = Predictor(entry, zoo.store.folder("colours", 1), threads=1)
     fresh = {name: [drawn(colour, 90_000 + place) for place in range(4)] for name, colour in COLOURS.items()}
     right = [

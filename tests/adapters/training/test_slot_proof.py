@@ -1,0 +1,179 @@
+"""What becomes of a fine-tune: served by its body among others, or by its own graph with the reason."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters.jobs import Hyperparameters
+from tests.adapters.training.adapters_on_bodies import apart
+from tests.adapters.training.jobs import adapted, served
+from tests.conftest import TinyZoo
+from tests.tiny import LABELS, rows
+from tests.tiny_sentences import scored, text_of
+from zoo.catalogue.entry import ModelEntry
+from zoo.catalogue.slot_table import SlotTable
+from zoo.engine.adapter_weights import AdapterWeights
+from zoo.engine.body import BARE, AdaptedRuns, Body
+from zoo.engine.session import Array, Session
+from zoo.tasks.task import load_task
+
+KINDS = ("labels", "score", "entities", "vectors")
+TEXTS = ["my parcel is late", "why was the card charged again", "locked"]
+
+
+def near(one: Array, other: Array) -> bool:
+    """Within 1e-5 of one another, or of the largest number where that is above 1."""
+    return apart(one, other) <= 1e-5 * max(1.0, apart(other, np.zeros_like(other)))
+
+
+def data(kind: str) -> list[dict[str, Any]]:
+    if kind == "labels":
+        return [{"text": text, "label": label} for text, label in rows(60)]
+    if kind == "score":
+        return scored(60)
+    if kind == "entities":
+        marked = [(text, text.split()[-1]) for text, _ in rows(60)]
+        ends = [{"start": len(text) - len(word), "end": len(text), "label": "END"} for text, word in marked]
+        return [{"text": text, "entities": [end]} for (text, _), end in zip(marked, ends, strict=True)]
+    draw = random.Random(1)
+    topics = [LABELS[place % 3] for place in range(60)]
+    return [
+        {"sentence1": text_of(draw, [topic], words=2), "sentence2": text_of(draw, [topic], words=3)} for topic in topics
+    ]
+
+
+@pytest.fixture(scope="module")
+def learnt(tiny_zoo: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyZoo, dict[str, ModelEntry]]:
+    """A version of ``mini`` for each kind of head, of ranks 4, 8, 16 and 32."""
+    home = tmp_path_factory.mktemp("learnt") / "home"
+    shutil.copytree(tiny_zoo.home, home)
+    zoo = TinyZoo(home, tiny_zoo.checkpoints)
+    entries = {}
+    for place, kind in enumerate(KINDS):
+        asked = Hyperparameters(n_epochs=1, batch_size=8, learning_rate=0.01, lora_rank=4 * 2**place)
+        entries[kind], _ = adapted(zoo, data(kind), job=f"ftjob-{kind}", suffix=kind, hyperparameters=asked)
+    return zoo, entries
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_version_of_a_text_encoder_is_served_by_its_body(
+    learnt: tuple[TinyZoo, dict[str, ModelEntry]], kind: str
+) -> None:
+    entry = learnt[1][kind]
+    assert entry.options["served_by"] == "body"
+    assert entry.parity["slots"]["max_abs_difference"] <= entry.parity["slots"]["tolerance"]
+    assert entry.parity["slots"]["argmax_agreement"] == 1.0
+    assert entry.parity["slots"]["rows"] > entry.parity["rows"]  # alone, and among others
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_body_answers_as_the_versions_own_graph(learnt: tuple[TinyZoo, dict[str, ModelEntry]], kind: str) -> None:
+    zoo, entry = learnt[0], learnt[1][kind]
+    folder = zoo.store.folder(kind, 1)
+    runs = AdaptedRuns(Body(zoo.store.folder("mini", 1), threads=1, budget=2**26), entry, folder)
+    own = Session(folder / "model.onnx", threads=1)
+    for feeds in batches(entry, folder):
+        (merged,), (found,) = own.run(feeds), runs(feeds)
+        assert found.shape == merged.shape
+        assert near(found, merged)
+
+
+def batches(entry: ModelEntry, folder: Path) -> list[dict[str, Array]]:
+    """What the version's task gives its graph for some texts."""
+    given: list[dict[str, Array]] = []
+
+    class Recorder:
+        def __call__(self, feeds: Any, outputs: Any = None) -> list[Array]:
+            given.append(dict(feeds))
+            return Session(folder / "model.onnx", threads=1).run(feeds)
+
+        def __getitem__(self, graph: str) -> Any:
+            raise KeyError(graph)
+
+    task = load_task(entry, folder)
+    vectors = entry.task == "sentence-similarity"
+    items: list[Any] = [{"source_sentence": TEXTS[0], "sentences": TEXTS[1:]}] if vectors else list(TEXTS)
+    encoded = [task.preprocess(item, task.parameters({})) for item in items]
+    task.run([part for one in encoded for part in getattr(one, "rows", (one,))], Recorder())
+    return given
+
+
+def test_versions_of_all_kinds_and_the_body_share_a_run(learnt: tuple[TinyZoo, dict[str, ModelEntry]]) -> None:
+    zoo, entries = learnt
+    folder = zoo.store.folder("mini", 1)
+    body = Body(folder, threads=1, budget=2**26)
+    runs = {kind: AdaptedRuns(body, entries[kind], zoo.store.folder(kind, 1)) for kind in KINDS}
+    (feeds,) = batches(entries["labels"], zoo.store.folder("labels", 1))
+    feeds = {name: values[:1].repeat(5, axis=0) for name, values in feeds.items()}
+    with contextlib.ExitStack() as held:
+        slots = [held.enter_context(runs[kind].hold()) for kind in KINDS]
+        assert sorted(slot.rank for slot in slots) == [8, 8, 16, 32]
+        vectors = body.run(feeds, [*slots, BARE])
+    for place, kind in enumerate(KINDS):
+        row = {name: values[:1] for name, values in feeds.items()}
+        (expected,) = Session(zoo.store.folder(kind, 1) / "model.onnx", threads=1).run(row)
+        found = runs[kind].head(vectors[place : place + 1], row)
+        assert found.shape == expected.shape
+        assert near(found, expected)
+    (bare,) = Session(folder / "model.onnx", threads=1).run(row)
+    assert near(vectors[4:], bare)
+
+
+def test_a_version_of_a_body_without_slots_is_served_by_its_own_graph(own_zoo: TinyZoo) -> None:
+    entry, _ = adapted(own_zoo, data("labels"), model="mood", hyperparameters=Hyperparameters(n_epochs=1))
+    assert entry.options["served_by"] == "merged"
+    assert entry.options["why"] == "its base has no graph with slots for adapters"
+    assert "slots" not in entry.parity
+
+
+def changed(zoo: TinyZoo, change: Any) -> None:
+    """Publish ``mini`` once more, with another table of slots."""
+    folder, entry = zoo.store.folder("mini", 1), zoo.store.entry("mini", 1)
+    with zoo.store.staging() as staged:
+        shutil.copytree(folder, staged, dirs_exist_ok=True)
+        (staged / "manifest.json").unlink()
+        table = json.loads((staged / "body.json").read_text())
+        change(table)
+        (staged / "body.json").write_text(json.dumps(table))
+        zoo.store.publish(staged, entry.model_copy(update={"lineage": {}}))
+    zoo.store.set_alias("mini", "live", 2)
+
+
+def test_a_version_that_adapts_a_layer_without_slots_is_served_by_its_own_graph(own_zoo: TinyZoo) -> None:
+    layer = "encoder.layer.1.output.dense"
+    changed(own_zoo, lambda table: table["linears"].pop(layer))
+    entry, _ = adapted(own_zoo, data("labels"), hyperparameters=Hyperparameters(n_epochs=1))
+    assert entry.base == "mini@2"
+    assert entry.options["served_by"] == "merged"
+    assert f"{layer} has no slot in the body's graph" in entry.options["why"]
+    assert served(own_zoo, entry).predict("my parcel is late").items == 1
+
+
+def test_a_version_that_its_body_answers_otherwise_for_is_served_by_its_own_graph(own_zoo: TinyZoo) -> None:
+    def swap(table: dict[str, Any]) -> None:
+        names = [f"encoder.layer.1.attention.self.{name}" for name in ("query", "value")]
+        one, other = (table["linears"][name] for name in names)
+        table["linears"] |= dict(zip(names, (other, one), strict=True))
+
+    changed(own_zoo, swap)
+    entry, _ = adapted(own_zoo, data("labels"), hyperparameters=Hyperparameters(n_epochs=3, learning_rate=0.01))
+    assert entry.options["served_by"] == "merged"
+    assert "does not answer as the trained one" in entry.options["why"]
+
+
+def test_an_adapter_that_is_saved_is_read_with_its_scale(learnt: tuple[TinyZoo, dict[str, ModelEntry]]) -> None:
+    zoo, _ = learnt
+    table = SlotTable.read(zoo.store.folder("mini", 1))
+    weights = AdapterWeights.read(zoo.store.folder("labels", 1) / "adapter", table)
+    assert weights.rank == 8  # the class of 4
+    assert {name for name in weights.slots if (weights.slots[name][4:] != 0).any()} == {
+        name for name in weights.slots if name.startswith("slots.down")
+    }
