@@ -80,7 +80,8 @@ def measure(load: Load) -> Outcome:
 
 def drive(load: Load) -> Outcome:
     """Send a load from this process."""
-    return uvloop.run(_Driver(load).run())
+    outcome: Outcome = uvloop.run(_Driver(load).run())
+    return outcome
 
 
 class _Driver:

@@ -166,9 +166,9 @@ def _graph(threads: int) -> Graph:
 
 
 def _best(sample: Sequence[str]) -> Setting:
-    cores = _loaded["cores"]
+    cores: int = _loaded["cores"]
     ways = {(cores, 1), (1, cores)}
-    settings = [Setting(*way, budget) for way, budget in itertools.product(ways, BUDGETS)]
+    settings = [Setting(workers, threads, budget) for (workers, threads), budget in itertools.product(ways, BUDGETS)]
     spent = {setting: _ceiling(sample[:16], setting).run for setting in settings}  # memory is laid out
     for round_ in range(2):
         for setting in settings:

@@ -30,7 +30,7 @@ from benchmarks.engine_oracle import Vector
 from benchmarks.service import HOME
 
 ROOT = Path(__file__).parents[1]
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 INSTALL = {
     "fastapi_ort": "fastapi uvicorn[standard] onnxruntime==1.32.0 tokenizers",
     "litserve": "litserve==0.2.19 onnxruntime==1.32.0 tokenizers",
@@ -47,8 +47,9 @@ Answers = Callable[[Any], list[str]]
 class Server:
     """How a server is started and asked. ``venv``: its environment, empty for this interpreter's.
 
-    ``command``: arguments of the interpreter, or a program of the environment where it does not begin with ``-``.
-    ``body`` makes a request from a model's name and texts, ``answers`` reads the vectors in base64 from an answer.
+    ``command``: arguments of the interpreter, or a program of the environment where it does not begin with ``-``;
+    ``folder``: where it is started, which its program is read from. ``body`` makes a request from a model's name and
+    texts, ``answers`` reads the vectors in base64 from an answer.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Server:
     answers: Answers
     environment: Mapping[str, str] = field(default_factory=dict)
     by_hand: bool = False
+    folder: Path = ROOT
 
     def request(self, model: str, texts: Sequence[str], headers: Sequence[str] = ()) -> bytes:
         """The bytes of a request for the vectors of texts."""
@@ -130,10 +132,10 @@ def _tensor_answers(answer: Any) -> list[str]:
     return list(answer["outputs"][0]["data"])
 
 
-def ours(*flags: str, name: str = "AdaptZoo") -> Server:
-    """This project's service on the benchmark's home."""
+def ours(*flags: str, name: str = "AdaptZoo", folder: Path = ROOT) -> Server:
+    """This project's service on the benchmark's home, from this checkout or another."""
     command = ("-m", "api.cli", "serve", "--port", "{port}", "--home", str(HOME), *flags)
-    return Server(name, "", command, "/v1/embeddings", _ours, _openai_answers)
+    return Server(name, "", command, "/v1/embeddings", _ours, _openai_answers, folder=folder)
 
 
 def _script(name: str) -> tuple[str, ...]:
@@ -191,7 +193,7 @@ def running(server: Server, model: Model, right: tuple[str, Vector], venvs: Path
                 command,
                 stdout=output,
                 stderr=output,
-                cwd=ROOT,
+                cwd=server.folder,
                 env=_environment(server, model, port),
                 start_new_session=True,
             )
@@ -211,7 +213,7 @@ def _program(server: Server, venvs: Path) -> list[str]:
 def _environment(server: Server, model: Model, port: int) -> dict[str, str]:
     told = {
         "PORT": str(port),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(server.folder),
         "MODEL_FOLDER": str(model.folder),
         "MODEL_LIMIT": str(model.limit),
         "CHECKPOINT": str(checkpoint_of(model)),

@@ -15,7 +15,7 @@ BY_HAND = os.environ.get("BY_HAND") == "1"
 WORKERS = len(os.sched_getaffinity(0)) if BY_HAND else 1
 
 
-@bentoml.service(workers=WORKERS, traffic={"timeout": 60})  # type: ignore[untyped-decorator]
+@bentoml.service(workers=WORKERS, traffic={"timeout": 60})
 class EmbedderService:
     """A list of texts to a list of vectors, each in base64."""
 

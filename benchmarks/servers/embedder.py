@@ -55,7 +55,8 @@ class Embedder:
         (hidden,) = self._session.run(None, {name: known[name] for name in self._inputs})
         weights = mask[:, :, None].astype(np.float32)
         pooled: NDArray[np.float32] = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
-        return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+        pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
+        return pooled
 
 
 def as_text(vector: NDArray[np.float32]) -> str:
