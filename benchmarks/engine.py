@@ -4,7 +4,7 @@
 `python -m benchmarks.engine --servers [NAME ...] --venvs FOLDER`: ours and other servers, each in its own environment
 (`--install` prints what belongs in them); names are looked for inside the servers' names.
 `--beside CHECKOUT`: the service of another checkout of this project too, in the same rounds.
-`--rounds 3 --seconds 5`: how often, and how long the oracle's part of a round takes.
+`--rounds 3 --seconds 5`: how often, and how long the oracle's part of a round takes; no round begins after `--minutes`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -31,7 +32,15 @@ VENVS = HOME / "venvs"
 Figures = dict[str, list[Figure]]  # by contender
 
 
-def own(bench: Bench, rounds: int, servers: Sequence[Server], *, policies: bool) -> None:
+@dataclass(frozen=True)
+class Rounds:
+    """How many at most, none of which begins after so many minutes."""
+
+    most: int
+    minutes: float
+
+
+def own(bench: Bench, rounds: Rounds, servers: Sequence[Server], *, policies: bool) -> None:
     """Ours on all workloads, with the rivals on the ones of single texts; the first server is the one of this checkout.
 
     Others are earlier or later states of this project.
@@ -40,7 +49,7 @@ def own(bench: Bench, rounds: int, servers: Sequence[Server], *, policies: bool)
     found: dict[str, Figures] = {workload.name: defaultdict(list) for workload in workloads}
     states: dict[str, list[State]] = defaultdict(list)
     raw = []
-    for seed in range(rounds):
+    for seed in _seeds(rounds):
         raw.append(bench.oracles["minilm"].lone(bench.texts(ALONE, seed=seed)))
         for server in servers:
             padding = _Padding()
@@ -91,13 +100,13 @@ def _print_added(found: Figures, raw: Sequence[Lone]) -> None:
         print(f"| {name} | {' | '.join(map(middle, columns))} |")
 
 
-def compare(bench: Bench, rounds: int, names: list[str], venvs: Path) -> None:
+def compare(bench: Bench, rounds: Rounds, names: list[str], venvs: Path) -> None:
     """Ours and others; one that does not start is named and left out."""
     workloads = (SINGLES, SPREAD, LISTS, ALONE)
     found: dict[str, Figures] = {workload.name: defaultdict(list) for workload in workloads}
     states: dict[str, list[State]] = defaultdict(list)
     chosen = [ours(), *(one for one in OTHERS if not names or any(name in one.name for name in names))]
-    for seed in range(rounds):
+    for seed in _seeds(rounds):
         for server in list(chosen):
             try:
                 figures, state = turn(bench, server, _served(server, workloads), seed, venvs)
@@ -117,6 +126,16 @@ def compare(bench: Bench, rounds: int, names: list[str], venvs: Path) -> None:
 def _served(server: Server, workloads: tuple[Workload, ...]) -> list[Workload]:
     """Others have one model, whose limit is that of short texts; only ours is asked for long ones by name."""
     return [one for one in workloads if one.model == "minilm" or not server.venv]
+
+
+def _seeds(rounds: Rounds) -> Iterator[int]:
+    """Rounds as long as there is time; what a round has begun is finished."""
+    until = time.monotonic() + 60 * rounds.minutes
+    for seed in range(rounds.most):
+        if time.monotonic() > until:
+            print(f"{rounds.minutes:g} minutes are over after {seed} rounds", file=sys.stderr)
+            return
+        yield seed
 
 
 def _tell(seed: int, server: Server, figures: dict[str, Figure]) -> None:
@@ -195,6 +214,7 @@ def main() -> None:
     parser.add_argument("--install", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--no-policies", action="store_true")
     asked = parser.parse_args()
     if asked.install:
@@ -202,14 +222,15 @@ def main() -> None:
             print(f"python -m venv {asked.venvs / name} && {asked.venvs / name}/bin/pip install '{packages}'")
         return
     ends_cleanly()
+    rounds = Rounds(asked.rounds, asked.minutes)
     bench = make(prepared(), (SINGLES, SPREAD, LISTS, ALONE), asked.seconds)
     try:
-        print(circumstances())
+        print(circumstances(), flush=True)
         if asked.servers is None:
             beside = [ours(name=f"AdaptZoo in {one.name}", folder=one.resolve()) for one in asked.beside]
-            own(bench, asked.rounds, [ours(), *beside], policies=not asked.no_policies)
+            own(bench, rounds, [ours(), *beside], policies=not asked.no_policies)
         else:
-            compare(bench, asked.rounds, asked.servers, asked.venvs)
+            compare(bench, rounds, asked.servers, asked.venvs)
     finally:
         for oracle in bench.oracles.values():
             oracle.close()

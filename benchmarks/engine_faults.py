@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     asked = parser.parse_args()
     ends_cleanly()
-    print(circumstances())
+    print(circumstances(), flush=True)
     model = prepared()["minilm"]
     for name in asked.runs or RUNS:
         judged(name, model, asked.seconds)

@@ -60,11 +60,11 @@ class Bench:
     seconds: float
 
     def texts(self, workload: Workload, *, seed: int) -> list[str]:
-        """Texts for a round: about ``seconds`` of the oracle's time, and at least four requests of each client."""
+        """Texts for a round: about ``seconds`` of the oracle's time, and at least two requests of each client."""
         wanted = int(self.rates[workload.name] * self.seconds)
         if workload.clients == 1:
             wanted //= 3  # one core waits for the other, and HTTP is in between
-        least = 4 * workload.clients * workload.together
+        least = 2 * workload.clients * workload.together
         return self.writer.write(workload, max(wanted, least, 40), seed=seed)
 
     def right(self) -> tuple[str, Vector]:
@@ -79,7 +79,7 @@ def make(models: dict[str, Model], workloads: Sequence[Workload], seconds: float
     oracles: dict[str, Oracle] = {}
     rates = {}
     for workload in workloads:
-        sample = writer.write(workload, 48, seed=1000)
+        sample = writer.write(workload, 64 if workload.lengths.mean else 24, seed=1000)
         model = models[workload.model]
         if workload.model not in oracles:
             oracles[workload.model] = Oracle(model.folder, limit=model.limit, sample=sample)
