@@ -189,13 +189,13 @@ def running(server: Server, model: Model, right: tuple[str, Vector], venvs: Path
         log = Path(place) / "log.txt"
         began = time.perf_counter()
         with log.open("w") as output:
+            # No session of its own: the kernel shares processors out by sessions, and the oracle runs in this one.
             process = subprocess.Popen(
                 command,
                 stdout=output,
                 stderr=output,
                 cwd=server.folder,
                 env=_environment(server, model, port),
-                start_new_session=True,
             )
         try:
             _await(server, port, process, right, log)
