@@ -94,6 +94,7 @@ class _Driver:
         self._open = 0
         self._idle: list[_Connection] = []
         self._opening: set[asyncio.Task[None]] = set()
+        self._connections: list[_Connection] = []
         self._ended = asyncio.Event()
 
     async def run(self) -> Outcome:
@@ -108,6 +109,9 @@ class _Driver:
             self.outcome.lost += self._open
         self.outcome.seconds = time.perf_counter() - started
         self.outcome.client_cpu = time.process_time() - cpu
+        for connection in self._connections:
+            connection.leave()
+        await asyncio.sleep(0)
         return self.outcome
 
     async def _send_closed(self) -> None:
@@ -149,6 +153,7 @@ class _Driver:
         except OSError:
             self.failed()
             return
+        self._connections.append(connection)
         connection.send(place, due)
 
     def answered(self, connection: _Connection, head: bytes) -> None:
@@ -206,6 +211,11 @@ class _Connection(asyncio.Protocol):
         """Send one of the load's requests; its time counts from ``due``."""
         self.place, self.due, self._waiting, self._needed = place, due, True, 0
         self._transport.write(self._driver.load.requests[place])
+
+    def leave(self) -> None:
+        """Close the connection; what it still waits for is no loss."""
+        self._waiting = False
+        self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
