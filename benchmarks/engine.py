@@ -49,28 +49,29 @@ def own(bench: Bench, rounds: Rounds, servers: Sequence[Server], *, policies: bo
     found: dict[str, Figures] = {workload.name: defaultdict(list) for workload in workloads}
     states: dict[str, list[State]] = defaultdict(list)
     raw = []
-    for seed in _seeds(rounds):
-        raw.append(bench.oracles["minilm"].lone(bench.texts(ALONE, seed=seed)))
+    try:
+        for seed in _seeds(rounds):
+            raw.append(bench.oracles["minilm"].lone(bench.texts(ALONE, seed=seed)))
+            for server in servers:
+                padding = _Padding()
+                figures, state = turn(bench, server, workloads, seed, VENVS, padding.see)
+                _tell(seed, server, figures)
+                states[server.name].append(state)
+                for name, figure in figures.items():
+                    found[name][server.name].append(replace(figure, waste=padding.waste.get(name)))
+            if policies:
+                for workload in (SINGLES, SPREAD):
+                    _play(bench, workload, seed, found[workload.name])
+    finally:  # what was measured before an interruption is told too
+        for workload in workloads:
+            _print_figures(workload, bench, found[workload.name])
+        _print_added(found[ALONE.name], raw)
+        print("\n| texts one by one over lists of 32, each by its oracle | |\n|---|---|")
         for server in servers:
-            padding = _Padding()
-            figures, state = turn(bench, server, workloads, seed, VENVS, padding.see)
-            _tell(seed, server, figures)
-            states[server.name].append(state)
-            for name, figure in figures.items():
-                found[name][server.name].append(replace(figure, waste=padding.waste.get(name)))
-        if policies:
-            for workload in (SINGLES, SPREAD):
-                _play(bench, workload, seed, found[workload.name])
-    for workload in workloads:
-        _print_figures(workload, bench, found[workload.name])
-    _print_added(found[ALONE.name], raw)
-    print("\n| texts one by one over lists of 32, each by its oracle | |\n|---|---|")
-    for server in servers:
-        many, lists = (found[name][server.name] for name in (SINGLES.name, LISTS.name))
-        print(
-            f"| {server.name} | {middle([one.share / other.share for one, other in zip(many, lists, strict=True)])} |"
-        )
-    _print_states(states)
+            pairs = zip(found[SINGLES.name][server.name], found[LISTS.name][server.name], strict=False)
+            if quotients := [one.share / other.share for one, other in pairs]:
+                print(f"| {server.name} | {middle(quotients)} |")
+        _print_states(states)
 
 
 class _Padding:
@@ -94,8 +95,8 @@ def _print_added(found: Figures, raw: Sequence[Lone]) -> None:
         columns = (
             [one.p50 for one in raw],
             [one.p99 for one in raw],
-            [one.p50 - lone.p50 for one, lone in zip(figures, raw, strict=True)],
-            [one.p99 - lone.p99 for one, lone in zip(figures, raw, strict=True)],
+            [one.p50 - lone.p50 for one, lone in zip(figures, raw, strict=False)],
+            [one.p99 - lone.p99 for one, lone in zip(figures, raw, strict=False)],
         )
         print(f"| {name} | {' | '.join(map(middle, columns))} |")
 
@@ -106,21 +107,23 @@ def compare(bench: Bench, rounds: Rounds, names: list[str], venvs: Path) -> None
     found: dict[str, Figures] = {workload.name: defaultdict(list) for workload in workloads}
     states: dict[str, list[State]] = defaultdict(list)
     chosen = [ours(), *(one for one in OTHERS if not names or any(name in one.name for name in names))]
-    for seed in _seeds(rounds):
-        for server in list(chosen):
-            try:
-                figures, state = turn(bench, server, _served(server, workloads), seed, venvs)
-            except (RuntimeError, OSError) as error:
-                print(f"left out: {server.name}: {error}", file=sys.stderr)
-                chosen.remove(server)
-                continue
-            _tell(seed, server, figures)
-            states[server.name].append(state)
-            for name, figure in figures.items():
-                found[name][server.name].append(figure)
-    for workload in workloads:
-        _print_figures(workload, bench, found[workload.name])
-    _print_states(states)
+    try:
+        for seed in _seeds(rounds):
+            for server in list(chosen):
+                try:
+                    figures, state = turn(bench, server, _served(server, workloads), seed, venvs)
+                except (RuntimeError, OSError) as error:
+                    print(f"left out: {server.name}: {error}", file=sys.stderr)
+                    chosen.remove(server)
+                    continue
+                _tell(seed, server, figures)
+                states[server.name].append(state)
+                for name, figure in figures.items():
+                    found[name][server.name].append(figure)
+    finally:
+        for workload in workloads:
+            _print_figures(workload, bench, found[workload.name])
+        _print_states(states)
 
 
 def _served(server: Server, workloads: tuple[Workload, ...]) -> list[Workload]:
