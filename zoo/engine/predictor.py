@@ -17,7 +17,7 @@ from zoo.engine.steps import Found, Outcome, Row, Steps, steps_of
 from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, ZooError
 from zoo.tasks.ready_made.answers import runs_of
-from zoo.tasks.task import Array, Encoded, Task, load_task, task_class
+from zoo.tasks.task import Array, Encoded, Runs, Task, load_task, task_class
 
 MODEL_FILE = "model.onnx"
 TRIALS = 4  # the first lays memory out
@@ -42,17 +42,20 @@ class Predictor:
     """Answers requests for one model version; safe to call from several threads.
 
     ``folder`` holds the version's files, whose hashes the caller has checked. Raises ``ArtifactCorrupt`` when they
-    cannot be loaded. Whoever proves a version before it is published (the gate) uses this very class.
+    cannot be loaded. Whoever proves a version before it is published (the gate) uses this very class. ``runs`` is what
+    runs its rows where that is not the version's own graph.
     """
 
-    def __init__(self, entry: ModelEntry, folder: Path, *, threads: int, max_items: int = 2048) -> None:
+    def __init__(
+        self, entry: ModelEntry, folder: Path, *, threads: int, max_items: int = 2048, runs: Runs | None = None
+    ) -> None:
         self.entry = entry
         self._max_items = max_items
         self._task = load_task(entry, folder)
         others = [kind for name in self._task.also if (kind := task_class(name)).fits(entry)]
         self._others = [kind(entry, folder) for kind in others]
         self._folder = folder
-        self._whole = self._single = runs_of(Sessions(folder, main=MODEL_FILE, threads=threads), entry.options)
+        self._whole = self._single = runs or runs_of(Sessions(folder, main=MODEL_FILE, threads=threads), entry.options)
 
     def predict(self, inputs: object, parameters: Mapping[str, Any] | None = None) -> Prediction:
         """Answer one item or a list of them; in a list, a bad item is answered with its error and harms no other.

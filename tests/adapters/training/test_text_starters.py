@@ -15,8 +15,8 @@ from zoo.catalogue.entry import CatalogueEntry, ModelEntry
 from zoo.catalogue.registry import load_catalogue
 from zoo.catalogue.sources import fetch
 from zoo.catalogue.sources.starter import STARTERS
+from zoo.engine.predictor import Predictor
 from zoo.errors import SourceUnavailable
-from zoo.tasks.task import load_task
 
 ENTRIES = {entry.name: entry for entry in load_catalogue().values() if entry.companions and (entry.modality == "text")}
 WEIGHTS = "model.safetensors"
@@ -53,13 +53,7 @@ def answered(name: str, body: Path, folder: Path, inputs: object) -> Any:
         limits=servable.limits,
         options=servable.options,
     )
-    served = load_task(entry, folder)
-    parameters = served.parameters({})
-    items, many = served.items(inputs)
-    encoded = [served.preprocess(item, parameters) for item in items]
-    rows = served.run(encoded, GraphsInTorch(servable))
-    told = [served.postprocess(row, item, parameters) for row, item in zip(rows, encoded, strict=True)]
-    return served.respond(list(told), many)
+    return Predictor(entry, folder, threads=1, runs=GraphsInTorch(servable)).predict(inputs).body
 
 
 def _replace(source: str, target: str) -> None:

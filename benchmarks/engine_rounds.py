@@ -1,0 +1,147 @@
+"""Interleaved rounds: in each, every contender meets the same texts right after the oracle has met them.
+
+A round's figure is the quotient of the two, so that what else the machine does in that minute falls out of it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.engine_load import Load, measure
+from benchmarks.engine_model import Model
+from benchmarks.engine_oracle import Oracle, Vector
+from benchmarks.engine_servers import Running, Server, running
+from benchmarks.engine_texts import Workload, Writer, requests_of
+
+RIGHT = "What is right is known before any server is asked."
+IDLE_SECONDS = 3.0
+Seen = Callable[[Running, Workload, bool], None]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One round of one contender on one workload. Times in milliseconds, ``share`` of the oracle's texts a second.
+
+    ``whole_share``: of the oracle's with its time for tokenising. ``client``: cores that the client took.
+    """
+
+    rate: float
+    share: float
+    whole_share: float
+    p50: float
+    p99: float
+    client: float = 0.0
+    refused: int = 0
+    waste: float | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """What a server took in one round: seconds to the first answer, megabytes (largest process, all), idle cores."""
+
+    first_answer: float
+    largest: float
+    whole: float
+    idle: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What rounds are made with: models by name, an oracle for each, how long the oracle's part of a round takes."""
+
+    models: dict[str, Model]
+    oracles: dict[str, Oracle]
+    rates: dict[str, float]
+    writer: Writer
+    seconds: float
+
+    def texts(self, workload: Workload, *, seed: int) -> list[str]:
+        """Texts for a round: about ``seconds`` of the oracle's time, and at least two requests of each client."""
+        wanted = int(self.rates[workload.name] * self.seconds)
+        if workload.clients == 1:
+            wanted //= 3  # one core waits for the other, and HTTP is in between
+        least = 2 * workload.clients * workload.together
+        return self.writer.write(workload, max(wanted, least, 40), seed=seed)
+
+    def right(self) -> tuple[str, Vector]:
+        """A text and its vector."""
+        (vector,) = self.oracles["minilm"].vectors([RIGHT])
+        return RIGHT, vector
+
+
+def make(models: dict[str, Model], workloads: Sequence[Workload], seconds: float) -> Bench:
+    """Oracles for the workloads' models, each with its best setting, and how fast each workload runs there."""
+    writer = Writer(models["minilm"].folder / "tokenizer.json")
+    oracles: dict[str, Oracle] = {}
+    rates = {}
+    for workload in workloads:
+        sample = writer.write(workload, 64 if workload.lengths.mean else 24, seed=1000)
+        model = models[workload.model]
+        if workload.model not in oracles:
+            oracles[workload.model] = Oracle(model.folder, limit=model.limit, sample=sample)
+        rates[workload.name] = len(sample) / oracles[workload.model].ceiling(sample).run
+    return Bench(models, oracles, rates, writer, seconds)
+
+
+def turn(
+    bench: Bench, server: Server, workloads: Sequence[Workload], seed: int, venvs: Path, seen: Seen | None = None
+) -> tuple[dict[str, Figure], State]:
+    """One round of a server: a fresh process, warmed, then each workload; it is stopped at the end.
+
+    ``seen`` is called before (True) and after (False) each workload, for what only the server can tell.
+    """
+    figures = {}
+    with running(server, bench.models["minilm"], bench.right(), venvs) as server_now:
+        _warm(bench, server, server_now, workloads)
+        memory = server_now.megabytes()
+        before = server_now.cpu_seconds()
+        time.sleep(IDLE_SECONDS)
+        idle = (server_now.cpu_seconds() - before) / IDLE_SECONDS
+        for workload in workloads:
+            if seen is not None:
+                seen(server_now, workload, True)
+            figures[workload.name] = _one(bench, server, server_now, workload, seed)
+            if seen is not None:
+                seen(server_now, workload, False)
+    return figures, State(server_now.first_answer, *memory, idle)
+
+
+def _warm(bench: Bench, server: Server, server_now: Running, workloads: Sequence[Workload]) -> None:
+    for workload in workloads:
+        texts = bench.writer.write(workload, 2 * workload.together * min(workload.clients, 8), seed=2000)
+        requests = [server.request(workload.model, some) for some in requests_of(texts, workload.together)]
+        measure(Load(server_now.port, requests, workload.clients, limit=bench.seconds))
+
+
+def _one(bench: Bench, server: Server, server_now: Running, workload: Workload, seed: int) -> Figure:
+    texts = bench.texts(workload, seed=seed)
+    requests = [server.request(workload.model, some) for some in requests_of(texts, workload.together)]
+    ceiling = bench.oracles[workload.model].ceiling(texts)
+    outcome = measure(Load(server_now.port, requests, workload.clients, limit=4 * bench.seconds))
+    tokens = bench.writer.tokens(texts)
+    limit = bench.models[workload.model].limit
+    worth = [
+        sum(min(one, limit) for one in tokens[start : start + workload.together])
+        for start in range(0, len(tokens), workload.together)
+    ]
+    # Where the time was over before the texts were, what was answered is weighed by its tokens.
+    done = sum(worth[place] for place in outcome.answered) / sum(worth)
+    return Figure(
+        rate=done * len(texts) / outcome.seconds,
+        share=done * ceiling.run / outcome.seconds,
+        whole_share=done * ceiling.whole / outcome.seconds,
+        p50=outcome.percentile(50),
+        p99=outcome.percentile(99),
+        client=outcome.client_cpu / outcome.seconds,
+        refused=sum(count for status, count in outcome.statuses.items() if status != 200) + outcome.lost,
+    )
+
+
+def middle(values: Sequence[float], digits: int = 2) -> str:
+    """Median, and the least and most where they differ: ``0.71 (0.66-0.74)``."""
+    low, mid, high = (f"{value:.{digits}f}" for value in (min(values), statistics.median(values), max(values)))
+    return mid if low == high else f"{mid} ({low}-{high})"
