@@ -73,6 +73,18 @@ def test_a_fresh_interpreter_imports_it_without_a_training_library(module: str) 
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
+# What a serving process may have imported when it begins to listen: each of these was weighed, none is for training.
+SERVING = frozenset("""PIL adapters api zoo""".split())
+
+
+def test_the_serving_process_imports_only_libraries_that_were_weighed() -> None:
+    program = "import sys, api.serving; print(*{name.split('.')[0] for name in sys.modules if name[:2] != '__'})"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = set(done.stdout.split()) - sys.stdlib_module_names
+    assert {"fastapi", "onnxruntime"} <= found, done.stderr
+    assert {name for name in found - SERVING if not name.startswith(PARTS)} == set()
+
+
 def test_the_command_line_shows_its_help_without_loading_the_service() -> None:
     program = (
         "import sys, api.cli; print(*(name for name in ('fastapi', 'onnxruntime', 'redis') if name in sys.modules))"

@@ -16,6 +16,8 @@ from zoo.catalogue.store import Store
 from zoo.engine.answers import AnswerCounts, Answers, Question
 from zoo.engine.memory import MODELS_SHARE, memory_limit
 from zoo.engine.predictor import Prediction, Predictor
+from zoo.engine.providers import chosen_providers
+from zoo.engine.session import Placement, offered_providers
 from zoo.engine.shelf import Change, Shelf, Wanted
 from zoo.engine.threads import granted_threads
 from zoo.errors import InvalidInput, Unavailable
@@ -56,6 +58,8 @@ class Loader:
         self._store = store
         self._settings = settings
         self._threads = granted_threads(settings.threads)
+        # What lies in the store is published whole and never written to again.
+        self._placement = Placement(chosen_providers(offered_providers(), settings.providers), mapped=True)
         limit = memory_limit()
         self._shelf: Shelf[Predictor] = Shelf(settings.memory or int(limit * MODELS_SHARE), limit=limit)
         self._answers = Answers(settings.answer_cache)
@@ -141,6 +145,15 @@ class Loader:
         """The predictor of a version, loaded if need be; ``ModelNotFound``, ``ArtifactCorrupt``, ``Unsupported``."""
         return self._shelf.get(self._wanted(self._registry.resolve(reference)))
 
+    def preload(self, reference: str) -> bool:
+        """As ``load``, but nothing leaves for it: False where it does not fit beside what is loaded."""
+        entry = self._registry.resolve(reference)
+        taken = sum(held.bytes for held in self._shelf.held() if held.key != entry.reference)
+        if taken + entry.size > self._shelf.budget:
+            return False
+        self._shelf.get(self._wanted(entry))
+        return True
+
     def check(self, reference: str) -> None:
         """Raise unless the model can be loaded: reads and compares all its files, but takes no memory for it."""
         entry = self._registry.resolve(reference)
@@ -189,6 +202,7 @@ class Loader:
                 self._store.folder(entry.name, entry.version),
                 threads=self._threads,
                 max_items=self._settings.max_items,
+                placement=self._placement,
             )
             predictor.warm()
             return predictor

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from zoo.catalogue.entry import ModelEntry
-from zoo.engine.session import Sessions
+from zoo.engine.session import ON_CPU, Placement, Sessions
 from zoo.errors import InvalidInput, ZooError
 from zoo.tasks.ready_made.answers import runs_of
 from zoo.tasks.task import Array, Bundle, Encoded, Task, load_task, task_class
@@ -55,13 +55,23 @@ class Predictor:
     cannot be loaded. Whoever proves a version before it is published (the gate) uses this very class.
     """
 
-    def __init__(self, entry: ModelEntry, folder: Path, *, threads: int, max_items: int = 2048) -> None:
+    def __init__(
+        self,
+        entry: ModelEntry,
+        folder: Path,
+        *,
+        threads: int,
+        max_items: int = 2048,
+        placement: Placement = ON_CPU,
+    ) -> None:
         self.entry = entry
         self._max_items = max_items
         self._task = load_task(entry, folder)
         others = [kind for name in self._task.also if (kind := task_class(name)).fits(entry)]
         self._others = [kind(entry, folder) for kind in others]
-        self._sessions = runs_of(Sessions(folder, main=MODEL_FILE, threads=threads), entry.options)
+        sessions = Sessions(folder, main=MODEL_FILE, threads=threads, placement=placement)
+        self.provider = sessions.provider
+        self._sessions = runs_of(sessions, entry.options)
 
     def predict(self, inputs: object, parameters: Mapping[str, Any] | None = None) -> Prediction:
         """Answer one item or a list of them; in a list, a bad item is answered with its error and harms no other.
