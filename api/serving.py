@@ -25,6 +25,7 @@ from api.limits import is_loopback
 from api.service_note import noted
 from api.services import Services
 from zoo import logs
+from zoo.engine.preload import Preload
 from zoo.errors import ZooError
 from zoo.settings import Settings
 
@@ -133,12 +134,19 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._services = services
         self._close_by: float | None = None
+        self._preload = Preload(services.store, services.loader)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.started and self.announce:
             print(self.announce, flush=True)
+        if self.started:
+            self._preload.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.to_thread(self._preload.stop)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._close_by is not None or self.should_exit:

@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     answer_cache: ByteSize = Field(ByteSize(0), ge=0, description="Memory for answers already given; 0: none is kept.")
 
     threads: int = Field(0, ge=0, description="Threads for inference; 0: from affinity and the cgroup's CPU quota.")
+    providers: str = Field(
+        "",
+        pattern=r"^\s*((cuda|openvino|coreml|cpu)\s*(,\s*(cuda|openvino|coreml|cpu)\s*)*)?$",
+        description="Hardware to use, best first: cuda, openvino, coreml, cpu; empty: what onnxruntime offers.",
+    )
     drain_seconds: float = Field(20.0, ge=0, description="Longest wait for running requests after SIGTERM.")
     job_timeout_seconds: int = Field(6 * 3600, ge=10, description="Longest run of one job attempt.")
     job_attempts: int = Field(3, ge=1, le=10, description="Attempts of a job, counted when a worker claims it.")

@@ -15,15 +15,22 @@ def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
 
     ``ValueError`` for bytes that are no message. Nothing is copied.
     """
+    for number, value, _, _ in spans(message):
+        yield number, value
+
+
+def spans(message: memoryview) -> Iterator[tuple[int, Value, int, int]]:
+    """As ``fields``, with the places where a field begins and ends in the message; its bytes are the last of these."""
     place, end = 0, len(message)
     while place < end:
+        start = place
         tag, place = _varint(message, place)
         kind, number = tag & 7, tag >> 3
         if number == 0:
             raise ValueError("it has a field without a number")
         if kind == _VARINT:
             value, place = _varint(message, place)
-            yield number, value
+            yield number, value, start, place
             continue
         if kind == _BYTES:
             size, place = _varint(message, place)
@@ -33,7 +40,7 @@ def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
             raise ValueError("it has a field of an unknown kind")
         if size > end - place:
             raise ValueError("it is cut off")
-        yield number, message[place : place + size]
+        yield number, message[place : place + size], start, place + size
         place += size
 
 
@@ -66,6 +73,25 @@ def numbers(message: memoryview, number: int) -> list[int]:
             one, place = _varint(value, place)
             found.append(one)
     return found
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field that holds bytes, text or a message, as it is written."""
+    return _written_varint(number << 3 | _BYTES) + _written_varint(len(content)) + content
+
+
+def number_field(number: int, value: int) -> bytes:
+    """A field that holds a whole number that is not negative."""
+    return _written_varint(number << 3 | _VARINT) + _written_varint(value)
+
+
+def _written_varint(value: int) -> bytes:
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
 
 
 def _bytes(value: Value) -> memoryview:

@@ -17,8 +17,10 @@ from zoo.catalogue.store import Store
 from zoo.engine.answers import AnswerCounts, Answers, Question
 from zoo.engine.memory import MODELS_SHARE, memory_limit
 from zoo.engine.predictor import Prediction, Predictor
+from zoo.engine.providers import chosen_providers
 from zoo.engine.row_counts import RowCounts
 from zoo.engine.served import Served, Threads
+from zoo.engine.session import Placement, offered_providers
 from zoo.engine.shelf import Change, Shelf, Wanted
 from zoo.engine.threads import granted_threads
 from zoo.engine.workers import Workers
@@ -60,6 +62,8 @@ class Loader:
         self._settings = settings
         self.cores = granted_threads(settings.threads)
         self.counts = RowCounts()
+        # What lies in the store is published whole and never written to again.
+        self._placement = Placement(chosen_providers(offered_providers(), settings.providers), mapped=True)
         limit = memory_limit()
         self._shelf: Shelf[Served] = Shelf(settings.memory or int(limit * MODELS_SHARE), limit=limit)
         self._answers = Answers(settings.answer_cache)
@@ -172,6 +176,15 @@ class Loader:
         """The predictor of a version, loaded if need be; ``ModelNotFound``, ``ArtifactCorrupt``, ``Unsupported``."""
         return self._shelf.get(self._wanted(self._registry.resolve(reference))).predictor
 
+    def preload(self, reference: str) -> bool:
+        """As ``load``, but nothing leaves for it: False where it does not fit beside what is loaded."""
+        entry = self._registry.resolve(reference)
+        taken = sum(held.bytes for held in self._shelf.held() if held.key != entry.reference)
+        if taken + entry.size > self._shelf.budget:
+            return False
+        self._shelf.get(self._wanted(entry))
+        return True
+
     def check(self, reference: str) -> None:
         """Raise unless the model can be loaded: reads and compares all its files, but takes no memory for it."""
         entry = self._registry.resolve(reference)
@@ -245,8 +258,13 @@ class Loader:
     def _wanted(self, entry: ModelEntry) -> Wanted[Served]:
         def make() -> Served:
             self._store.verify(entry)
-            folder = self._store.folder(entry.name, entry.version)
-            predictor = Predictor(entry, folder, threads=self.cores, max_items=self._settings.max_items)
+            predictor = Predictor(
+                entry,
+                self._store.folder(entry.name, entry.version),
+                threads=self.cores,
+                max_items=self._settings.max_items,
+                placement=self._placement,
+            )
             predictor.warm()
             return Served(predictor, self._workers, self.counts)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from zoo.catalogue.entry import ModelEntry
-from zoo.engine.session import Sessions
+from zoo.engine.session import ON_CPU, Placement, Sessions
 from zoo.engine.steps import Found, Outcome, Row, Steps, steps_of
 from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, ZooError
@@ -47,15 +47,26 @@ class Predictor:
     """
 
     def __init__(
-        self, entry: ModelEntry, folder: Path, *, threads: int, max_items: int = 2048, runs: Runs | None = None
+        self,
+        entry: ModelEntry,
+        folder: Path,
+        *,
+        threads: int,
+        max_items: int = 2048,
+        placement: Placement = ON_CPU,
+        runs: Runs | None = None,
     ) -> None:
         self.entry = entry
         self._max_items = max_items
         self._task = load_task(entry, folder)
         others = [kind for name in self._task.also if (kind := task_class(name)).fits(entry)]
         self._others = [kind(entry, folder) for kind in others]
-        self._folder = folder
-        self._whole = self._single = runs or runs_of(Sessions(folder, main=MODEL_FILE, threads=threads), entry.options)
+        self._folder, self._placement = folder, placement
+        self.provider = "cpu"
+        if runs is None:
+            sessions = Sessions(folder, main=MODEL_FILE, threads=threads, placement=placement)
+            self.provider, runs = sessions.provider, runs_of(sessions, entry.options)
+        self._whole = self._single = runs
 
     def predict(self, inputs: object, parameters: Mapping[str, Any] | None = None) -> Prediction:
         """Answer one item or a list of them; in a list, a bad item is answered with its error and harms no other.
@@ -169,7 +180,8 @@ class Predictor:
 
     def split(self) -> None:
         """From now on hold the graph a second time, for runs of one thread of which there are several at once."""
-        self._single = runs_of(Sessions(self._folder, main=MODEL_FILE, threads=1), self.entry.options)
+        sessions = Sessions(self._folder, main=MODEL_FILE, threads=1, placement=self._placement)
+        self._single = runs_of(sessions, self.entry.options)
 
     def unite(self) -> None:
         """Give the first one up: every run has one thread."""

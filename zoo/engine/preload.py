@@ -1,0 +1,47 @@
+"""Models in memory before the first user asks: those that ``live`` names, loaded behind the running service."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from zoo.catalogue.registry import LIVE
+from zoo.catalogue.store import Store
+from zoo.engine.loader import Loader
+from zoo.errors import ZooError
+
+STOP_SECONDS = 10.0
+log = logging.getLogger("zoo.engine.preload")
+
+
+class Preload:
+    """Loads one model after another in a thread of its own. A request for another model waits for none of them."""
+
+    def __init__(self, store: Store, loader: Loader) -> None:
+        self._store = store
+        self._loader = loader
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self.run, name="preload", daemon=True)
+
+    def start(self) -> None:
+        """Begin, and return at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin no other model; wait for the one that is being loaded, within reason."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+
+    def run(self) -> None:
+        """Load all that fit into the budget together, by name; one that cannot be loaded is told in the log."""
+        for name in self._store.names():
+            if self._ending.is_set():
+                return
+            try:
+                if LIVE in self._store.aliases(name) and not self._loader.preload(f"{name}@{LIVE}"):
+                    log.info("left to its first request, as the memory for models is full", extra={"model": name})
+            except ZooError as error:
+                log.warning("cannot be preloaded", extra={"model": name, "code": error.code})
+            except Exception:
+                log.exception("cannot be preloaded", extra={"model": name})
