@@ -8,7 +8,8 @@ from adapters.jobs import Job, JobStatus
 from adapters.queue import JobQueue
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.listing import Listing
-from zoo.engine.served import Threads
+from zoo.engine.body import SERVED_BY, WHY
+from zoo.engine.threads import Threads
 from zoo.errors import ZooError
 from zoo.tasks.task import is_task
 
@@ -90,6 +91,8 @@ def detailed(
         "architecture": entry.architecture,
         "labels": list(entry.labels),
         "limits": entry.limits,
+        "served_by": entry.options.get(SERVED_BY),
+        "why": entry.options.get(WHY),
         "threads": None if threads is None else threads.as_dict(),
         "metrics": entry.metrics,
         "parity": entry.parity,

@@ -20,13 +20,11 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.slot_table import TABLE, SlotTable
 from zoo.engine.adapter_slots import BARE, Slot
 from zoo.engine.adapter_weights import RANKS, AdapterWeights
-from zoo.engine.body import ADAPTER_FOLDER, READOUT, AdaptedRuns, Body
+from zoo.engine.body import ADAPTER_FOLDER, READOUT, SERVED_BY, WHY, AdaptedRuns, Body
 from zoo.engine.head import Readout
 from zoo.errors import ZooError
 from zoo.tasks.task import Array, Bundle, Run, Runs, Task, load_task
 
-SERVED_BY, WHY = "served_by", "why"
-"""Options of a manifest: ``body`` or ``merged``, the version's own graph, and the reason for the latter."""
 SPREAD = 0.05  # of the random numbers in the adapters that share the batches
 BUDGET = 2**30  # bytes; three adapters of the highest rank take less of any body
 

@@ -19,8 +19,8 @@ from zoo.engine.answers import AnswerCounts
 from zoo.engine.loader import LoadedModel, Loader, Memory
 from zoo.engine.predictor import Prediction
 from zoo.engine.row_counts import RowCounts
-from zoo.engine.served import Threads
 from zoo.engine.shelf import Change
+from zoo.engine.threads import Threads
 from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, TooLarge, Unavailable
 

@@ -14,12 +14,14 @@ from zoo.catalogue.slot_table import GRAPH, SlotTable
 from zoo.engine.adapter_slots import BARE, AdapterSlots, Slot
 from zoo.engine.adapter_weights import AdapterWeights
 from zoo.engine.head import Head, Readout
-from zoo.engine.session import Array, Run, Session
+from zoo.engine.session import ON_CPU, Array, Placement, Run, Session
 from zoo.errors import ArtifactCorrupt
 
 ADAPTER_FOLDER = "adapter"
 READOUT = "readout"
 """The option of a manifest that says how a version reads its body."""
+SERVED_BY, WHY = "served_by", "why"
+"""Options of a manifest: ``body`` or ``merged``, the version's own graph, and the reason for the latter."""
 
 
 class Body:
@@ -29,13 +31,16 @@ class Body:
     in bytes. Raises ``ArtifactCorrupt`` where there is no such graph or it cannot be run.
     """
 
-    def __init__(self, folder: Path, *, threads: int, budget: int) -> None:
+    def __init__(self, folder: Path, *, threads: int, budget: int, placement: Placement = ON_CPU) -> None:
         self.slots = AdapterSlots(SlotTable.read(folder), budget=budget)
-        self._session = Session(folder / GRAPH, threads=threads)
+        self._session = Session(folder / GRAPH, threads=threads, placement=placement)
 
-    def run(self, feeds: Mapping[str, Array], slots: Sequence[Slot]) -> Array:
-        """The body's vectors (rows, …) for one batch, each row with the adapter in its slot; slots have to be held."""
-        (vectors,) = self._session.run(self.slots.feeds(feeds, slots))
+    def run(self, feeds: Mapping[str, Array], slots: Sequence[Slot], *, session: Session | None = None) -> Array:
+        """The body's vectors (rows, …) for one batch, each row with the adapter in its slot; slots have to be held.
+
+        ``session``: another one of the same graph.
+        """
+        (vectors,) = (session or self._session).run(self.slots.feeds(feeds, slots))
         return vectors
 
 

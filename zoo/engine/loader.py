@@ -15,19 +15,21 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
 from zoo.engine.answers import AnswerCounts, Answers, Question
+from zoo.engine.assembly import Assembly
 from zoo.engine.memory import MODELS_SHARE, memory_limit
 from zoo.engine.predictor import Prediction, Predictor
 from zoo.engine.providers import chosen_providers
 from zoo.engine.row_counts import RowCounts
-from zoo.engine.served import Served, Threads
+from zoo.engine.served import Served
 from zoo.engine.session import Placement, offered_providers
 from zoo.engine.shelf import Change, Shelf, Wanted
-from zoo.engine.threads import granted_threads
+from zoo.engine.threads import Threads, granted_threads
 from zoo.engine.workers import Workers
 from zoo.errors import DeadlineExceeded, InvalidInput, Unavailable
 from zoo.settings import Settings
 from zoo.tasks.task import is_task, task_module
 
+ADAPTERS_SHARE = 0.25  # of the memory for models: what the adapters beside one body may take
 PREPARERS = 2  # threads that decode pictures, tokenise lists and load models
 LISTENERS = 16  # requests at once of tasks that share batches; most of them wait for a place in one
 
@@ -36,7 +38,7 @@ LISTENERS = 16  # requests at once of tasks that share batches; most of them wai
 class LoadedModel:
     """A version in memory: its reference, the bytes that it takes there and when it was loaded (Unix seconds).
 
-    The bytes are those by which the process grew when it was loaded, at least those of its files.
+    The bytes are those by which the process grew then, at least those of its files.
     """
 
     reference: str
@@ -62,12 +64,14 @@ class Loader:
         self._settings = settings
         self.cores = granted_threads(settings.threads)
         self.counts = RowCounts()
+        self._workers = Workers(self.cores)
         # What lies in the store is published whole and never written to again.
-        self._placement = Placement(chosen_providers(offered_providers(), settings.providers), mapped=True)
+        placement = Placement(chosen_providers(offered_providers(), settings.providers), mapped=True)
         limit = memory_limit()
         self._shelf: Shelf[Served] = Shelf(settings.memory or int(limit * MODELS_SHARE), limit=limit)
+        room = int(self._shelf.budget * ADAPTERS_SHARE)
+        self._assembly = Assembly(store, self._workers, self.counts, placement=placement, adapter_bytes=room)
         self._answers = Answers(settings.answer_cache)
-        self._workers = Workers(self.cores)
         self._waiting = 0
         self._seconds = 0.1  # moving average of how long a request is in here: what another one would take now
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
@@ -256,19 +260,7 @@ class Loader:
             lent.__exit__(None, None, None)
 
     def _wanted(self, entry: ModelEntry) -> Wanted[Served]:
-        def make() -> Served:
-            self._store.verify(entry)
-            predictor = Predictor(
-                entry,
-                self._store.folder(entry.name, entry.version),
-                threads=self.cores,
-                max_items=self._settings.max_items,
-                placement=self._placement,
-            )
-            predictor.warm()
-            return Served(predictor, self._workers, self.counts)
-
-        return Wanted(entry.reference, entry, entry.size, make)
+        return self._assembly.wanted(entry, max_items=self._settings.max_items)
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:

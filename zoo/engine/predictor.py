@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from zoo.tasks.ready_made.answers import runs_of
 from zoo.tasks.task import Array, Encoded, Runs, Task, load_task, task_class
 
 MODEL_FILE = "model.onnx"
-TRIALS = 4  # the first lays memory out
 
 
 @dataclass(frozen=True)
@@ -174,6 +172,11 @@ class Predictor:
         """The version's own."""
         return self._task
 
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """All that its requests may be of."""
+        return (self._task, *self._others)
+
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
         self._complete(steps_of(self._task, [self._task.sample], self._task.warming(), lambda row, _: row))
@@ -187,15 +190,10 @@ class Predictor:
         """Give the first one up: every run has one thread."""
         self._whole = self._single
 
-    def trial(self, *, whole: bool) -> tuple[Row, float]:
-        """A row of the task's sample, and the milliseconds that it takes at best to run it."""
+    def sample(self) -> Row:
+        """A row of the task's sample."""
         steps = steps_of(self._task, [self._task.sample], self._task.warming(), lambda row, _: row)
-        row, best = next(steps)[0], math.inf
-        for _ in range(TRIALS):
-            started = time.perf_counter()
-            self.run([row], whole=whole)
-            best = min(best, (time.perf_counter() - started) * 1000)
-        return row, best
+        return next(steps)[0]
 
     def run(self, rows: Sequence[Row], *, whole: bool = True) -> list[Any]:
         """One answer for each row, run together with the threads of this predictor, or where not ``whole`` with one."""

@@ -7,49 +7,57 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from zoo.engine.body import AdaptedRuns
 from zoo.engine.predictor import Prediction, Predictor
 from zoo.engine.row_counts import RowCounts
 from zoo.engine.scheduler import Scheduler
+from zoo.engine.shared_body import SharedBody
 from zoo.engine.steps import Row, Steps
+from zoo.engine.threads import Threads, measured
 from zoo.engine.ticket import Batch, Ticket
 from zoo.engine.workers import Workers
-
-GAIN = 0.95  # of the time with one thread: what more threads have to save to be worth a second session
-
-
-@dataclass(frozen=True)
-class Threads:
-    """How a version is run: so many runs at once with one thread each, and a row that is alone with ``alone`` threads.
-
-    ``alone_ms`` and ``single_ms`` are what was measured when it was loaded, for one short item.
-    """
-
-    workers: int
-    alone: int
-    single_ms: float
-    alone_ms: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
 class Served:
     """A loaded version behind the scheduler of its body; safe to use from any thread."""
 
-    def __init__(self, predictor: Predictor, workers: Workers, counts: RowCounts) -> None:
+    body: SharedBody | None = None
+    """What answers for it, which is in memory for as long as one of its versions is."""
+
+    def __init__(self, predictor: Predictor, scheduler: Scheduler, workers: Workers, threads: Threads) -> None:
         self.predictor = predictor
-        self.threads = _choose(predictor, workers.count)
-        budget = predictor.task.batch_cost
-        self.scheduler = Scheduler(
-            lambda rows, whole: predictor.run(rows, whole=whole), budget=budget, workers=workers.count, counts=counts
-        )
+        self.scheduler = scheduler
+        self.threads = threads
         self._workers = workers
-        row, ms = predictor.trial(whole=False)
-        self.scheduler.cost_model.learn(1, row.cost, ms)
+
+    @classmethod
+    def alone(cls, predictor: Predictor, workers: Workers, counts: RowCounts) -> Served:
+        """A version with a graph of its own."""
+
+        def run(rows: Sequence[Row], whole: bool) -> list[Any]:
+            return predictor.run(rows, whole=whole)
+
+        if workers.count > 1:
+            predictor.split()
+        row = predictor.sample()
+        threads = measured(lambda whole: predictor.run([row], whole=whole), cores=workers.count)
+        if threads.alone < workers.count:
+            predictor.unite()
+        budget = predictor.task.batch_cost
+        scheduler = Scheduler(run, budget=budget, workers=workers.count, counts=counts)
+        scheduler.cost_model.learn(1, row.cost, threads.single_ms)
+        return cls(predictor, scheduler, workers, threads)
+
+    @classmethod
+    def beside(cls, predictor: Predictor, body: SharedBody, runs: AdaptedRuns) -> Served:
+        """A version that a body answers for, whose queue it shares with all others of that body."""
+        scheduler, threads = body.admit(predictor, runs)
+        served = cls(predictor, scheduler, body.workers, threads)
+        served.body = body
+        return served
 
     async def answer(
         self, steps: Steps[Prediction], pool: ThreadPoolExecutor | None, *, deadline: float = math.inf
@@ -86,16 +94,3 @@ def _advance(steps: Steps[Prediction], answers: list[Any] | None) -> list[Row] |
     except StopIteration as end:
         prediction: Prediction = end.value
         return prediction
-
-
-def _choose(predictor: Predictor, cores: int) -> Threads:
-    """Measured when loaded: with more threads a short text of MiniLM took 3.1 ms instead of 5.7."""
-    if cores == 1:
-        _, ms = predictor.trial(whole=True)
-        return Threads(1, 1, single_ms=ms, alone_ms=ms)
-    predictor.split()
-    single, alone = predictor.trial(whole=False)[1], predictor.trial(whole=True)[1]
-    if alone > GAIN * single:
-        predictor.unite()
-        return Threads(cores, 1, single_ms=single, alone_ms=single)
-    return Threads(cores, cores, single_ms=single, alone_ms=alone)

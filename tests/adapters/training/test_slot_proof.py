@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import random
 import shutil
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,16 @@ from tests.conftest import TinyZoo
 from tests.tiny import LABELS, rows
 from tests.tiny_sentences import scored, text_of
 from zoo.catalogue.entry import ModelEntry
-from zoo.catalogue.slot_table import SlotTable
+from zoo.catalogue.registry import Registry
+from zoo.catalogue.slot_table import GRAPH, SlotTable
 from zoo.engine.adapter_weights import AdapterWeights
 from zoo.engine.body import BARE, AdaptedRuns, Body
+from zoo.engine.cost_model import CostModel
+from zoo.engine.loader import Loader
+from zoo.engine.predictor import Prediction
 from zoo.engine.session import Array, Session
+from zoo.engine.shared_body import SharedBody
+from zoo.engine.steps import Row
 from zoo.tasks.task import load_task
 
 KINDS = ("labels", "score", "entities", "vectors")
@@ -177,3 +186,80 @@ def test_an_adapter_that_is_saved_is_read_with_its_scale(learnt: tuple[TinyZoo, 
     assert {name for name in weights.slots if (weights.slots[name][4:] != 0).any()} == {
         name for name in weights.slots if name.startswith("slots.down")
     }
+
+
+INPUTS: dict[str, Any] = {
+    "labels": TEXTS[0],
+    "score": TEXTS[1],
+    "entities": TEXTS[0],
+    "vectors": {"source_sentence": TEXTS[0], "sentences": TEXTS[1:]},
+}
+
+
+def numbers(body: object) -> list[float]:
+    """All scores in an answer, in order."""
+    if isinstance(body, float):
+        return [body]
+    parts = list(body.values()) if isinstance(body, dict) else body if isinstance(body, list) else []
+    return [number for part in parts for number in numbers(part)]
+
+
+def loader_on(zoo: TinyZoo, **settings: Any) -> Loader:
+    return Loader(Registry(zoo.store, {}), zoo.store, zoo.settings.model_copy(update={"threads": 2, **settings}))
+
+
+def test_requests_for_all_versions_of_a_body_share_its_runs(
+    learnt: tuple[TinyZoo, dict[str, ModelEntry]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, real = threading.Event(), SharedBody.run
+
+    def held(self: SharedBody, rows: Sequence[Row], whole: bool) -> list[Any]:
+        assert gate.wait(60)
+        return real(self, rows, whole)
+
+    async def ask(loader: Loader) -> list[Prediction]:
+        for kind in KINDS:  # loads them
+            await loader.predict(kind, INPUTS[kind], {})
+        gate.clear()
+        first = [asyncio.create_task(loader.predict("labels", f"late {n}", {})) for n in range(2)]  # keep both workers
+        asked = [asyncio.create_task(loader.predict(kind, INPUTS[kind], {})) for kind in KINDS * 2]
+        while loader.rows_waiting() < 4:
+            await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(*first)
+        return await asyncio.gather(*asked)
+
+    gate.set()
+    monkeypatch.setattr(SharedBody, "run", held)
+    monkeypatch.setattr(CostModel, "learn", lambda *_: None)  # of runs that were held back
+    loader = loader_on(learnt[0])
+    answers = asyncio.run(ask(loader))
+    loader.close()
+    assert max(batch.others for answer in answers for batch in answer.batches) > 0
+    for kind, answer in zip(KINDS * 2, answers, strict=True):
+        own = served(learnt[0], learnt[1][kind]).predict(INPUTS[kind]).body
+        assert numbers(answer.body) == pytest.approx(numbers(own), abs=1e-4)
+
+
+def test_a_version_whose_body_is_damaged_is_served_by_its_own_graph(
+    learnt: tuple[TinyZoo, dict[str, ModelEntry]], tmp_path: Path
+) -> None:
+    shutil.copytree(learnt[0].home, tmp_path / "home")
+    zoo = TinyZoo(tmp_path / "home", learnt[0].checkpoints)
+    graph = zoo.store.folder("mini", 1) / GRAPH
+    graph.write_bytes(graph.read_bytes()[:-1] + b"?")
+    loader = loader_on(zoo)
+    answer = asyncio.run(loader.predict("labels", TEXTS[0], {}))
+    loader.close()
+    own = served(zoo, learnt[1]["labels"]).predict(TEXTS[0]).body
+    assert numbers(answer.body) == pytest.approx(numbers(own), abs=1e-5)
+
+
+def test_more_adapters_than_there_is_room_for_take_turns(learnt: tuple[TinyZoo, dict[str, ModelEntry]]) -> None:
+    async def ask(loader: Loader) -> list[Prediction]:
+        return await asyncio.gather(*(loader.predict(kind, INPUTS[kind], {}) for kind in KINDS * 3))
+
+    loader = loader_on(learnt[0], memory=4)  # a byte for the adapters: one always finds room
+    answers = asyncio.run(ask(loader))
+    loader.close()
+    assert [answer.failed for answer in answers] == [0] * 12

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
@@ -35,11 +35,11 @@ class GatedStore(Store):
         self.begun = threading.Semaphore(0)
         self.loads: list[str] = []
 
-    def verify(self, entry: ModelEntry) -> None:
+    def verify(self, entry: ModelEntry, *, leaving: Collection[str] = ()) -> None:
         self.loads.append(entry.reference)
         self.begun.release()
         assert self.gate.wait(30)
-        super().verify(entry)
+        super().verify(entry, leaving=leaving)
 
 
 @contextmanager

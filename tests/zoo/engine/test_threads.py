@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.engine.threads import cpu_quota, granted_threads
+from zoo.engine.threads import cpu_quota, granted_threads, measured
 
 
 def version_2(root: Path, content: str) -> Path:
@@ -82,3 +82,32 @@ def test_without_a_quota_the_affinity_rules(tmp_path: Path) -> None:
 
 def test_a_number_that_was_asked_for_is_kept(tmp_path: Path) -> None:
     assert granted_threads(5, root=version_2(tmp_path, "100000 100000\n")) == 5
+
+
+class Clock:
+    """Seconds that pass only while something is run."""
+
+    def __init__(self, *, single: float, alone: float) -> None:
+        self.seconds = 0.0
+        self._taken = {False: single, True: alone}
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def run(self, whole: bool) -> None:
+        self.seconds += self._taken[whole]
+
+
+@pytest.mark.parametrize(("alone", "threads"), [(0.0031, 2), (0.0056, 1), (0.009, 1)])
+def test_a_row_that_is_alone_gets_the_threads_that_were_faster(alone: float, threads: int) -> None:
+    clock = Clock(single=0.0057, alone=alone)
+    found = measured(clock.run, cores=2, clock=clock)
+    assert (found.workers, found.alone) == (2, threads)
+    assert found.single_ms == pytest.approx(5.7)
+
+
+def test_with_one_core_nothing_is_to_be_chosen() -> None:
+    clock = Clock(single=0.0057, alone=0.001)
+    found = measured(clock.run, cores=1, clock=clock)
+    assert (found.workers, found.alone) == (1, 1)
+    assert found.alone_ms == found.single_ms == pytest.approx(5.7)

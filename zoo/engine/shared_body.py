@@ -1,0 +1,108 @@
+"""A body in memory that answers for all versions adapted from it: rows of any of them share its runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from zoo.catalogue.slot_table import GRAPH
+from zoo.engine.adapter_slots import Slot
+from zoo.engine.adapter_weights import RANKS
+from zoo.engine.body import AdaptedRuns, Body
+from zoo.engine.predictor import Predictor
+from zoo.engine.rank_pool import slot_bytes
+from zoo.engine.row_counts import RowCounts
+from zoo.engine.scheduler import Scheduler
+from zoo.engine.session import Placement, Session
+from zoo.engine.steps import Row
+from zoo.engine.threads import Threads, measured
+from zoo.engine.workers import Workers
+from zoo.tasks.task import Task, groups
+
+
+class SharedBody:
+    """One session with slots behind one scheduler; safe to use from any thread.
+
+    ``folder`` holds the files of the body's version, whose hashes the caller has checked. ``adapter_bytes``: what the
+    adapters may take. Raises ``ArtifactCorrupt`` where the version has no graph with slots or it cannot be run.
+    """
+
+    def __init__(
+        self, folder: Path, workers: Workers, counts: RowCounts, *, placement: Placement, adapter_bytes: int
+    ) -> None:
+        self.body = Body(folder, threads=1, budget=adapter_bytes, placement=placement)
+        self.workers = workers
+        self._whole = Session(folder / GRAPH, threads=workers.count, placement=placement) if workers.count > 1 else None
+        self._counts = counts
+        self._versions: WeakKeyDictionary[Task, AdaptedRuns] = WeakKeyDictionary()
+        self._holding = threading.Lock()
+        # So many adapters of the highest rank are there at once for each worker, whatever the others hold.
+        self._most = max(1, adapter_bytes // (workers.count * slot_bytes(self.body.slots.table, RANKS[-1])))
+        self._lock = threading.Lock()
+        self._queue: tuple[Scheduler, Threads] | None = None
+
+    def admit(self, predictor: Predictor, runs: AdaptedRuns) -> tuple[Scheduler, Threads]:
+        """Answer rows of a version from now on, for as long as its tasks are held by somebody.
+
+        Where they wait, and how they are run: alike for all versions, since the first one was measured.
+        """
+        for task in predictor.tasks:
+            self._versions[task] = runs
+        with self._lock:
+            if self._queue is None:
+                budget = predictor.task.batch_cost
+                scheduler = Scheduler(self.run, budget=budget, workers=self.workers.count, counts=self._counts)
+                row = predictor.sample()
+                threads = measured(lambda whole: self.run([row], whole), cores=self.workers.count)
+                scheduler.cost_model.learn(1, row.cost, threads.single_ms)
+                if threads.alone == 1:
+                    self._whole = None
+                self._queue = scheduler, threads
+            return self._queue
+
+    def run(self, rows: Sequence[Row], whole: bool) -> list[Any]:
+        """One answer for each row; those that are alike run together, whichever versions they are meant for."""
+        answers: list[Any] = [None] * len(rows)
+        for places in groups(rows, lambda row: row.task.alike(row.encoded)):
+            for chosen in self._divided(rows, places):
+                for place, answer in zip(chosen, self._together([rows[one] for one in chosen], whole), strict=True):
+                    answers[place] = answer
+        return answers
+
+    def _divided(self, rows: Sequence[Row], places: Sequence[int]) -> list[list[int]]:
+        """Places in parts that need no more adapters at once than there is room for."""
+        parts: list[list[int]] = [[]]
+        there: set[AdaptedRuns] = set()
+        for place in places:
+            runs = self._versions[rows[place].task]
+            if runs not in there and len(there) == self._most:
+                parts.append([])
+                there = set()
+            there.add(runs)
+            parts[-1].append(place)
+        return parts
+
+    def _together(self, rows: Sequence[Row], whole: bool) -> list[Any]:
+        feeds = rows[0].task.collate([row.encoded for row in rows])
+        versions = [self._versions[row.task] for row in rows]
+        with ExitStack() as held:
+            slots: dict[AdaptedRuns, Slot] = {}
+            # One batch at a time asks: two that each had half of what they need would wait for ever.
+            with self._holding:
+                for version in versions:
+                    if version not in slots:
+                        slots[version] = held.enter_context(version.hold())
+            session = self._whole if whole else None
+            vectors = self.body.run(feeds, [slots[version] for version in versions], session=session)
+        answers: list[Any] = [None] * len(rows)
+        for task, version in {row.task: version for row, version in zip(rows, versions, strict=True)}.items():
+            places = [place for place, row in enumerate(rows) if row.task is task]
+            own = {name: values[places] for name, values in feeds.items()}
+            read = task.read([version.head(vectors[places], own)], [rows[place].encoded for place in places])
+            for place, answer in zip(places, read, strict=True):
+                answers[place] = answer
+        return answers
