@@ -32,6 +32,7 @@ from zoo.settings import Settings
 VERSIONS = 4
 ALIAS = "/v1/models/sign/aliases/live"
 PAUSE = 0.02  # seconds between two moves
+ROUND = 100  # moves between two looks at what the machine can do, which others may use too
 MANY = 100  # texts of every tenth request, in many batches
 
 
@@ -96,11 +97,10 @@ def request(number: int) -> tuple[str, object]:
     return "/v1/models/sign/predict", {"inputs": inputs, "parameters": {"top_k": 1}}
 
 
-async def moved(connections: Connections, named: Named, *, moves: int) -> list[float]:
-    """Move the alias ``moves`` times; milliseconds that each took."""
+async def moved(connections: Connections, named: Named, *, moves: range, now: int) -> tuple[list[float], int]:
+    """Move the alias, which means version ``now``; milliseconds that each move took, and what it means then."""
     taken: list[float] = []
-    now = 1
-    for number in range(moves):
+    for number in moves:
         new = now % VERSIONS + 1
         named.begin(new)
         if number % 10 < 9:
@@ -116,7 +116,7 @@ async def moved(connections: Connections, named: Named, *, moves: int) -> list[f
             named.end(now if promoted else new)
             now = new if promoted else now
         await asyncio.sleep(PAUSE)
-    return taken
+    return taken, now
 
 
 async def changed(connections: Connections, method: str, path: str, body: object) -> float:
@@ -141,31 +141,39 @@ def faults(answers: list[Answer], named: Named) -> tuple[int, int]:
 
 
 async def measure(port: int, *, moves: int, load: float) -> None:
-    """Find what the service can do, then move its alias while it is asked for a share of that; print the figures."""
-    connections, named, over = Connections(port), Named(), asyncio.Event()
+    """Move the alias while the service is asked for a share of what it can do, found anew for each hundred moves."""
+    connections, named, now = Connections(port), Named(), 1
     for version in range(1, VERSIONS + 1):
         await connections.ask("POST", f"/v1/models/sign@{version}/predict", {"inputs": "warm"})
-    most = await saturated(connections, request, seconds=5)
-    print(f"saturated: {most:.0f} requests/s, every tenth of {MANY} texts")
-    named.begin(1)
-    asking = asyncio.create_task(steady(connections, request, rate=load * most, until=over))
-    began = time.perf_counter()
-    try:
-        taken = await moved(connections, named, moves=moves)
-    finally:
-        seconds = time.perf_counter() - began
-        over.set()
-        answers = await asking
+    named.begin(now)
+    answers: list[Answer] = []
+    taken: list[float] = []
+    shares: list[float] = []
+    for first in range(0, moves, ROUND):
+        most = await saturated(connections, request, seconds=1.5)
+        over, began = asyncio.Event(), time.perf_counter()
+        asking = asyncio.create_task(steady(connections, request, rate=load * most, until=over))
+        try:
+            span = range(first, min(moves, first + ROUND))
+            found, now = await moved(connections, named, moves=span, now=now)
+        finally:
+            over.set()
+            answered = await asking
+        taken, answers = taken + found, answers + answered
+        rate = len(answered) / (max(one.ended for one in answered) - began)
+        shares.append(rate / most)
+        print(f"{span.stop} moves, {rate:.0f} requests/s of {most:.0f} ({rate / most:.0%})", flush=True)
     connections.close()
     named.close()
     failed, misrouted = faults(answers, named)
     times = sorted((answer.ended - answer.begun) * 1000 for answer in answers)
-    print(f"{len(taken)} moves in {seconds:.1f} s, median {statistics.median(taken):.1f} ms, most {max(taken):.1f} ms")
-    print(f"{len(answers)} requests, {len(answers) / seconds:.0f}/s ({len(answers) / seconds / most:.0%} of saturated)")
-    print(f"failed: {failed}, misrouted: {misrouted}")
+    versions = {answer.headers.get("x-model-version", "none") for answer in answers}
+    print(
+        f"{len(answers)} requests, every tenth of {MANY} texts, {statistics.median(shares):.0%} of saturated (median)"
+    )
+    print(f"failed: {failed}, misrouted: {misrouted}; versions that answered: {', '.join(sorted(versions))}")
     print(f"latency: median {times[len(times) // 2]:.1f} ms, p99 {times[len(times) * 99 // 100]:.1f} ms")
-    versions = sorted({answer.headers.get("x-model-version", "none") for answer in answers})
-    print(f"versions that answered: {', '.join(versions)}")
+    print(f"a move: median {statistics.median(taken):.1f} ms, most {max(taken):.1f} ms")
 
 
 def main() -> None:

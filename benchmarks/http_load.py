@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_AT_ONCE = 48  # a service admits 64 requests that wait
+MOST_AT_ONCE = 24  # a service admits 64 requests that wait
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ async def steady(
 ) -> list[Answer]:
     """Requests at ``rate`` a second, whether or not earlier ones are answered, until the event is set.
 
-    Not more than 48 at once: a machine that has become slower meanwhile gets less, instead of more than it admits.
+    Not more than 24 at once: a machine that has become slower meanwhile gets less, instead of more than it admits.
     """
     began, asked, room = time.perf_counter(), list[asyncio.Task[Answer]](), asyncio.Semaphore(MOST_AT_ONCE)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 PENDING = 8  # copies that wait, each of which holds its input
+log = logging.getLogger("zoo.rollouts")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Mirror:
             await asyncio.wait({self._current})
             if self._current.cancelled():
                 copy.dropped()
+            elif (error := self._current.exception()) is not None:
+                log.error("a copy was lost", exc_info=error)
             self._current = None
 
 

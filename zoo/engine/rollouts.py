@@ -76,7 +76,7 @@ class Rollouts:
         await self._mirror.make_room()
         if isinstance(route, str):
             return await ask(route)
-        refused = False
+        refusal: Exception | None = None
         started = time.perf_counter()
         if route.side == "canary":
             try:
@@ -84,11 +84,14 @@ class Rollouts:
             except Exception as error:
                 if is_server_full(error):
                     raise
-                refused = not is_fault(error)
-                _log_fault(route, error)
+                if is_fault(error):
+                    _log_fault(route, error)
+                else:
+                    refusal = error
         prediction = await self._timed(route, "stable", ask(route.stable))
-        if refused:  # what the stable version takes is no error of the caller
+        if refusal is not None:  # what the stable version takes is no error of the caller
             self._count(route, "canary", started, failed=True)
+            _log_fault(route, refusal)
         self._offer(route, ask, prediction)
         return prediction
 
