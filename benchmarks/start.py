@@ -1,6 +1,7 @@
-"""How long a service that has minilm needs to its first right answer, and the memory it then holds.
+"""How long a service that has minilm needs to its first right answer, the memory it then holds, and its idle CPU time.
 
-`python -m benchmarks.start`: ten starts without a job queue's worker, as on a serving machine.
+`python -m benchmarks.start`: ten starts with the Redis and the worker that the service brings; memory is that of the
+serving process, idle time that of all of them.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import time
 
 import httpx
 
-from benchmarks.service import HOME, circumstances, service
+from benchmarks.service import HOME, circumstances, cpu_seconds, service
 
 STARTS = 10
+SETTLING, IDLE = 10.0, 60.0  # seconds until nothing of the start is left to do, and of the measurement
 
 
 def resident_megabytes(pid: int) -> float:
@@ -40,11 +42,20 @@ def one_start() -> tuple[float, float]:
     return seconds, memory
 
 
+def idle_percent() -> float:
+    """CPU time of a service that nobody asks, its Redis and worker with it, in percent of one core."""
+    with service():
+        time.sleep(SETTLING)
+        before = cpu_seconds()
+        time.sleep(IDLE)
+        return (cpu_seconds() - before) / IDLE * 100
+
+
 def main() -> None:
     """Measure and print medians and extremes."""
-    with service():
-        pass  # minilm is imported
+    idle = idle_percent()  # minilm is imported by it
     print(circumstances())
+    print(f"idle: {idle:.2f} % of a core")
     seconds, memory = zip(*(one_start() for _ in range(STARTS)), strict=True)
     print(f"first answer: median {statistics.median(seconds):.2f} s, {min(seconds):.2f} to {max(seconds):.2f} s")
     print(f"resident memory with minilm: median {statistics.median(memory):.0f} MB, at most {max(memory):.0f} MB")

@@ -27,6 +27,22 @@ def test_ready_once_the_live_models_are_whole(settings: Settings, path: str) -> 
         assert client.get("/livez").status_code == 200
 
 
+def test_metrics_tell_memory_around_loads_and_what_was_answered_without_a_run(client: httpx.Client) -> None:
+    lines = client.get("/metrics").text.splitlines()
+    for line in (
+        "zoo_models_memory_budget_bytes 1e+06",
+        'zoo_model_change_resident_bytes{event="load",version="short@1",when="before"} 100.0',
+        'zoo_model_change_resident_bytes{event="load",version="short@1",when="after"} 160.0',
+        'zoo_model_changes_total{event="load",version="short@1"} 1.0',
+        'zoo_answers_without_run_total{how="shared"} 3.0',
+        'zoo_answers_without_run_total{how="cached"} 2.0',
+        "zoo_answer_cache_misses_total 1.0",
+        "zoo_answer_cache_bytes 512.0",
+        "zoo_answer_cache_on 1.0",
+    ):
+        assert line in lines
+
+
 def test_metrics_count_requests_by_route_template(client: httpx.Client) -> None:
     client.post("/v1/models/tickets/predict", json={"inputs": ["a", 7]})
     client.get("/v1/no/such/address/with/users/text")
