@@ -20,7 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -229,7 +229,7 @@ class ErrorBoundary:
         try:
             await self.app(scope, receive, sending)
             return
-        except ClientLeft:
+        except (ClientLeft, ClientDisconnect):  # while it was answered, or while its body was read
             return
         except errors.ZooError as error:
             known = error

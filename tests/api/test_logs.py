@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -55,6 +56,18 @@ def test_a_request_is_logged_by_its_route_without_its_text(live: Live, caplog: p
     assert line["request_id"] == asked
     assert isinstance(line["ms"], float)
     assert "users" not in JsonFormatter().format(record)
+
+
+def test_a_client_that_leaves_while_its_body_is_read_is_no_fault_of_ours(
+    live: Live, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = b"POST /models/tickets HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: left\r\nContent-Length: 99\r\n\r\n"
+    with caplog.at_level(logging.INFO, "api.access"):
+        with socket.create_connection(("127.0.0.1", live.port)) as connection:
+            connection.sendall(head + b'{"inputs": "he')
+        wait_until(lambda: any(getattr(item, "request_id", None) == "left" for item in caplog.records))
+    (record,) = [item for item in caplog.records if getattr(item, "request_id", None) == "left"]
+    assert (record.name, record.__dict__["status"]) == ("api.access", 499)
 
 
 def record_of(message: str) -> logging.LogRecord:
