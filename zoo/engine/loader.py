@@ -222,7 +222,7 @@ class Loader:
 
     def rows_waiting(self) -> int:
         """Rows in the queues of all bodies."""
-        return sum(served.scheduler.waiting() for served in self._shelf.things())
+        return sum(scheduler.waiting() for scheduler in {served.scheduler for served in self._shelf.things()})
 
     def threads_of(self, entry: ModelEntry) -> Threads | None:
         """How a version is run; None while it is not loaded."""
