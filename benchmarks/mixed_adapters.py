@@ -124,17 +124,18 @@ def told(rounds: list[Round]) -> str:
     return " · ".join(parts)
 
 
-def first_answers(body: Body, feeds: Batch, count: int) -> list[float]:
-    """Milliseconds from the folder of a new adapter to its first answer."""
-    spent: list[float] = []
+def first_answers(body: Body, feeds: Batch, count: int) -> dict[str, list[Clock]]:
+    """From the folder of a new adapter until it is in its slot, and until its first answer."""
+    spent: dict[str, list[Clock]] = {"added": [], "answered": []}
     with tempfile.TemporaryDirectory() as root:
         folders = [write_adapter(Path(root) / str(seed), body.slots.table, seed) for seed in range(count)]
         for folder in folders:
-            started = time.perf_counter()
+            started, used = time.perf_counter(), time.process_time()
             with body.slots.hold(str(folder), partial(AdapterWeights.read, folder, body.slots.table)) as slot:
+                spent["added"].append((time.perf_counter() - started, time.process_time() - used))
                 body.run(feeds, [slot])
-            spent.append((time.perf_counter() - started) * 1000)
-    return sorted(spent)
+            spent["answered"].append((time.perf_counter() - started, time.process_time() - used))
+    return spent
 
 
 def main() -> None:
@@ -171,9 +172,15 @@ def main() -> None:
             one_round(plain, body, slots, texts, 0)
             rounds = [one_round(plain, body, slots, texts, seed) for seed in range(given.rounds)]
             print(f"{count} adapters, over the merged model: {told(rounds)}; memory of each {grown:.2f} MB")
-    short = next(feeds for feeds in texts if feeds["input_ids"].shape[1] >= 16)
-    spent = first_answers(body, {name: values[:1] for name, values in short.items()}, 20)
-    print(f"first answer of a new adapter: median {statistics.median(spent):.1f} ms, slowest {spent[-1]:.1f} ms")
+    short = {name: values[:1, :16] for name, values in texts[-1].items()}
+    for what, clocks in first_answers(body, short, 20).items():
+        wall, used = (sorted(1000 * clock[which] for clock in clocks) for which in (0, 1))
+        middle = f"{statistics.median(wall):.1f} ms, slowest {wall[-1]:.1f}; CPU {statistics.median(used):.1f} ms"
+        print(f"a new adapter {what}, 16 tokens: median {middle}")
+    full = memory()
+    for key in body.slots.residents():
+        body.slots.drop(key)
+    print(f"memory given back when all have left: {(full - memory()) / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":
