@@ -131,7 +131,9 @@ def test_each_text_is_read_as_it_is_served(tiny_zoo: TinyZoo) -> None:
 def test_a_job_makes_texts_of_one_topic_alike(own_zoo: TinyZoo, scores: bool) -> None:
     entry, result = adapted(own_zoo, pairs(480, scores=scores), hyperparameters=PLAN)
     assert (entry.task, entry.labels) == ("sentence-similarity", ())
-    assert entry.options == own_zoo.store.entry("mini", 1).options
+    own = own_zoo.store.entry("mini", 1).options
+    assert {name: entry.options[name] for name in own} == own
+    assert entry.options["served_by"] == "body"
     figures = result["metrics"]
     second = "pearson" if scores else "recall_at_1"
     assert set(figures["heldout"]) == {"rows", "spearman", second}
