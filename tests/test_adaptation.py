@@ -75,7 +75,7 @@ CASES = {
         cases.SHORT,
         cases.summaries,
         ("rouge_l", "rouge_1"),
-        training=plan(12, 0.01, batch=16),
+        training=plan(20, 0.01, batch=16),  # after twelve float32, without bfloat16, was behind: .177
         task="summarization",
         imports="summarization",
     ),
