@@ -9,14 +9,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from adapters.queue import JobQueue
-from api.rollout_metrics import RolloutMetrics
+from api.rollout_metrics import SECONDS, RolloutMetrics
 from zoo.engine.loader import Loader
 from zoo.engine.memory import resident_bytes
 from zoo.errors import ZooError
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
@@ -35,7 +34,7 @@ class Metrics:
             "zoo_http_request_seconds",
             "Time to the end of the response.",
             ("route",),
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=self._registry,
         )
         self._items = Counter(
@@ -48,7 +47,7 @@ class Metrics:
             "zoo_predict_run_seconds",
             "Time in the model, by model.",
             ("model",),
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=self._registry,
         )
         self.rollouts = RolloutMetrics(self._registry)

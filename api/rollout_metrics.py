@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from zoo.engine.rollouts import Counted
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class RolloutMetrics:
@@ -29,7 +29,7 @@ class RolloutMetrics:
             "zoo_rollout_seconds",
             "Time to the answer of a side, with the wait for a core.",
             ("model", "side"),
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=registry,
         )
         self._compared = Counter(

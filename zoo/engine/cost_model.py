@@ -27,11 +27,6 @@ class CostModel:
         self._spread: NDArray[np.float64] = np.eye(3)
         self._most = 3.0
 
-    @property
-    def known(self) -> bool:
-        """Whether anything was measured."""
-        return self._factors is not None
-
     def learn(self, rows: int, longest: int, ms: float) -> None:
         """Take in one run."""
         shape, ms = self._shape(rows, longest), max(ms, LEAST_MS)

@@ -16,7 +16,7 @@ from zoo.engine.steps import Found, Outcome, Row, Steps, steps_of
 from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, ZooError
 from zoo.tasks.ready_made.answers import runs_of
-from zoo.tasks.task import Array, Encoded, Runs, Task, load_task, task_class
+from zoo.tasks.task import Array, Encoded, Runs, Task, groups, load_task, task_class
 
 MODEL_FILE = "model.onnx"
 USUAL = 16  # words of a short text
@@ -202,13 +202,12 @@ class Predictor:
     def run(self, rows: Sequence[Row], *, whole: bool = True) -> list[Any]:
         """One answer for each row, run together with the threads of this predictor, or where not ``whole`` with one."""
         runs = self._whole if whole else self._single
-        if all(row.task is rows[0].task for row in rows):
-            return rows[0].task.run([row.encoded for row in rows], runs)
-        answers: dict[int, Any] = {}
-        for task in {id(row.task): row.task for row in rows}.values():
-            places = [place for place, row in enumerate(rows) if row.task is task]
-            answers.update(zip(places, task.run([rows[place].encoded for place in places], runs), strict=True))
-        return [answers[place] for place in range(len(rows))]
+        answers: list[Any] = [None] * len(rows)
+        for places in groups(rows, lambda row: row.task):
+            found = rows[places[0]].task.run([rows[place].encoded for place in places], runs)
+            for place, answer in zip(places, found, strict=True):
+                answers[place] = answer
+        return answers
 
     def _asked(self, inputs: object, parameters: Mapping[str, Any]) -> Task:
         """The task that a request has the form of: the version's own unless it is clearly another's."""

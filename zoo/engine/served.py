@@ -16,7 +16,7 @@ from zoo.engine.row_counts import RowCounts
 from zoo.engine.scheduler import Scheduler
 from zoo.engine.shared_body import SharedBody
 from zoo.engine.steps import Row, Steps
-from zoo.engine.threads import Threads, measured
+from zoo.engine.threads import Threads
 from zoo.engine.ticket import Batch, Ticket
 from zoo.engine.workers import Workers
 
@@ -42,13 +42,10 @@ class Served:
 
         if workers.count > 1:
             predictor.split()
-        row = predictor.sample()
-        threads = measured(lambda whole: predictor.run([row], whole=whole), cores=workers.count)
+        budget = predictor.task.batch_cost
+        scheduler, threads = workers.queue(run, predictor.sample(), budget=budget, counts=counts)
         if threads.alone < workers.count:
             predictor.unite()
-        budget = predictor.task.batch_cost
-        scheduler = Scheduler(run, budget=budget, workers=workers.count, counts=counts)
-        scheduler.cost_model.learn(1, row.cost, threads.single_ms)
         return cls(predictor, scheduler, workers, threads)
 
     @classmethod

@@ -19,7 +19,7 @@ from zoo.engine.row_counts import RowCounts
 from zoo.engine.scheduler import Scheduler
 from zoo.engine.session import Placement, Session
 from zoo.engine.steps import Row
-from zoo.engine.threads import Threads, measured
+from zoo.engine.threads import Threads
 from zoo.engine.workers import Workers
 from zoo.tasks.task import Task, groups
 
@@ -55,13 +55,9 @@ class SharedBody:
         with self._lock:
             if self._queue is None:
                 budget = predictor.task.batch_cost
-                scheduler = Scheduler(self.run, budget=budget, workers=self.workers.count, counts=self._counts)
-                row = predictor.sample()
-                threads = measured(lambda whole: self.run([row], whole), cores=self.workers.count)
-                scheduler.cost_model.learn(1, row.cost, threads.single_ms)
-                if threads.alone == 1:
+                self._queue = self.workers.queue(self.run, predictor.sample(), budget=budget, counts=self._counts)
+                if self._queue[1].alone == 1:
                     self._whole = None
-                self._queue = scheduler, threads
             return self._queue
 
     def run(self, rows: Sequence[Row], whole: bool) -> list[Any]:
@@ -99,8 +95,8 @@ class SharedBody:
             session = self._whole if whole else None
             vectors = self.body.run(feeds, [slots[version] for version in versions], session=session)
         answers: list[Any] = [None] * len(rows)
-        for task, version in {row.task: version for row, version in zip(rows, versions, strict=True)}.items():
-            places = [place for place, row in enumerate(rows) if row.task is task]
+        for places in groups(rows, lambda row: row.task):
+            task, version = rows[places[0]].task, versions[places[0]]
             own = {name: values[places] for name, values in feeds.items()}
             read = task.read([version.head(vectors[places], own)], [rows[place].encoded for place in places])
             for place, answer in zip(places, read, strict=True):

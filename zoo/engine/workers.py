@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 
-from zoo.engine.scheduler import Scheduler
+from zoo.engine.row_counts import RowCounts
+from zoo.engine.scheduler import Run, Scheduler
+from zoo.engine.threads import Threads, measured
+from zoo.engine.ticket import Costly
 
 log = logging.getLogger("zoo.engine.workers")
 
@@ -28,6 +31,13 @@ class Workers:
         ]
         for thread in self._threads:
             thread.start()
+
+    def queue(self, run: Run, row: Costly, *, budget: int, counts: RowCounts) -> tuple[Scheduler, Threads]:
+        """A scheduler whose batches are run here, and how: measured by running ``row``, with which its costs begin."""
+        threads = measured(lambda whole: run([row], whole), cores=self.count)
+        scheduler = Scheduler(run, budget=budget, workers=self.count, counts=counts)
+        scheduler.cost_model.learn(1, row.cost, threads.single_ms)
+        return scheduler, threads
 
     def wake(self, scheduler: Scheduler, rows: int = 1) -> None:
         """So many rows of a scheduler have come."""

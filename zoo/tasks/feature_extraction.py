@@ -73,7 +73,7 @@ class FeatureExtraction(Task):
         return self._text.encode(item, truncate=parameters.truncate is not False, side=side)
 
     def collate(self, batch: Sequence[EncodedText]) -> dict[str, Array]:
-        return {**self._text.batch(batch)}
+        return self._text.batch(batch)
 
     def read(self, outputs: Sequence[Array], batch: Sequence[EncodedText]) -> list[Array]:
         hidden = np.asarray(outputs[0], dtype=np.float32)

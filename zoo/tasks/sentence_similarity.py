@@ -64,7 +64,7 @@ class SentenceSimilarity(Task):
         return Bundle((source, *named))
 
     def collate(self, batch: Sequence[EncodedText]) -> dict[str, Array]:
-        return {**self._text.batch(batch)}
+        return self._text.batch(batch)
 
     def read(self, outputs: Sequence[Array], batch: Sequence[EncodedText]) -> list[Array]:
         hidden = np.asarray(outputs[0], dtype=np.float32)

@@ -64,7 +64,7 @@ class TextClassification(Task):
         return self._text.encode_pair(item["text"], item["text_pair"])
 
     def collate(self, batch: Sequence[EncodedText]) -> dict[str, Array]:
-        return {**self._text.batch(batch)}
+        return self._text.batch(batch)
 
     def postprocess(
         self, row: Array, encoded: EncodedText, parameters: TextClassificationParameters

@@ -108,7 +108,7 @@ class ZeroShotClassification(Task):
         return Bundle(tuple(self._text.encode_pair(item, one, cut="only_first", params=named) for one in hypotheses))
 
     def collate(self, batch: Sequence[EncodedText]) -> dict[str, Array]:
-        return {**self._text.batch(batch)}
+        return self._text.batch(batch)
 
     def postprocess(
         self, row: Sequence[Array], encoded: Bundle, parameters: ZeroShotClassificationParameters

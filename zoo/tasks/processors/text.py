@@ -17,6 +17,7 @@ from tokenizers import Encoding, Tokenizer
 
 from zoo.errors import ArtifactCorrupt, InvalidInput, TooLarge
 from zoo.tasks.processors.tokenizer_file import open_tokenizer
+from zoo.tasks.task import Array
 
 # A tokenizer reads the whole text before it cuts: 10 MB took 2-15 s and up to 3.5 GB. So the text is bounded first.
 CHARACTERS_PER_TOKEN = 16
@@ -137,7 +138,7 @@ class TextProcessor:
         """Text from token ids."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=skip_special))
 
-    def batch(self, rows: Sequence[EncodedText]) -> dict[str, NDArray[np.int64]]:
+    def batch(self, rows: Sequence[EncodedText]) -> dict[str, Array]:
         """As ``padded`` makes it."""
         return padded(rows, self._pad)
 
@@ -192,7 +193,7 @@ def real_tokens(rows: Sequence[Tokens], length: int) -> NDArray[np.int64]:
     return (np.arange(length) < lengths[:, None]).astype(np.int64)
 
 
-def padded(rows: Sequence[Tokens], pad: int) -> dict[str, NDArray[np.int64]]:
+def padded(rows: Sequence[Tokens], pad: int) -> dict[str, Array]:
     """``input_ids``, ``attention_mask`` and ``token_type_ids``, each (rows, longest row), padded on the right."""
     shape = (len(rows), max(row.cost for row in rows))
     ids = np.full(shape, pad, dtype=np.int64)

@@ -110,7 +110,7 @@ class WindowProcessor:
 
     def batch(self, windows: Sequence[Window]) -> dict[str, Array]:
         """As ``text.padded`` makes it."""
-        return {**padded(windows, self.pad_token_id)}
+        return padded(windows, self.pad_token_id)
 
 
 def cut(answers: Array, windows: Sequence[Window]) -> list[Array]:
