@@ -8,14 +8,16 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from re import Pattern
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import compile_path
 
 from adapters.datasets import FileStore
 from adapters.queue import Janitor, JobQueue
+from api.direct import Direct
 from api.errors import ErrorBoundary, on_http_exception, on_validation_error
 from api.limits import BodyLimit, Gate
 from api.metrics import Metrics
@@ -101,7 +103,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _middleware(services: Services) -> list[Middleware]:
-    """Outermost first: id and log, errors to responses, what is let in, how large it may be."""
+    """Outermost first: id and log, errors to responses, what is let in, how large it may be, the short way."""
     settings = services.settings
     paths = ("/v1/files", "/v1/audio/transcriptions", "/v1/audio/translations")
     larger = dict.fromkeys(paths, settings.max_upload_bytes + FORM_OVERHEAD)
@@ -110,7 +112,14 @@ def _middleware(services: Services) -> list[Middleware]:
         Middleware(ErrorBoundary),
         Middleware(Gate, settings=settings),
         Middleware(BodyLimit, default=settings.max_body_bytes, larger=larger),
+        Middleware(Direct, routes=_posts(predict.router, embeddings.router), services=services),
     ]
+
+
+def _posts(*routers: APIRouter) -> list[APIRoute]:
+    """The routes that answer POST."""
+    routes = (route for router in routers for route in router.routes)
+    return [route for route in routes if isinstance(route, APIRoute) and route.methods == {"POST"}]
 
 
 def _methods() -> dict[Pattern[str], set[str]]:

@@ -50,6 +50,8 @@ class RequestLog:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         self._metrics.count_request(scope["method"], route, status, seconds)
+        if not log.isEnabledFor(logging.INFO):
+            return
         fields = {
             "request_id": scope["state"]["request_id"],
             "method": scope["method"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import asdict, replace
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +15,7 @@ from starlette.requests import Request
 from api import prediction_request, text_events
 from api.answer import Answer
 from api.deadline import deadline_of
+from api.direct import ROLLOUT_KEY
 from api.errors import ClientLeft
 from api.frames import HEADERS
 from api.openapi import answers, takes_item
@@ -25,7 +26,7 @@ from zoo.errors import InvalidInput
 
 T = TypeVar("T")
 RolloutKey = Annotated[
-    str | None, Header(alias="X-Rollout-Key", description="Requests with the same one get the same side of a rollout.")
+    str | None, Header(alias=ROLLOUT_KEY, description="Requests with the same one get the same side of a rollout.")
 ]
 router = APIRouter(tags=["Predict"])
 MOST_EXPLAINED = 32  # runs: a header has to stay below the 8 KB that clients and proxies take
@@ -143,20 +144,25 @@ def explained(request: Request, prediction: Prediction) -> dict[str, str]:
     return {"x-explain": json.dumps({"batches": len(prediction.batches), "runs": runs})}
 
 
-async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def unless_left(request: Request, work: Awaitable[T]) -> T:
     """The result of ``work``, which is cancelled as soon as the caller closes the connection. The body must be read."""
-    task = asyncio.create_task(work)
-    watch = asyncio.create_task(_left(request))
-    try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientLeft
-        return task.result()
-    finally:
-        watch.cancel()
+    task, left = asyncio.current_task(), False
+    assert task is not None
+
+    async def watch() -> None:
+        nonlocal left
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        left = True
         task.cancel()
 
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    watching = asyncio.create_task(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if left:
+            task.uncancel()
+            raise ClientLeft from None
+        raise
+    finally:
+        watching.cancel()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
 FORGETTING = 0.95  # weight of a measurement that is one batch older: the last twenty or so decide
 LEAST_MS = 1e-3
 OVERHEAD = 0.3  # of a first short batch, taken for what a run costs whatever is in it, until others tell more
+Three = tuple[float, float, float]
 
 
 class CostModel:
@@ -23,36 +22,53 @@ class CostModel:
     def __init__(self, unit: int) -> None:
         self._unit = max(1, unit)
         self._lock = threading.Lock()
-        self._factors: NDArray[np.float64] | None = None
-        self._spread: NDArray[np.float64] = np.eye(3)
-        self._most = 3.0
+        self._factors: Three | None = None
+        self._spread: list[list[float]] = [[0.0] * 3 for _ in range(3)]
+        self._most = 0.0
 
     def learn(self, rows: int, longest: int, ms: float) -> None:
         """Take in one run."""
-        shape, ms = self._shape(rows, longest), max(ms, LEAST_MS)
+        share, ms = longest / self._unit, max(ms, LEAST_MS)
+        shape = (1.0, rows * share, rows * share * share)
         with self._lock:
             if self._factors is None:
-                first = float(shape[1]) or 1.0
-                self._factors = np.array([OVERHEAD * ms, (1 - OVERHEAD) * ms / first, 0.0])
-                self._spread = np.diag([ms**2, (ms / first) ** 2, (ms / first) ** 2])
-                self._most = float(np.trace(self._spread))
-                return
-            scaled = shape / ms
-            gain = self._spread @ scaled / (FORGETTING + scaled @ self._spread @ scaled)
-            self._factors = np.maximum(self._factors + gain * (1.0 - scaled @ self._factors), 0.0)
-            self._spread = (self._spread - np.outer(gain, scaled @ self._spread)) / FORGETTING
-            # Shapes that never change tell nothing of the others: their uncertainty would grow without end.
-            self._spread *= min(1.0, self._most / float(np.trace(self._spread)))
+                first = shape[1] or 1.0
+                self._factors = (OVERHEAD * ms, (1 - OVERHEAD) * ms / first, 0.0)
+                for place, deviation in enumerate((ms, ms / first, ms / first)):
+                    self._spread[place][place] = deviation**2
+                self._most = _trace(self._spread)
+            else:
+                self._refine(self._factors, (1.0 / ms, shape[1] / ms, shape[2] / ms))
+
+    def _refine(self, factors: Three, scaled: Three) -> None:
+        """In plain numbers: with arrays of three it took five times as long, once for every batch."""
+        spread = self._spread
+        seen = [_dot(row, scaled) for row in spread]  # the spread is symmetric
+        known = FORGETTING + _dot(seen, scaled)
+        wrong = (1.0 - _dot(factors, scaled)) / known
+        first, linear, square = (max(one + part * wrong, 0.0) for one, part in zip(factors, seen, strict=True))
+        self._factors = first, linear, square
+        for row, gain in zip(spread, seen, strict=True):
+            for place, part in enumerate(seen):
+                row[place] = (row[place] - gain * part / known) / FORGETTING
+        # Shapes that never change tell nothing of the others: their uncertainty would grow without end.
+        shrink = min(1.0, self._most / _trace(spread))
+        for row in spread:
+            row[:] = [shrink * part for part in row]
 
     def ms(self, rows: int, longest: int) -> float:
         """What a run will take; 0 while nothing is known."""
         factors = self._factors
         if factors is None:
             return 0.0
-        overhead, linear, square = factors.tolist()
+        overhead, linear, square = factors
         share = longest / self._unit
-        return float(max(overhead + rows * share * (linear + square * share), LEAST_MS))
+        return max(overhead + rows * share * (linear + square * share), LEAST_MS)
 
-    def _shape(self, rows: int, longest: int) -> NDArray[np.float64]:
-        share = longest / self._unit
-        return np.array([1.0, rows * share, rows * share * share])
+
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return one[0] * other[0] + one[1] * other[1] + one[2] * other[2]
+
+
+def _trace(matrix: Sequence[Sequence[float]]) -> float:
+    return matrix[0][0] + matrix[1][1] + matrix[2][2]

@@ -94,8 +94,10 @@ def _options(threads: int) -> ort.SessionOptions:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # A spinning pool burns the CPU that the other workers of this machine need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Threads of a pool spin within a run, which a short text gains 8 % from, and sleep as soon as it ends: a pool that
+    # spun on would burn the CPU that the other workers of this machine need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
 
 

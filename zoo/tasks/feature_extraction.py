@@ -82,7 +82,8 @@ class FeatureExtraction(Task):
     def postprocess(self, row: Array, encoded: EncodedText, parameters: FeatureExtractionParameters) -> list[float]:
         vector = np.asarray(row, dtype=np.float32)
         normalised = self._how.normalise if parameters.normalize is None else parameters.normalize
-        return [float(value) for value in (ops.normalise(vector) if normalised else vector)]
+        values: list[float] = (ops.normalise(vector) if normalised else vector).tolist()
+        return values
 
     def respond(self, results: list[object], many: bool) -> Any:
         """First axis: the texts, also for a single one."""

@@ -181,9 +181,11 @@ def checked(text: object, *, most: int, name: str = "The text", param: str = "in
         raise TooLarge(message, code="input_too_long", param=param)
     if not text.strip():
         raise InvalidInput(f"{name} is empty: send at least one character.", code="invalid_text", param=param)
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
         message = f"{name} holds one half of a surrogate pair, which is no character: send valid Unicode."
-        raise InvalidInput(message, code="invalid_text", param=param)
+        raise InvalidInput(message, code="invalid_text", param=param) from None
     return text
 
 
