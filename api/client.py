@@ -15,32 +15,14 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from api.service_errors import NoService, ServiceError
 from api.service_note import running_service
-from zoo.errors import ZooError
 from zoo.settings import Settings
 
 Json = dict[str, Any]
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 UNHURRIED = httpx.Timeout(None, connect=5.0)
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-
-
-class ServiceError(ZooError):
-    """The service answered with an error; ``status`` is the HTTP status.
-
-    ``file_id`` names the upload that was stored but rejected, so that its report can be read.
-    """
-
-    def __init__(self, message: str, *, status: int, code: str, file_id: str | None = None) -> None:
-        super().__init__(message, code=code)
-        self.status = status
-        self.file_id = file_id
-
-
-class NoService(ZooError):
-    """Nothing answers at the address."""
-
-    code = "no_service"
 
 
 class Client:

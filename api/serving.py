@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import importlib.util
 import logging as stdlib_logging
 import math
@@ -52,6 +53,7 @@ def serve(settings: Settings) -> int:
         address = address_of(listener)
         server.announce = f"AdaptZoo is ready at {address}"
         parts.enter_context(noted(settings.home, address))
+        gc.freeze()  # what is there now stays: no collection looks at it again while requests wait
         server.run(sockets=[listener])
         return 0 if server.started else 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from api.client import NoService, ServiceError
+from api.service_errors import NoService, ServiceError
 from zoo.errors import (
     ArtifactCorrupt,
     Conflict,

@@ -10,11 +10,12 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from api.client import Client, Json, ServiceError
+from api.client import Client, Json
 from api.commands.exit_codes import ExitCode
 from api.commands.folder_zip import zipped
 from api.commands.session import Session, command
 from api.commands.terminal import bar, facts, figure, printable, size, table
+from api.service_errors import ServiceError
 from zoo.errors import InvalidInput, Unavailable
 
 app = typer.Typer()

@@ -12,9 +12,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from api.client import Client, Json, NoService, ServiceError
+from api.client import Client, Json
 from api.commands.exit_codes import ExitCode, JobFailed
 from api.commands.terminal import Terminal, duration, printable
+from api.service_errors import NoService, ServiceError
 
 TERMINAL_STATES = ("succeeded", "failed", "cancelled")
 POLL_SECONDS = 0.5

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from api.client import Client, Json, ServiceError
+from api.client import Client, Json
 from api.commands.answers import answer_view, likeness_view, refused
 from api.commands.exit_codes import ExitCode
 from api.commands.session import Session, command
 from api.commands.terminal import printable
+from api.service_errors import ServiceError
 from zoo.errors import InvalidInput
 
 app = typer.Typer()

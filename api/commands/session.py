@@ -7,18 +7,20 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from pydantic import ValidationError
 
-from api.client import Client, service_url
 from api.commands.exit_codes import ConfigurationError, ExitCode, exit_code
 from api.commands.flags import flag as spelling
 from api.commands.flags import given, options
 from api.commands.terminal import Terminal
 from zoo.errors import ZooError
 from zoo.settings import Settings
+
+if TYPE_CHECKING:
+    from api.client import Client
 
 CONNECTION = ("url", "api_key", "home")  # the settings that a command which talks to a service takes as flags
 ENV_PREFIX = "ZOO_"
@@ -33,6 +35,8 @@ class Session:
 
     def client(self) -> Client:
         """A client of the service that the settings point to."""
+        from api.client import Client, service_url  # httpx takes .2 s to import, which `zoo serve` has no use for
+
         return Client(service_url(self.settings), self.settings.api_key)
 
 

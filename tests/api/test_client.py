@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from api.client import Client, NoService, ServiceError, reference, service_url
+from api.client import Client, reference, service_url
+from api.service_errors import NoService, ServiceError
 from tests.api.canned_service import FILE, JOB, LISTED, TICKETS, CannedService, canned_service
 from zoo.settings import Settings
 
