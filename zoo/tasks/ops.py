@@ -37,11 +37,11 @@ def pool(hidden: Floats, mask: NDArray[np.int64], mode: str) -> Floats:
     """(batch, tokens, width) and (batch, tokens) to (batch, width): ``mean`` or ``max`` of real tokens, or ``cls``."""
     if mode == "cls":
         return np.asarray(hidden[:, 0], dtype=np.float32)
-    weights = mask[..., None].astype(np.float32)
     if mode == "max":
-        return np.asarray(np.where(weights > 0, hidden, -np.inf).max(axis=1), dtype=np.float32)
-    summed = (hidden * weights).sum(axis=1)
-    return np.asarray(summed / np.maximum(weights.sum(axis=1), 1e-9), dtype=np.float32)
+        return np.asarray(np.where(mask[..., None] > 0, hidden, -np.inf).max(axis=1), dtype=np.float32)
+    weights = mask.astype(np.float32)
+    summed = np.einsum("bt,btw->bw", weights, hidden)  # half the time of a product that is summed afterwards
+    return np.asarray(summed / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9), dtype=np.float32)
 
 
 def normalise(vectors: Floats) -> Floats:
