@@ -58,9 +58,14 @@ def python_version() -> Check:
     return Check("Python", "ok" if good else "missing", found, "" if good else "install Python 3.11, 3.12 or 3.13")
 
 
+def lacking_libraries() -> list[str]:
+    """Of those that train, the ones that are not installed here."""
+    return [name for name in TRAINING_LIBRARIES if importlib.util.find_spec(name) is None]
+
+
 def training_extra() -> Check:
     """The libraries that adapt and import models; serving needs none of them."""
-    lacking = [name for name in TRAINING_LIBRARIES if importlib.util.find_spec(name) is None]
+    lacking = lacking_libraries()
     if not lacking:
         return Check("training libraries", "ok", "installed")
     fix = "`make install`, or pip install 'adaptzoo[train]'; not needed where only `zoo serve` with --redis-url runs"

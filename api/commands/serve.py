@@ -28,8 +28,8 @@ def serve(session: Session) -> None:
 def worker(session: Session) -> None:
     """Run one more training worker on the Redis of --redis-url.
 
-    Needs the training libraries (the extra `train`). Stop it with Ctrl-C or SIGTERM: a running job is saved and goes
-    back to the queue.
+    Needs the training libraries (the extra `train`), and does not start without them. Stop it with Ctrl-C or SIGTERM:
+    a running job is saved and goes back to the queue.
     """
     settings = _settings(session)
     if not settings.redis_url:
@@ -39,7 +39,14 @@ def worker(session: Session) -> None:
             param="redis_url",
         )
     from adapters.queue import run_worker
+    from api.commands.checks import lacking_libraries
     from zoo import logs
+
+    if lacking := lacking_libraries():
+        raise ConfigurationError(
+            f"the training libraries are not installed here ({', '.join(lacking)}), so that every job that this worker"
+            " took from the others would fail: pip install 'adaptzoo[train]'"
+        )
 
     logs.configure(settings)
     _end(run_worker(settings.redis_url, settings))

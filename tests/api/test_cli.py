@@ -14,6 +14,7 @@ from typer.main import get_group
 from typer.testing import CliRunner, Result
 
 from api.cli import COMMANDS, app
+from api.commands import checks
 from tests.api.canned_service import LISTED, OFFERED, TICKETS, CannedService, canned_service
 from zoo.settings import Settings
 
@@ -161,6 +162,17 @@ def test_a_worker_runs_on_the_redis_given(monkeypatch: pytest.MonkeyPatch) -> No
     fake(monkeypatch, "adapters.queue", run_worker=run_worker)
     assert zoo("worker", "--redis-url", "redis://here").exit_code == 0
     assert started == [("redis://here", True)]
+
+
+def test_a_worker_that_cannot_train_takes_no_jobs_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_worker(url: str, settings: Settings) -> int:
+        raise AssertionError("it was started")
+
+    fake(monkeypatch, "adapters.queue", run_worker=run_worker)
+    monkeypatch.setattr(checks, "TRAINING_LIBRARIES", ("json", "no_such_module"))
+    result = zoo("worker", "--redis-url", "redis://here")
+    assert result.exit_code == 78
+    assert "no_such_module" in result.stderr and "adaptzoo[train]" in result.stderr
 
 
 def test_models_lists_what_is_ready_first(service: CannedService) -> None:

@@ -21,6 +21,7 @@ from zoo.engine.predictor import Prediction
 from zoo.engine.single_flight import SingleFlight
 
 LARGEST = 1024 * 1024  # of inputs that are compared: hashing 1 MiB takes 1 ms of the event loop
+MOST_VERSIONS = 1024  # whose contents are remembered: hashing a manifest takes 50 µs
 _IRRELEVANT = {"name", "version", "title", "created", "licence", "base", "metrics", "parity", "lineage"}
 
 
@@ -87,6 +88,8 @@ class Answers:
     def _content(self, entry: ModelEntry) -> bytes:
         known = self._contents.get(entry.reference)
         if known is None or known[0] is not entry:
+            if len(self._contents) >= MOST_VERSIONS:
+                self._contents.clear()
             known = self._contents[entry.reference] = entry, content_of(entry)
         return known[1]
 

@@ -132,7 +132,9 @@ class Scheduler:
         wait = self.backlog_ms() / 1000
         if ticket.submitted + wait > ticket.deadline:
             self.counts.add(refused=len(ticket.answers))
-            message = f"The server is full: there would be no turn within {wait:.1f} s. Try again shortly."
+            message = (
+                f"The server is full: a turn would come in {wait:.2g} s, too late for this one. Try again shortly."
+            )
             raise Unavailable(message, code="overloaded", retry_after=max(1.0, wait))
 
     def _drop(self, ticket: Ticket) -> None:
