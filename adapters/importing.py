@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from adapters.jobs import JobContext
-from zoo.catalogue.entry import CatalogueEntry, ModelEntry, Precision, Source
+from zoo.catalogue.entry import CHECKPOINT, CatalogueEntry, ModelEntry, Precision, Source
 from zoo.catalogue.hub_layout import architectures, refuse_remote_code
 from zoo.catalogue.registry import LIVE, load_catalogue
 from zoo.catalogue.sources import Fetched, GraphWish, ReadyMade, fetch
@@ -29,7 +29,6 @@ from zoo.tasks.ready_made.heads import head_task
 from zoo.tasks.task import task_class
 
 STAGES = ("fetch", "load", "export", "compare", "publish")
-CHECKPOINT = "checkpoint"  # kept beside the graph: adapting starts from these weights
 TRAINING = "adapters.training.importing"  # loads torch
 _NO_TORCH = "torch is not installed where the ready-made graph was imported"
 _NO_WEIGHTS = "no safetensors lie beside the ready-made graph"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adapters.importing import CHECKPOINT, Import
+from adapters.importing import Import
 from adapters.training import checkpoint as checkpoints
 from adapters.training.export import export as export_graph
 from adapters.training.gate import Answer, Parity, answers_of, each_answer, prove_shapes, refusing, same_answers
@@ -25,7 +25,7 @@ from adapters.training.quantised import quantise
 from adapters.training.recipe import Servable, load_recipe
 from adapters.training.slots import add_slots, linear_weights
 from adapters.training.texts.ready_made import written
-from zoo.catalogue.entry import ModelEntry
+from zoo.catalogue.entry import CHECKPOINT, ModelEntry
 from zoo.catalogue.store import Store
 from zoo.engine.predictor import MODEL_FILE
 from zoo.engine.session import Sessions

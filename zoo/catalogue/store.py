@@ -90,7 +90,7 @@ class Store:
     def verify(self, entry: ModelEntry, *, leaving: Collection[str] = ()) -> None:
         """Read and compare every file, about 0.1 s for 90 MB; ``ArtifactCorrupt`` names the one at fault.
 
-        ``leaving``: files that nobody is about to read.
+        ``leaving``: files and folders that nobody is about to read.
         """
         if read_manifest(self._models, entry.name, entry.version) != entry:
             raise ArtifactCorrupt(

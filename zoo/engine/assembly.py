@@ -6,7 +6,7 @@ import logging
 import threading
 from weakref import WeakValueDictionary
 
-from zoo.catalogue.entry import ModelEntry
+from zoo.catalogue.entry import CHECKPOINT, ModelEntry
 from zoo.catalogue.store import Store
 from zoo.engine.body import ADAPTER_FOLDER, SERVED_BY, AdaptedRuns
 from zoo.engine.predictor import MODEL_FILE, Predictor
@@ -46,7 +46,7 @@ class Assembly:
         return Wanted(entry.reference, entry, size, lambda: self._beside_body(entry, max_items))
 
     def _alone(self, entry: ModelEntry, max_items: int) -> Served:
-        self._store.verify(entry)
+        self._store.verify(entry, leaving=(CHECKPOINT,))
         folder = self._store.folder(entry.name, entry.version)
         predictor = Predictor(
             entry, folder, threads=self._workers.count, max_items=max_items, placement=self._placement
@@ -57,7 +57,7 @@ class Assembly:
     def _beside_body(self, entry: ModelEntry, max_items: int) -> Served:
         try:
             body = self._body(str(entry.base))
-            self._store.verify(entry, leaving=(MODEL_FILE,))
+            self._store.verify(entry, leaving=(MODEL_FILE, CHECKPOINT))
             folder = self._store.folder(entry.name, entry.version)
             runs = AdaptedRuns(body.body, entry, folder)
             predictor = Predictor(entry, folder, threads=1, max_items=max_items, runs=runs)
@@ -74,7 +74,7 @@ class Assembly:
             if body is None:
                 name, _, version = reference.rpartition("@")
                 entry = self._store.entry(name, int(version))
-                self._store.verify(entry)
+                self._store.verify(entry, leaving=(CHECKPOINT,))
                 body = SharedBody(
                     self._store.folder(entry.name, entry.version),
                     self._workers,

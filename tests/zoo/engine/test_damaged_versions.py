@@ -93,3 +93,11 @@ def test_a_damaged_version_leaves_the_one_before_it_served(own_zoo: TinyZoo) -> 
         with pytest.raises(ArtifactCorrupt):
             loader.load("mood@2")
         assert label_of(loader, "mood@1") in ("bad", "good", "so-so")
+
+
+def test_damage_to_what_serving_never_reads_keeps_nobody_from_an_answer(own_zoo: TinyZoo) -> None:
+    flip_a_bit(own_zoo.store.folder("mood", 1) / "checkpoint" / "model.safetensors")
+    with loader_on(own_zoo) as loader:
+        assert asyncio.run(loader.predict("mood@1", "parcel", {})).entry.version == 1
+    with pytest.raises(ArtifactCorrupt, match=r"checkpoint/model\.safetensors"):
+        own_zoo.store.verify(own_zoo.store.entry("mood", 1))
