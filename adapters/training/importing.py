@@ -23,13 +23,13 @@ from adapters.training.memory import discard, give_back
 from adapters.training.quantisation_loss import Loss, loss_between, loss_of, together
 from adapters.training.quantised import quantise
 from adapters.training.recipe import Servable, load_recipe
-from adapters.training.slots import add_slots, linear_weights
+from adapters.training.slots import Weight, add_slots, linear_weights
 from adapters.training.texts.ready_made import written
 from zoo.catalogue.entry import CHECKPOINT, ModelEntry
 from zoo.catalogue.store import Store
 from zoo.engine.predictor import MODEL_FILE
 from zoo.engine.session import Sessions
-from zoo.errors import InvalidInput, ParityFailed
+from zoo.errors import InvalidInput, ParityFailed, Unsupported
 from zoo.tasks.ready_made.answers import runs_of
 
 _WAY_OUT = "Its .onnx files and its safetensors are not of one model: take one of them away and import again."
@@ -77,15 +77,30 @@ def _exported(job: Import, servable: Servable, folder: Path) -> dict[str, Any]:
     parity = functools.reduce(operator.or_, proofs)
     job.context.event(f"ONNX Runtime and torch differ by at most {parity.max_abs_difference:.2e} on {parity.rows} rows")
     figures = parity.as_dict()
-    if job.precision == "fp32" and linears:
-        table = add_slots(job.staged, job.staged / MODEL_FILE, linears)
-        give_back()
-        job.context.event(f"Adapters can stand beside {len(table.linears)} of the body's {len(linears)} linear layers")
+    if job.precision == "fp32":
+        _add_slots(job, servable, linears, folder)
     if job.precision == "int8":
         loss = _quantised(job.staged, trained, threads=job.threads)
         job.context.event(f"With weights of 8 bits: {loss.described()}")
         figures["int8"] = loss.as_dict()
     return figures
+
+
+def _add_slots(job: Import, servable: Servable, linears: Mapping[str, Weight], folder: Path) -> None:
+    """Write the body's graph with slots for adapters, where it has linear layers; ``folder`` is for what goes again."""
+    source = job.staged / MODEL_FILE
+    if servable.bare is not None:
+        try:
+            bare = servable.bare()
+        except Unsupported:  # what can be served but not adapted
+            return
+        source, linears = folder / "bare.onnx", linear_weights(bare.module)
+        export_graph(bare, source)
+        discard(bare.module)
+    if linears:
+        table = add_slots(job.staged, source, linears)
+        give_back()
+        job.context.event(f"Adapters can stand beside {len(table.linears)} of the body's {len(linears)} linear layers")
 
 
 def compare(job: Import, entry: ModelEntry) -> dict[str, Any]:

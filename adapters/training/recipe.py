@@ -43,7 +43,8 @@ class Servable:
     a name, ``least`` the smallest for which the network goes the way that is traced: what is not said, the exporter
     finds out and traces a second time. ``files`` are served beside the graph: name in the version -> where it lies.
     ``further`` graphs of the same version, by name, are described by the fields up to ``least``. ``body`` is the part
-    that adapters of this model stand beside, where ``module`` is that alone or under one linear layer.
+    that adapters of this model stand beside, where ``module`` is that alone or under one linear layer; ``bare`` makes
+    it by itself where the graphs have another form, and raises ``Unsupported`` where it cannot be adapted.
     """
 
     module: nn.Module
@@ -62,6 +63,7 @@ class Servable:
     axes_of: dict[str, dict[int, str]] = field(default_factory=dict)
     further: dict[str, Servable] = field(default_factory=dict)
     body: nn.Module | None = None
+    bare: Callable[[], Servable] | None = None
 
     def graphs(self) -> dict[str, Servable]:
         """File in the version -> what it holds; the main graph first."""

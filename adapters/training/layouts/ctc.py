@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,14 @@ from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import load_weights
 from adapters.training.layouts.parts import unfit
 from adapters.training.recipe import Servable
-from adapters.training.sounds.body import INPUT, WAVEFORMS, example_sounds, fold_parametrisations, least_samples
+from adapters.training.sounds.body import (
+    INPUT,
+    WAVEFORMS,
+    bare_body,
+    example_sounds,
+    fold_parametrisations,
+    least_samples,
+)
 from adapters.training.sounds.classifier import SoundClassifier
 from adapters.training.sounds.config import read_hearing
 from zoo.errors import Unsupported
@@ -56,6 +64,7 @@ def read_ctc(checkpoint: Path) -> Servable:
         architecture=str(config.model_type),
         limits={"seconds": round(MOST_SECONDS)},
         options={"ctc": {**letters, "step": prod(config.conv_stride)}, "hearing": hearing.as_dict()},
+        bare=partial(bare_body, checkpoint),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from adapters.datasets import Example
@@ -11,6 +13,7 @@ from adapters.training.checkpoint import ensure_tokenizer
 from adapters.training.layouts.ctc import is_ctc, read_ctc
 from adapters.training.layouts.whisper import read_whisper, special_tokens
 from adapters.training.recipe import Servable
+from adapters.training.sounds.body import bare_body
 from adapters.training.speech.ctc import CtcAdaptation
 from adapters.training.speech.recognition import SpeechRecognition
 from adapters.training.speech.whisper import WhisperAdaptation
@@ -38,7 +41,8 @@ def load(checkpoint: Path) -> Servable:
         "suppressed_first": list(whisper.suppressed_first),
     }
     files = {"tokenizer.json": checkpoint / "tokenizer.json"}
-    return whisper_servable(whisper, options={"whisper": options}, files=files)
+    servable = whisper_servable(whisper, options={"whisper": options}, files=files)
+    return replace(servable, bare=partial(bare_body, checkpoint))
 
 
 def adapt(

@@ -20,7 +20,7 @@ from adapters.training.encoder import load_weights
 from adapters.training.layouts.adapted import merge
 from adapters.training.layouts.ctranslate2 import is_ctranslate2
 from adapters.training.layouts.whisper import read_whisper
-from adapters.training.recipe import Batch, Size, seeded
+from adapters.training.recipe import Batch, Servable, Size, seeded
 from adapters.training.sounds.config import read_hearing, whisper_hearing
 from zoo.errors import Unsupported
 from zoo.tasks.processors.hearing import Hearing
@@ -140,6 +140,23 @@ def _read(checkpoint: Path) -> SoundBody:
     model = load_weights(AutoModel, checkpoint)
     fold_parametrisations(model)
     return _frozen(_NETWORKS[kind](model), hearing)
+
+
+def bare_body(checkpoint: Path) -> Servable:
+    """The network alone, as adaptations to sounds run it; raises as ``load_body`` does."""
+    body = load_body(checkpoint)
+    return Servable(
+        module=body.module,
+        inputs=body.inputs,
+        outputs=("vectors",),
+        example=body.example,
+        sizes=body.sizes,
+        axes={0: "batch", 1: body.axis} if body.axis else {0: "batch"},
+        bounds={body.axis: body.longest} if body.axis else {},
+        least={"samples": body.network.values(2)} if body.hearing.kind == "waveform" else {},
+        architecture="",
+        body=body.module,
+    )
 
 
 def read_encoder(checkpoint: Path) -> Any:

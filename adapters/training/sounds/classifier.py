@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -11,7 +12,14 @@ from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import load_weights
 from adapters.training.layouts.parts import named_labels
 from adapters.training.recipe import Servable
-from adapters.training.sounds.body import INPUT, WAVEFORMS, example_sounds, fold_parametrisations, least_samples
+from adapters.training.sounds.body import (
+    INPUT,
+    WAVEFORMS,
+    bare_body,
+    example_sounds,
+    fold_parametrisations,
+    least_samples,
+)
 from adapters.training.sounds.config import read_hearing
 from zoo.errors import Unsupported
 
@@ -60,4 +68,5 @@ def read_classifier(checkpoint: Path) -> Servable:
         labels=named_labels(config.id2label, config.num_labels, field="id2label"),
         limits={"seconds": int(hearing.seconds)},
         options={"hearing": hearing.as_dict(), "function_to_apply": "sigmoid" if multi_label else "softmax"},
+        bare=partial(bare_body, checkpoint),
     )
