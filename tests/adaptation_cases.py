@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -50,7 +50,8 @@ TAGS = ("I-MONEY", "B-MONEY", "I-ACCOUNT", "B-ACCOUNT", "O")
 class Case:
     """``figures``: what the job measures. ``card``: a sentence that the card has to have.
 
-    ``start``: the score of a guess, for a model that knows nothing of the task; None if it is asked itself.
+    ``start``: the score of a guess, for a model that knows nothing of the task; None if it is asked itself. ``by``: who
+    answers for what was taught.
     """
 
     write: Callable[[Path], object]
@@ -62,6 +63,7 @@ class Case:
     task: str | None = None  # of the data, where it cannot be told
     imports: str | None = None  # the task to import for, where it cannot be told
     card: str = ""
+    by: Literal["body", "merged"] = "merged"
 
 
 def jsonl(data: Sequence[Mapping[str, Any]]) -> tuple[str, bytes]:

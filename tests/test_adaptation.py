@@ -52,12 +52,19 @@ CASES = {
         ("macro_f1", "micro_f1"),
         start=1 / 8,
         training=FAST,
+        by="body",
     ),
     "regression": Case(
-        cases.write_encoder, jsonl(scored(240)), cases.numbers, ("spearman", "pearson"), start=0.0, training=FAST
+        cases.write_encoder,
+        jsonl(scored(240)),
+        cases.numbers,
+        ("spearman", "pearson"),
+        start=0.0,
+        training=FAST,
+        by="body",
     ),
     "token-classification": Case(
-        cases.write_tagger, jsonl(tagged_rows(120)), cases.entities, ("f1", "precision"), training=FAST
+        cases.write_tagger, jsonl(tagged_rows(120)), cases.entities, ("f1", "precision"), training=FAST, by="body"
     ),
     "question-answering": Case(
         cases.write_reader, jsonl(question_rows(120)), cases.answers, ("f1", "exact_match"), training=FAST
@@ -68,6 +75,7 @@ CASES = {
         cases.likeness,
         ("spearman", "recall_at_1"),
         training=FAST,
+        by="body",
     ),
     "translation": Case(write_taught, cases.TOLD, cases.dialect, ("chrf", "bleu"), training=plan(5, 0.01, batch=16)),
     "summarization": Case(
@@ -111,6 +119,7 @@ CASES = {
         start=1 / 3,
         training=plan(2, 0.003),
         card="Of a sound the first 30 s are heard.",
+        by="body",
     ),
     "speech, Whisper": Case(
         cases.write_ears,
@@ -201,6 +210,7 @@ def test_a_fifth_of_what_there_is_to_gain_is_gained(service: Service, name: str)
     assert after - start >= LEAST * (1 - start), f"{start:.3f} became {after:.3f}"
     entry = service.zoo.store.entry(f"{base}-taught", 1)
     assert entry.parity["argmax_agreement"] == 1.0
+    assert entry.options["served_by"] == case.by, entry.options["why"]
     assert set(case.figures) <= set(entry.metrics["heldout"])
     assert case.start is not None or set(case.figures) <= set(entry.metrics["before"])
     assert case.card in (service.zoo.store.folder(entry.name, 1) / "README.md").read_text()

@@ -84,7 +84,9 @@ class SoundBody:
         """Lengths to try it with, the first to trace."""
         if self.hearing.kind == "waveform":
             return WAVEFORMS
-        return ((100,), (2,), (46,), (self.longest,)) if self.network.masked else ((self.hearing.frames,),)
+        if not self.network.masked:
+            return ((self.hearing.frames,),)
+        return tuple((frames,) for frames in dict.fromkeys((min(100, self.longest), 2, 46, self.longest)))
 
     @property
     def axis(self) -> str | None:
