@@ -67,7 +67,12 @@ CASES = {
         cases.write_tagger, jsonl(tagged_rows(120)), cases.entities, ("f1", "precision"), training=FAST, by="body"
     ),
     "question-answering": Case(
-        cases.write_reader, jsonl(question_rows(120)), cases.answers, ("f1", "exact_match"), training=FAST
+        cases.write_reader,
+        jsonl(question_rows(120)),
+        cases.answers,
+        ("f1", "exact_match"),
+        training=FAST,
+        by="body",
     ),
     "sentence-similarity": Case(
         cases.write_encoder,

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForQuestionAnswering
 
 from adapters.datasets import Example, Span
 from adapters.jobs import Hyperparameters
 from adapters.training import checkpoint as checkpoints
-from adapters.training.encoder import load_weights
 from adapters.training.layouts.parts import unfit
 from adapters.training.recipe import Defaults, Item, Servable
 from adapters.training.spans.adaptation import Lesson, Logits, SpanAdaptation
@@ -30,19 +29,6 @@ from zoo.tasks.question_answering import MAX_ANSWER_LEN, QuestionAnsweringParame
 TASK = "question-answering"
 MOST_ANSWER = 128  # tokens of a served answer, however long those of the data are
 TIE = 1e-4  # answers whose scores differ by less may stand for one another
-
-
-class Ends(nn.Module):
-    """A transformers reader that answers (batch, tokens, 2): first and last token of the answer."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, **named: Tensor) -> Tensor:
-        """Logits, before any softmax."""
-        answer = self.model(**named)
-        return torch.stack((answer.start_logits, answer.end_logits), dim=-1)
 
 
 class AnswerAdaptation(SpanAdaptation):
@@ -151,9 +137,10 @@ def load(checkpoint: Path) -> Servable:
         return _load_adapted(checkpoint)
     require_head(checkpoint, "ForQuestionAnswering", TASK)
     checkpoints.ensure_tokenizer(checkpoint)
-    model = load_weights(AutoModelForQuestionAnswering, checkpoint)
-    network = Ends(model).eval().requires_grad_(False)
-    return token_servable(network, model, checkpoint, max_tokens=checkpoints.max_tokens(checkpoint))
+    network = own_head(checkpoint, AutoModelForQuestionAnswering, "qa_outputs").eval().requires_grad_(False)
+    if network.head.out_features != 2:
+        raise unfit("has no head for first and last tokens of answers")
+    return token_servable(network, network.body, checkpoint, max_tokens=checkpoints.max_tokens(checkpoint))
 
 
 def _load_adapted(checkpoint: Path) -> Servable:
