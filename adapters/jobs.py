@@ -14,6 +14,14 @@ from zoo.catalogue.entry import Precision
 Auto = Literal["auto"]
 TRAINING_LIBRARIES = ("torch", "transformers", "peft", "onnx", "onnxscript", "sklearn", "pyarrow")
 """What jobs need beyond the base installation: all but imports of ready-made graphs."""
+EIGHT_BITS = (
+    "text-classification",
+    "token-classification",
+    "question-answering",
+    "image-classification",
+    "audio-classification",
+)
+"""Tasks whose adapted versions may have weights of 8 bits: one graph answers, and each row is judged by itself."""
 
 
 class JobKind(StrEnum):
@@ -87,7 +95,10 @@ class JobSpec(BaseModel):
     seed: int = Field(0, ge=0, le=2147483647)
     metadata: dict[str, str] | None = None
     source: dict[str, Any] | None = Field(None, description="import: a Source other than the catalogue's.")
-    precision: Precision | None = Field(None, description="import: of the served weights; the catalogue's unless set.")
+    precision: Precision | None = Field(
+        None,
+        description="Of the served weights. import: the catalogue's unless set; adapt: int8 if held-out rows bear it.",
+    )
     owner: str = Field("local", description="Who asked; never shown.")
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from adapters.datasets import Problem, Report
-from adapters.jobs import Hyperparameters, JobKind, JobSpec
+from adapters.jobs import EIGHT_BITS, Hyperparameters, JobKind, JobSpec
 from api.errors import BadRequest, WrongModel, invalid_fields
 from api.schemas import FineTuneRequest
 from api.services import Services
-from zoo.catalogue.entry import ModelEntry, is_name
+from zoo.catalogue.entry import ModelEntry, Precision, is_name
 from zoo.catalogue.listing import Listing
 from zoo.errors import InvalidDataset, InvalidInput, ModelNotFound, NotFound
 from zoo.tasks.task import is_task, task_class
@@ -42,6 +42,7 @@ def specify(request: FineTuneRequest, services: Services, owner: str) -> JobSpec
         services, request.training_file, param="training_file", task=request.task, columns=request.columns
     ).task
     check_modality(base, task, services)
+    check_precision(request.precision, task)
     if request.validation_file is not None:
         check_file(services, request.validation_file, param="validation_file", task=task, columns=request.columns)
     return JobSpec(
@@ -55,8 +56,16 @@ def specify(request: FineTuneRequest, services: Services, owner: str) -> JobSpec
         suffix=request.suffix,
         seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
         metadata=metadata,
+        precision=request.precision,
         owner=owner,
     )
+
+
+def check_precision(precision: Precision | None, task: str | None) -> None:
+    """Weights of 8 bits are tried where one graph answers."""
+    if precision == "int8" and task not in EIGHT_BITS:
+        message = f"Models of {task} are adapted in float32: leave precision out. For int8 there are "
+        raise InvalidInput(message + f"{', '.join(EIGHT_BITS)}.", param="precision")
 
 
 def hyperparameters_of(request: FineTuneRequest) -> Hyperparameters:

@@ -18,6 +18,7 @@ from adapters.jobs import JobContext
 from adapters.training import lora
 from adapters.training.card import write_card
 from adapters.training.division import Parts, divide
+from adapters.training.eight_bits import choose_precision
 from adapters.training.export import export
 from adapters.training.gate import Expected, prove
 from adapters.training.graft import changed
@@ -86,8 +87,14 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         own = store.folder(base.name, base.version)
         path = choose(own, staged, draft, adaptation.readout, expected, threads=threads)
         context.event(path.told)
-        proven = {"parity": parity.as_dict(), "metrics": {**draft.metrics, "seconds": job.watch.stop()}}
-        draft = path.of(draft.model_copy(update=proven))
+        draft = path.of(draft.model_copy(update={"parity": parity.as_dict()}))
+        if spec.precision == "int8":
+            job.watch.start("precision")
+            tick = partial(context.tick, "precision")
+            trial = choose_precision(staged, adaptation, learnt.heldout, seed=spec.seed, tick=tick)
+            context.event(trial.told)
+            draft = trial.of(draft)
+        draft = draft.model_copy(update={"metrics": {**draft.metrics, "seconds": job.watch.stop()}})
         with_head = (staged / ADAPTER / lora.HEAD_FILE).is_file()
         card = write_card(draft, parts.counts(), adaptation.headline, with_head=with_head)
         (staged / "README.md").write_text(card, encoding="utf-8")

@@ -137,11 +137,12 @@ def test_adapt_takes_the_id_of_an_upload(service: CannedService) -> None:
 def test_adapt_passes_columns_seed_task_and_hyperparameters(service: CannedService) -> None:
     ready_to_adapt(service)
     flags = ["--columns", "text=body, label=intent", "--seed", "7", "--task", "text-classification"]
+    flags += ["--precision", "int8"]
     training = ["--epochs", "3", "--learning-rate", "2e-4", "--rank", "8", "--target-modules", "query,value"]
     zoo(service, "adapt", "minilm", "file-1", "--name", "t", *flags, *training, "--batch-size", "auto", "--detach")
     body = service.calls[0].json()
     assert body["columns"] == {"text": "body", "label": "intent"}
-    assert (body["seed"], body["task"]) == (7, "text-classification")
+    assert (body["seed"], body["task"], body["precision"]) == (7, "text-classification", "int8")
     assert body["hyperparameters"] == {
         "n_epochs": 3,
         "batch_size": "auto",

@@ -126,6 +126,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("unknown-file", {"training_file": "file-none"}, 404, "file_not_found", "training_file"),
     ("file-path", {"training_file": "../../etc/passwd"}, 404, "file_not_found", "training_file"),
     ("unknown-validation-file", {"validation_file": "file-none"}, 404, "file_not_found", "validation_file"),
+    ("precision-of-4-bits", {"precision": "int4"}, 422, "invalid_request", "precision"),
     ("row-10-owner", {"owner": "me"}, 422, "unknown_field", "owner"),
 ]
 
@@ -142,6 +143,14 @@ def test_a_job_that_cannot_work_is_refused(
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (status, code, param), answer.text
     live.assert_alive()
+
+
+def test_eight_bits_are_refused_for_a_task_that_cannot_have_them(client: httpx.Client) -> None:
+    pairs = "".join(f"parcel {number} is late,where is parcel {number}\n" for number in range(40))
+    file_id = upload(client, f"sentence1,sentence2\n{pairs}".encode()).json()["id"]
+    assert create(client, file_id).status_code == 202
+    error = create(client, file_id, precision="int8").json()["error"]
+    assert error["param"] == "precision" and "sentence-similarity" in error["message"]
 
 
 def test_a_bad_suffix_is_answered_with_a_good_one(client: httpx.Client, training_file: str) -> None:
