@@ -37,7 +37,9 @@ INSTALL = {
     "mlserver": "mlserver==1.7.1 uvloop<0.22 onnxruntime==1.32.0 tokenizers",
     "bentoml": "bentoml==1.4.39 onnxruntime==1.32.0 tokenizers",
     "fastapi_transformers": "fastapi uvicorn[standard] torch==2.13.0 transformers==5.23.0",
-    "infinity": "infinity-emb[server,optimum,torch]==0.0.78 optimum==1.24.0 transformers==4.48.3 torch==2.13.0",
+    # datasets wants pyarrow 21 or later, whose later releases do not start with the numpy that infinity asks for.
+    "infinity": "infinity-emb[server,optimum,torch]==0.0.78 optimum==1.24.0 transformers==4.48.3 torch==2.13.0 "
+    "pyarrow>=21,<22",
 }
 Body = Callable[[str, Sequence[str]], dict[str, Any]]
 Answers = Callable[[Any], list[str]]
@@ -144,9 +146,11 @@ def _script(name: str) -> tuple[str, ...]:
 
 _BY_HAND = {"BY_HAND": "1", "RUN_THREADS": "1"}
 _BENTO = ("bentoml", "serve", "benchmarks.servers.bentoml_embedder:EmbedderService", "--port", "{port}")
+# Pooling has to be told: with optimum it takes the first token's vector unless "mean" is asked for.
 _INFINITY = (
     *("infinity_emb", "v2", "--model-id", "{infinity}", "--served-model-name", "minilm", "--engine", "optimum"),
-    *("--no-bettertransformer", "--device", "cpu", "--host", "127.0.0.1", "--port", "{port}", "--batch-size"),
+    *("--no-bettertransformer", "--pooling-method", "mean", "--device", "cpu"),
+    *("--host", "127.0.0.1", "--port", "{port}"),
 )
 
 
@@ -169,8 +173,14 @@ OTHERS = (
     *_both("mlserver", "mlserver", _script("mlserver_embedder"), "/v2/models/embedder/infer", TENSOR),
     *_both("bentoml", "bentoml", _BENTO, "/embed", (_plain, lambda answer: list(answer))),
     *_both("FastAPI + transformers", "fastapi_transformers", _script("fastapi_transformers"), "/embed", PLAIN),
-    Server("infinity, as it comes", "infinity", (*_INFINITY, "32"), "/embeddings", *OPENAI),
-    Server("infinity, by hand", "infinity", (*_INFINITY, "8"), "/embeddings", *OPENAI, by_hand=True),
+    Server("infinity, as it comes", "infinity", _INFINITY, "/embeddings", *OPENAI),
+    Server(
+        *("infinity, by hand", "infinity"),
+        (*_INFINITY, "--batch-size", "8", "--lengths-via-tokenize", "--no-model-warmup"),
+        "/embeddings",
+        *OPENAI,
+        by_hand=True,
+    ),
 )
 
 
