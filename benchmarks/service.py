@@ -27,12 +27,14 @@ def service(*flags: str) -> Iterator[httpx.Client]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
     with process:
-        url = next(line for line in process.stdout if "http://" in line).split()[-1]
-        with httpx.Client(base_url=url, timeout=600, trust_env=False) as client:
-            ready(client, "minilm")
-            yield client
-        process.terminate()
-        process.wait(30)
+        try:
+            url = next(line for line in process.stdout if "http://" in line).split()[-1]
+            with httpx.Client(base_url=url, timeout=600, trust_env=False) as client:
+                ready(client, "minilm")
+                yield client
+        finally:  # also after an interruption
+            process.terminate()
+            process.wait(30)
 
 
 def ready(client: httpx.Client, *models: str) -> None:
