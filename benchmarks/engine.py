@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--workloads", nargs="*", default=[], metavar="NAME", help=", ".join(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, help="5 unless given, 2 with --servers")
-    parser.add_argument("--minutes", type=float, default=12.0)
+    parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--no-policies", action="store_true")
     asked = parser.parse_args()
     if asked.install:

@@ -1,6 +1,6 @@
 """Sounds and pictures through the engine over HTTP, beside the bare runtime and FIFO batches, in interleaved rounds.
 
-`python -m benchmarks.engine_media DATA [--only audio] [--rounds 3] [--seconds 4] [--minutes 12]`, where DATA holds a
+`python -m benchmarks.engine_media DATA [--only audio] [--rounds 3] [--seconds 4] [--minutes 10]`, where DATA holds a
 folder for each set. Audio: `spoken-digits`, Whisper tiny's encoder at the length of the clip under a small head, on
 clips of .2 to 7 s; batches of a fixed count in the order of arrival run on the same graph without HTTP. Pictures:
 `effnet-lite0` on JPEGs of 480 x 360. Everyone decodes; 32 clients ask one by one. The raw loop knows everything
@@ -198,7 +198,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=MEDIA, default=list(MEDIA))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--minutes", type=float, default=12.0)
+    parser.add_argument("--minutes", type=float, default=10.0)
     asked = parser.parse_args()
     ends_cleanly()
     contests: dict[str, Contest] = {}

@@ -1,6 +1,6 @@
 """Threads that the service chooses by itself under a CPU quota, beside every hand-picked number, in interleaved rounds.
 
-`python -m benchmarks.engine_quotas [--quotas .5 1 2] [--threads 1 2] [--rounds 3] [--seconds 4] [--minutes 12]`. Each
+`python -m benchmarks.engine_quotas [--quotas .5 1 2] [--threads 1 2] [--rounds 3] [--seconds 4] [--minutes 10]`. Each
 server is started afresh in a control group of its own, so that it sees the quota as in a container; the client stays
 outside. In a round all of them get the same texts: 64 clients with one text each for `--seconds`, then one client. The
 best is the hand-picked number with the best median of all rounds. No server is started after `--minutes`; what was
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--threads", nargs="*", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--minutes", type=float, default=12.0)
+    parser.add_argument("--minutes", type=float, default=10.0)
     asked = parser.parse_args()
     ends_cleanly()
     print(circumstances(), flush=True)
