@@ -32,7 +32,7 @@ from benchmarks.engine_policies import Stage, percentile
 from benchmarks.engine_rounds import Figure, Rounds, middle
 from benchmarks.labelled import PICTURES, SOUNDS, read
 from benchmarks.media_graph import MediaGraph, RawLoop
-from benchmarks.service import circumstances, ready, service
+from benchmarks.service import MEDIA_HOME, circumstances, service
 
 CLIENTS = 32
 OURS = "AdaptZoo over HTTP"
@@ -203,10 +203,10 @@ def main() -> None:
     ends_cleanly()
     contests: dict[str, Contest] = {}
     with ExitStack() as stack:
-        client = stack.enter_context(service())
+        models = [MEDIA[name].model for name in asked.only]
+        client = stack.enter_context(service(home=MEDIA_HOME, models=models))
         print(circumstances(), flush=True)
         for name in asked.only:
-            ready(client, MEDIA[name].model)
             contests[name] = Contest(MEDIA[name], asked.data, client, asked.seconds)
             stack.callback(contests[name].close)
             contests[name].check()

@@ -14,7 +14,7 @@ from typing import Any
 import onnxruntime as ort
 
 from benchmarks.engine_oracle import SPIN
-from benchmarks.service import HOME
+from benchmarks.service import MEDIA_HOME
 from zoo.catalogue.store import Store
 from zoo.engine.predictor import MODEL_FILE
 from zoo.tasks.task import Task, load_task
@@ -31,12 +31,12 @@ class Prepared:
 
 
 class MediaGraph:
-    """The newest version of a model in the benchmark's home. Thread-safe."""
+    """The newest version of a model in the home of sounds and pictures. Thread-safe."""
 
     def __init__(self, name: str, *, threads: int, spinning: bool = False) -> None:
-        store = Store(HOME)
+        store = Store(MEDIA_HOME)
         version = store.newest(name)
-        assert version is not None, f"{name} is not in {HOME}"
+        assert version is not None, f"{name} is not in {MEDIA_HOME}"
         folder = store.folder(name, version)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
