@@ -124,7 +124,7 @@ class Contest:
         requests = [post(path, item, kind="application/octet-stream") for item in items]
         port, known = int(self._client.base_url.port or 0), dict[str, float]()
         engine_metrics.waste(port, known)
-        outcome = measure(Load(port, requests, CLIENTS, limit=6 * self._seconds))
+        outcome = measure(Load(port, requests, CLIENTS, limit=4 * max(self._seconds, raw)))
         done = len(outcome.answered) / len(items)
         return Figure(
             rate=done * len(items) / outcome.seconds,
