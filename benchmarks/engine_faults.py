@@ -24,8 +24,9 @@ from benchmarks.engine_model import Model, prepared
 from benchmarks.engine_oracle import Graph
 from benchmarks.engine_poison import POISONED, poisoned
 from benchmarks.engine_rounds import RIGHT
-from benchmarks.engine_servers import Running, Server, ours, running
+from benchmarks.engine_servers import Server, ours
 from benchmarks.engine_texts import SHORT, Lengths, Workload, Writer
+from benchmarks.server_process import Running, running
 from benchmarks.service import circumstances
 
 TOGETHER = 32

@@ -60,12 +60,12 @@ class Outcome:
         return float(np.percentile(self.latencies, percent)) * 1000 if self.latencies else float("nan")
 
 
-def post(path: str, body: bytes, headers: Sequence[str] = ()) -> bytes:
-    """The bytes of a request."""
+def post(path: str, body: bytes, headers: Sequence[str] = (), *, kind: str = "application/json") -> bytes:
+    """The bytes of a request; ``kind``: the media type of its body."""
     lines = [
         f"POST {path} HTTP/1.1",
         "host: localhost",
-        "content-type: application/json",
+        f"content-type: {kind}",
         f"content-length: {len(body)}",
         *headers,
     ]

@@ -1,7 +1,7 @@
-"""How others form batches, rebuilt on the same graph: no HTTP, the same workers and threads, the same texts.
+"""How others form batches, rebuilt on the same graph: no HTTP, the same workers and threads, the same items.
 
-A closed load: as many texts are outstanding as there are clients, and where one is answered the next arrives. A text is
-tokenised by the worker that takes it where the policy does not need its tokens, else when it arrives.
+A closed load: as many items are outstanding as there are clients, and where one is answered the next arrives. It is
+prepared (tokenised, decoded) as it arrives, by the worker that gave the answer before it.
 """
 
 from __future__ import annotations
@@ -11,22 +11,30 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks.engine_oracle import Graph, Ids
+
+class Raw(Protocol):
+    """A graph and what prepares its items, with nothing in between. Thread-safe."""
+
+    def encode(self, items: Sequence[Any], /) -> Sequence[Sized]:
+        """Items as ``vectors`` takes them; the length of one is its cost (tokens, positions)."""
+
+    def vectors(self, rows: Sequence[Any], /) -> Sequence[Any]:
+        """One answer each of rows that run together, padded to the longest."""
 
 
 @dataclass
 class Row:
-    """A text that waits. ``arrived`` in seconds of ``time.perf_counter``."""
+    """An item that waits, and what the graph is given of it. ``arrived`` in seconds of ``time.perf_counter``."""
 
-    text: str
-    ids: Ids
+    item: Sized
+    encoded: Sized
     arrived: float
 
 
@@ -49,7 +57,7 @@ class Policy:
 
 @dataclass
 class Trial:
-    """What a policy did: seconds for all texts, latencies in seconds, tokens with and without padding."""
+    """What a policy did: seconds for all items, latencies in seconds, tokens with and without padding."""
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
@@ -76,10 +84,10 @@ def by_tokens(budget: int) -> Cut:
 
     def cut(queue: deque[Row]) -> Batches:
         batch = [queue.popleft()]
-        longest = len(batch[0].ids)
-        while queue and max(longest, len(queue[0].ids)) * (len(batch) + 1) <= budget:
+        longest = len(batch[0].encoded)
+        while queue and max(longest, len(queue[0].encoded)) * (len(batch) + 1) <= budget:
             batch.append(queue.popleft())
-            longest = max(longest, len(batch[-1].ids))
+            longest = max(longest, len(batch[-1].encoded))
         return [batch]
 
     return cut
@@ -92,7 +100,7 @@ def by_characters(rows: int, most: int = 32) -> Cut:
         count = min(most, max(1, len(queue) // rows))
         taken = [queue.popleft() for _ in range(min(count * rows, len(queue)))]
         if count > 1:
-            taken.sort(key=lambda row: len(row.text))
+            taken.sort(key=lambda row: len(row.item))
         return [taken[start : start + rows] for start in range(0, len(taken), rows)]
 
     return cut
@@ -105,57 +113,60 @@ RIVALS = (
     Policy("FIFO, 512 tokens", by_tokens(512)),
     Policy("characters, 32 rows", by_characters(32)),
     Policy("characters, 4 rows", by_characters(4)),
-    Policy("every text alone", by_count(1)),
+    Policy("every item alone", by_count(1)),
 )
 
 
 class Stage:
-    """Policies on one graph, in a process of its own with as many workers as cores, of one thread each."""
+    """Policies on one graph, in a process of its own with as many workers as cores, of one thread each.
 
-    def __init__(self, folder: Path, *, limit: int) -> None:
+    ``make`` is called there; ``warm`` is an item.
+    """
+
+    def __init__(self, make: Callable[[], Raw], *, warm: Sized) -> None:
         self._pool = ProcessPoolExecutor(
-            1, mp_context=multiprocessing.get_context("spawn"), initializer=_load, initargs=(folder, limit)
+            1, mp_context=multiprocessing.get_context("spawn"), initializer=_load, initargs=(make, warm)
         )
 
-    def play(self, policy: str, texts: Sequence[str], *, clients: int) -> Trial:
+    def play(self, policy: str, items: Sequence[Any], *, clients: int) -> Trial:
         """One of ``RIVALS``, by name."""
-        return self._pool.submit(_play, policy, texts, clients).result()
+        return self._pool.submit(_play, policy, items, clients).result()
 
     def close(self) -> None:
         """End the process."""
         self._pool.shutdown()
 
 
-_graphs: list[Graph] = []  # of the stage's process; the pool calls plain functions
+_graphs: list[Raw] = []  # of the stage's process; the pool calls plain functions
 
 
-def _load(folder: Path, limit: int) -> None:
-    graph = Graph(folder, threads=1, limit=limit)
-    graph.vectors(graph.encode(["warm"]))
+def _load(make: Callable[[], Raw], warm: Sized) -> None:
+    graph = make()
+    graph.vectors(graph.encode([warm]))
     _graphs.append(graph)
 
 
-def _play(policy: str, texts: Sequence[str], clients: int) -> Trial:
+def _play(policy: str, items: Sequence[Any], clients: int) -> Trial:
     chosen = next(one for one in RIVALS if one.name == policy)
-    return Backlog(_graphs[0], chosen, texts, clients).run(len(os.sched_getaffinity(0)))
+    return Backlog(_graphs[0], chosen, items, clients).run(len(os.sched_getaffinity(0)))
 
 
 class Backlog:
-    """The texts of one trial, on their way from arrival to answer."""
+    """The items of one trial, on their way from arrival to answer."""
 
-    def __init__(self, graph: Graph, policy: Policy, texts: Sequence[str], clients: int) -> None:
+    def __init__(self, graph: Raw, policy: Policy, items: Sequence[Any], clients: int) -> None:
         self._graph = graph
         self._policy = policy
-        self._coming = deque(texts)
+        self._coming = deque(items)
         self._queue: deque[Row] = deque()
         self._ready: deque[list[Row]] = deque()
-        self._left = len(texts)
+        self._left = len(items)
         self._changed = threading.Condition()
         self._clients = clients
         self.trial = Trial()
 
     def run(self, workers: int) -> Trial:
-        """Answer all texts."""
+        """Answer all items."""
         began = time.perf_counter()
         self._arrive(self._clients)
         threads = [threading.Thread(target=self._work) for _ in range(workers)]
@@ -168,23 +179,23 @@ class Backlog:
 
     def _arrive(self, count: int) -> None:
         with self._changed:
-            texts = [self._coming.popleft() for _ in range(min(count, len(self._coming)))]
-        if texts:
+            items = [self._coming.popleft() for _ in range(min(count, len(self._coming)))]
+        if items:
             now = time.perf_counter()
-            rows = [Row(text, ids, now) for text, ids in zip(texts, self._graph.encode(texts), strict=True)]
+            rows = [Row(item, encoded, now) for item, encoded in zip(items, self._graph.encode(items), strict=True)]
             with self._changed:
                 self._queue.extend(rows)
                 self._changed.notify_all()
 
     def _work(self) -> None:
         while (batch := self._take()) is not None:
-            self._graph.vectors([row.ids for row in batch])
+            self._graph.vectors([row.encoded for row in batch])
             now = time.perf_counter()
             with self._changed:
                 self._left -= len(batch)
                 self.trial.latencies += [now - row.arrived for row in batch]
-                self.trial.tokens += sum(len(row.ids) for row in batch)
-                self.trial.padded += len(batch) * max(len(row.ids) for row in batch)
+                self.trial.tokens += sum(len(row.encoded) for row in batch)
+                self.trial.padded += len(batch) * max(len(row.encoded) for row in batch)
                 self._changed.notify_all()
             self._arrive(len(batch))
 

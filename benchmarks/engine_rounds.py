@@ -6,16 +6,20 @@ A round's figure is the quotient of the two, so that what else the machine does 
 from __future__ import annotations
 
 import statistics
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks.engine_load import Load, measure
 from benchmarks.engine_model import Model
 from benchmarks.engine_oracle import Oracle, Vector
-from benchmarks.engine_servers import Running, Server, running
-from benchmarks.engine_texts import Workload, Writer, requests_of
+from benchmarks.engine_servers import Server
+from benchmarks.engine_texts import CHECKED, LONG_MODEL, SINGLES, Workload, Writer, requests_of
+from benchmarks.server_process import Running, ask, running
 
 RIGHT = "What is right is known before any server is asked."
 IDLE_SECONDS = 3.0
@@ -41,12 +45,33 @@ class Figure:
 
 @dataclass(frozen=True)
 class State:
-    """What a server took in one round: seconds to the first answer, megabytes (largest process, all), idle cores."""
+    """What a server took in one round: seconds to the first answer, megabytes (largest process, all), idle cores.
+
+    ``agreement``: the least cosine of its vectors with the right ones, one by one and in a list.
+    """
 
     first_answer: float
     largest: float
     whole: float
     idle: float
+    agreement: float
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How many at most, none of which begins after so many minutes."""
+
+    most: int
+    minutes: float
+
+    def seeds(self) -> Iterator[int]:
+        """One for each round, as long as there is time; what a round has begun is finished."""
+        until = time.monotonic() + 60 * self.minutes
+        for seed in range(self.most):
+            if time.monotonic() > until:
+                print(f"{self.minutes:g} minutes are over after {seed} rounds", file=sys.stderr)
+                return
+            yield seed
 
 
 @dataclass(frozen=True)
@@ -60,12 +85,17 @@ class Bench:
     seconds: float
 
     def texts(self, workload: Workload, *, seed: int) -> list[str]:
-        """Texts for a round: about ``seconds`` of the oracle's time, and at least two requests of each client."""
+        """Texts for a round: about ``seconds`` of the oracle's time, two texts or a list of each client at least."""
         wanted = int(self.rates[workload.name] * self.seconds)
         if workload.clients == 1:
             wanted //= 3  # one core waits for the other, and HTTP is in between
-        least = 2 * workload.clients * workload.together
+        least = workload.clients * workload.together * (2 if workload.together == 1 else 1)
         return self.writer.write(workload, max(wanted, least, 40), seed=seed)
+
+    def checks(self) -> tuple[list[str], list[Vector]]:
+        """Texts of several lengths and their vectors."""
+        texts = self.writer.write(CHECKED, 6, seed=3000)
+        return texts, self.oracles["minilm"].vectors(texts)
 
     def right(self) -> tuple[str, Vector]:
         """A text and its vector."""
@@ -78,7 +108,7 @@ def make(models: dict[str, Model], workloads: Sequence[Workload], seconds: float
     writer = Writer(models["minilm"].folder / "tokenizer.json")
     oracles: dict[str, Oracle] = {}
     rates = {}
-    for workload in workloads:
+    for workload in {SINGLES: None, **dict.fromkeys(workloads)}:  # the first tells what is right
         sample = writer.write(workload, 64 if workload.lengths.mean else 24, seed=1000)
         model = models[workload.model]
         if workload.model not in oracles:
@@ -95,7 +125,9 @@ def turn(
     ``seen`` is called before (True) and after (False) each workload, for what only the server can tell.
     """
     figures = {}
-    with running(server, bench.models["minilm"], bench.right(), venvs) as server_now:
+    model = bench.models[LONG_MODEL if server.venv else "minilm"]  # others have one, for texts of all lengths
+    with running(server, model, bench.right(), venvs) as server_now:
+        agreement = _agreement(bench, server, server_now)
         _warm(bench, server, server_now, workloads)
         memory = server_now.megabytes()
         before = server_now.cpu_seconds()
@@ -107,12 +139,19 @@ def turn(
             figures[workload.name] = _one(bench, server, server_now, workload, seed)
             if seen is not None:
                 seen(server_now, workload, False)
-    return figures, State(server_now.first_answer, *memory, idle)
+    return figures, State(server_now.first_answer, *memory, idle, agreement)
+
+
+def _agreement(bench: Bench, server: Server, server_now: Running) -> float:
+    texts, vectors = bench.checks()
+    found = [vector for text in texts for vector in ask(server, server_now.port, [text])]
+    found += ask(server, server_now.port, texts)
+    return min(float(np.dot(one, other)) for one, other in zip(found, vectors * 2, strict=True))
 
 
 def _warm(bench: Bench, server: Server, server_now: Running, workloads: Sequence[Workload]) -> None:
     for workload in workloads:
-        texts = bench.writer.write(workload, 2 * workload.together * min(workload.clients, 8), seed=2000)
+        texts = bench.writer.write(workload, 2 * max(min(workload.clients, 8), workload.together), seed=2000)
         requests = [server.request(workload.model, some) for some in requests_of(texts, workload.together)]
         measure(Load(server_now.port, requests, workload.clients, limit=bench.seconds))
 
@@ -121,11 +160,12 @@ def _one(bench: Bench, server: Server, server_now: Running, workload: Workload, 
     texts = bench.texts(workload, seed=seed)
     requests = [server.request(workload.model, some) for some in requests_of(texts, workload.together)]
     ceiling = bench.oracles[workload.model].ceiling(texts)
-    outcome = measure(Load(server_now.port, requests, workload.clients, limit=4 * bench.seconds))
+    limit = 4 * max(bench.seconds, ceiling.whole)  # where others use the machine as well, everyone is slower
+    outcome = measure(Load(server_now.port, requests, workload.clients, limit=limit))
     tokens = bench.writer.tokens(texts)
-    limit = bench.models[workload.model].limit
+    longest = bench.models[workload.model].limit
     worth = [
-        sum(min(one, limit) for one in tokens[start : start + workload.together])
+        sum(min(one, longest) for one in tokens[start : start + workload.together])
         for start in range(0, len(tokens), workload.together)
     ]
     # Where the time was over before the texts were, what was answered is weighed by its tokens.

@@ -1,4 +1,4 @@
-"""A service of the benchmark's own: `zoo serve` on a free port; its home is kept, so that minilm stays imported."""
+"""A service of the benchmark's own: `zoo serve` on a free port; its home is kept, so that models stay imported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
@@ -16,23 +16,27 @@ from typing import Any
 import httpx
 
 HOME = Path.home() / ".cache" / "adaptzoo-benchmarks"
+# Apart, as what lies in a home is loaded at the start: the memory of the engine is measured with minilm alone.
+MEDIA_HOME = HOME.with_name("adaptzoo-benchmarks-media")
 
 
 @contextmanager
-def service(*flags: str) -> Iterator[httpx.Client]:
-    """A client of a running service with minilm ready."""
-    HOME.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--home", str(HOME), *flags]
-    with (HOME / "log.txt").open("w") as log:
+def service(*flags: str, home: Path = HOME, models: Sequence[str] = ("minilm",)) -> Iterator[httpx.Client]:
+    """A client of a running service with ``models`` ready."""
+    home.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--home", str(home), *flags]
+    with (home / "log.txt").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
     with process:
-        url = next(line for line in process.stdout if "http://" in line).split()[-1]
-        with httpx.Client(base_url=url, timeout=600, trust_env=False) as client:
-            ready(client, "minilm")
-            yield client
-        process.terminate()
-        process.wait(30)
+        try:
+            url = next(line for line in process.stdout if "http://" in line).split()[-1]
+            with httpx.Client(base_url=url, timeout=600, trust_env=False) as client:
+                ready(client, *models)
+                yield client
+        finally:  # also after an interruption
+            process.terminate()
+            process.wait(30)
 
 
 def ready(client: httpx.Client, *models: str) -> None:

@@ -9,7 +9,8 @@ import os
 
 import bentoml  # type: ignore[import-not-found]
 
-from benchmarks.servers.embedder import Embedder, as_text
+from benchmarks.servers.embedder import Embedder
+from benchmarks.servers.vector_text import as_text
 
 BY_HAND = os.environ.get("BY_HAND") == "1"
 WORKERS = len(os.sched_getaffinity(0)) if BY_HAND else 1

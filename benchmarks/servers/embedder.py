@@ -6,7 +6,6 @@ the servers' own environments, which have nothing of this project.
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-LIMIT = 512
+from benchmarks.servers.vector_text import LIMIT
 
 
 class Embedder:
@@ -57,8 +56,3 @@ class Embedder:
         pooled: NDArray[np.float32] = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
         pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
         return pooled
-
-
-def as_text(vector: NDArray[np.float32]) -> str:
-    """Little-endian float32 in base64, the short form of OpenAI's embeddings."""
-    return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")

@@ -14,7 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from benchmarks.servers.embedder import Embedder, as_text
+from benchmarks.servers.embedder import Embedder
+from benchmarks.servers.vector_text import as_text
 
 BY_HAND = os.environ.get("BY_HAND") == "1"
 

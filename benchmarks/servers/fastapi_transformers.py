@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from transformers import AutoModel, AutoTokenizer
 
-from benchmarks.servers.embedder import LIMIT, as_text
+from benchmarks.servers.vector_text import LIMIT, as_text
 
 BY_HAND = os.environ.get("BY_HAND") == "1"
 

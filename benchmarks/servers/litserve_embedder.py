@@ -11,7 +11,8 @@ from typing import Any
 
 import litserve  # type: ignore[import-not-found]
 
-from benchmarks.servers.embedder import Embedder, as_text
+from benchmarks.servers.embedder import Embedder
+from benchmarks.servers.vector_text import as_text
 
 BY_HAND = os.environ.get("BY_HAND") == "1"
 BATCH = int(os.environ.get("BATCH", "32"))

@@ -16,7 +16,8 @@ from mlserver import MLModel  # type: ignore[import-not-found]
 from mlserver.codecs import StringCodec  # type: ignore[import-not-found]
 from mlserver.types import InferenceRequest, InferenceResponse  # type: ignore[import-not-found]
 
-from benchmarks.servers.embedder import Embedder, as_text
+from benchmarks.servers.embedder import Embedder
+from benchmarks.servers.vector_text import as_text
 
 BY_HAND = os.environ.get("BY_HAND") == "1"
 

@@ -15,25 +15,25 @@ def queue_of(*texts: str) -> deque[Row]:
 def test_a_count_takes_rows_as_they_came() -> None:
     queue = queue_of("aaaa", "b", "ccc")
     (batch,) = by_count(2)(queue)
-    assert [row.text for row in batch] == ["aaaa", "b"]
-    assert [row.text for row in queue] == ["ccc"]
+    assert [row.item for row in batch] == ["aaaa", "b"]
+    assert [row.item for row in queue] == ["ccc"]
 
 
 def test_a_budget_of_tokens_counts_the_padding() -> None:
     queue = queue_of("aa", "bb", "cccc", "d")
     (batch,) = by_tokens(8)(queue)
-    assert [row.text for row in batch] == ["aa", "bb"]
+    assert [row.item for row in batch] == ["aa", "bb"]
 
 
 def test_a_row_above_the_budget_runs_alone() -> None:
     queue = queue_of("aaaaaaaaaa", "b")
     (batch,) = by_tokens(8)(queue)
-    assert [row.text for row in batch] == ["aaaaaaaaaa"]
+    assert [row.item for row in batch] == ["aaaaaaaaaa"]
 
 
 def test_characters_sort_only_where_several_batches_wait() -> None:
     sort = by_characters(2)
-    assert [[row.text for row in batch] for batch in sort(queue_of("aaa", "b", "cc"))] == [["aaa", "b"]]
+    assert [[row.item for row in batch] for batch in sort(queue_of("aaa", "b", "cc"))] == [["aaa", "b"]]
     waiting = queue_of("aaaa", "b", "ccc", "dd", "eeeee")
-    assert [[row.text for row in batch] for batch in sort(waiting)] == [["b", "dd"], ["ccc", "aaaa"]]
-    assert [row.text for row in waiting] == ["eeeee"]
+    assert [[row.item for row in batch] for batch in sort(waiting)] == [["b", "dd"], ["ccc", "aaaa"]]
+    assert [row.item for row in waiting] == ["eeeee"]
