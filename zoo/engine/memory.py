@@ -5,12 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from zoo.engine.threads import CGROUP
+from zoo.engine.cgroups import MEMBERSHIP, ROOT, folders
 
-MEMBERSHIP = Path("/proc/self/cgroup")
 MODELS_SHARE = 0.5  # of the limit; the rest is for the program (90 MB), what runs need, and a worker beside it
 
 
@@ -23,40 +22,20 @@ def resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def memory_limit(*, root: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
+def memory_limit(*, root: Path = ROOT, membership: Path = MEMBERSHIP) -> int:
     """Bytes that this process may use: the least of physical memory and the limits of its cgroups, v1 or v2."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([physical, *_cgroup_limits(root, membership)])
+    return min([physical, *_limits(folders("memory", root=root, membership=membership))])
 
 
-def _cgroup_limits(root: Path, membership: Path) -> Iterator[int]:
-    """Limits of this process's groups and of those around them; a group without one says ``max`` or a huge number.
-
-    Inside a container the own group is often the root of what can be seen, whatever ``membership`` calls it.
-    """
-    try:
-        lines = membership.read_text().splitlines()
-    except OSError:
-        lines = []
-    places = {root / "memory.max", root / "memory/memory.limit_in_bytes"}
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            places |= {folder / "memory.max" for folder in _upwards(root, path)}
-        elif "memory" in controllers.split(","):
-            places |= {folder / "memory.limit_in_bytes" for folder in _upwards(root / "memory", path)}
-    for place in places:
-        try:
-            yield int(place.read_text())
-        except (OSError, ValueError):
-            continue
-
-
-def _upwards(top: Path, path: str) -> Iterator[Path]:
-    folder = top / path.lstrip("/")
-    while folder != top and top in folder.parents:
-        yield folder
-        folder = folder.parent
+def _limits(groups: Iterable[Path]) -> Iterator[int]:
+    """A group without one says ``max`` or a huge number."""
+    for group in groups:
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            try:
+                yield int((group / name).read_text())
+            except (OSError, ValueError):
+                continue
 
 
 def trim() -> None:

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-CGROUP = Path("/sys/fs/cgroup")
+from zoo.engine.cgroups import MEMBERSHIP, ROOT, folders
+
 TRIALS = 5  # the first lays memory out
 GAIN = 0.95  # of the time with one thread: what more threads have to save to be worth a second session
 
@@ -36,27 +37,30 @@ class Threads:
         return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
-def cpu_quota(root: Path = CGROUP) -> float | None:
-    """CPUs granted by cgroup v2 (``cpu.max``) or v1 (``cpu.cfs_quota_us``); None where there is no limit."""
+def cpu_quota(root: Path = ROOT, *, membership: Path = MEMBERSHIP) -> float | None:
+    """CPUs granted by the cgroups of this process, v2 (``cpu.max``) or v1 (``cpu.cfs_quota_us``); None: no limit."""
+    groups = folders("cpu", root=root, membership=membership)
+    return min((quota for group in groups if (quota := _quota(group)) is not None), default=None)
+
+
+def _quota(group: Path) -> float | None:
     try:
-        quota, period = (root / "cpu.max").read_text().split()
+        quota, period = (group / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (root / "cpu/cpu.cfs_period_us").read_text().strip()
+            quota = (group / "cpu.cfs_quota_us").read_text().strip()
+            period = (group / "cpu.cfs_period_us").read_text().strip()
         except OSError:
             return None
-    if quota in ("max", "-1"):
-        return None
-    return int(quota) / int(period)
+    return None if quota in ("max", "-1") else int(quota) / int(period)
 
 
-def granted_threads(wanted: int = 0, *, root: Path = CGROUP) -> int:
+def granted_threads(wanted: int = 0, *, root: Path = ROOT, membership: Path = MEMBERSHIP) -> int:
     """``wanted`` if set, else what affinity and quota allow: at least one, fractions rounded down."""
     if wanted > 0:
         return wanted
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = cpu_quota(root)
+    quota = cpu_quota(root, membership=membership)
     return max(1, int(min(cores, quota) if quota is not None else cores))
 
 

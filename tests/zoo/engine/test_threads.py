@@ -49,6 +49,25 @@ def test_the_quota_of_version_1_is_read(tmp_path: Path, quota: str, period: str,
     assert cpu_quota(version_1(tmp_path, quota, period)) == cpus
 
 
+def test_the_least_quota_of_the_own_group_and_those_around_it_counts(tmp_path: Path) -> None:
+    root, membership = tmp_path / "fs", tmp_path / "membership"
+    membership.write_text("0::/system.slice/zoo.service\n")
+    (root / "system.slice" / "zoo.service").mkdir(parents=True)
+    version_2(root, "max 100000\n")
+    version_2(root / "system.slice", "400000 100000\n")
+    version_2(root / "system.slice" / "zoo.service", "150000 100000\n")
+    assert cpu_quota(root, membership=membership) == 1.5
+
+
+def test_a_group_of_version_1_is_found_by_its_controller(tmp_path: Path) -> None:
+    root, membership = tmp_path / "fs", tmp_path / "membership"
+    membership.write_text("5:memory:/other\n4:cpu,cpuacct:/zoo\n")
+    (root / "cpu" / "zoo").mkdir(parents=True)
+    (root / "cpu" / "zoo" / "cpu.cfs_quota_us").write_text("50000\n")
+    (root / "cpu" / "zoo" / "cpu.cfs_period_us").write_text("100000\n")
+    assert cpu_quota(root, membership=membership) == 0.5
+
+
 def test_a_machine_without_cgroups_has_no_quota(tmp_path: Path) -> None:
     assert cpu_quota(tmp_path) is None
 
