@@ -41,13 +41,14 @@ _EXAMPLE = [[{"label": "delivery", "score": 0.98}, {"label": "refund", "score": 
     responses=answers(_EXAMPLE, "In the Hugging Face shape of the model's task."),
 )
 async def predict(model_id: str, request: Request, services: ServicesDep, key: RolloutKey = None) -> Response:
+    loader, rollouts = services.loader, services.rollouts
+    until = deadline_of(request, services.settings)
+    loader.check_room(model_id, until)  # what is refused under load has to cost little: its body is not even read
     asked = await prediction_request.read(request, model_id, services)
     check_batch(asked.inputs, services)
-    loader, rollouts = services.loader, services.rollouts
     if asked.stream:
         written = rollouts.relay(model_id, lambda version: loader.stream(version, asked.inputs, asked.options), key=key)
         return await _streamed(request, written, services)
-    until = deadline_of(request, services.settings)
     work = rollouts.answer(
         model_id, lambda version: loader.predict(version, asked.inputs, asked.options, deadline=until), key=key
     )

@@ -16,10 +16,10 @@ from zoo.catalogue.entry import CatalogueEntry, HubSource, ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
 from zoo.engine.answers import AnswerCounts
-from zoo.engine.loader import LoadedModel, Loader, Memory
+from zoo.engine.loader import LoadedModel, Loader
 from zoo.engine.predictor import Prediction
 from zoo.engine.row_counts import RowCounts
-from zoo.engine.shelf import Change
+from zoo.engine.shelf import Change, Memory
 from zoo.engine.threads import Threads
 from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, TooLarge, Unavailable
@@ -60,8 +60,6 @@ class CountingLoader(Loader):
             return _prediction(entry, seen if isinstance(inputs, list) else seen[0], items=len(items), failed=0)
         if unknown := set(parameters) - {"top_k"}:
             raise InvalidInput("Unknown parameter.", code="unknown_field", param=f"parameters.{min(unknown)[:64]}")
-        if self.full:
-            raise Unavailable("Too much to do.", code="overloaded", retry_after=3)
         if self.fault is not None:
             raise self.fault
         await self._wait()
@@ -74,6 +72,10 @@ class CountingLoader(Loader):
         entry = self._registry_of_fakes.resolve(reference)
         vectors = [np.array([len(text), len(text.split()), 0.5], dtype=np.float32) for text in texts]
         return _prediction(entry, vectors, items=len(texts), failed=0)
+
+    def check_room(self, reference: str, deadline: float) -> None:
+        if self.full:
+            raise Unavailable("Too much to do.", code="overloaded", retry_after=3)
 
     def check(self, reference: str) -> None:
         self._store_of_fakes.verify(self._registry_of_fakes.resolve(reference))

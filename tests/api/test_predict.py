@@ -68,10 +68,12 @@ def test_a_full_model_is_answered_with_the_time_to_come_again(live: Live, client
     live.loader.full = True
     try:
         answer = client.post("/v1/models/tickets/predict", json={"inputs": "hello"})
+        unread = client.post("/v1/models/tickets/predict", content=b"{", headers={"content-type": "application/json"})
     finally:
         live.loader.full = False
     assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
     assert 1 <= int(answer.headers["retry-after"]) <= 4
+    assert unread.status_code == 503  # refusing has to cost less than reading
 
 
 def test_a_request_says_until_when_it_wants_its_answer(live: Live, client: httpx.Client) -> None:

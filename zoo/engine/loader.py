@@ -22,10 +22,10 @@ from zoo.engine.providers import chosen_providers
 from zoo.engine.row_counts import RowCounts
 from zoo.engine.served import Served
 from zoo.engine.session import Placement, offered_providers
-from zoo.engine.shelf import Change, Shelf, Wanted
+from zoo.engine.shelf import Memory, Shelf, Wanted
 from zoo.engine.threads import Threads, granted_threads
 from zoo.engine.workers import Workers
-from zoo.errors import DeadlineExceeded, InvalidInput, Unavailable
+from zoo.errors import DeadlineExceeded, InvalidInput, Unavailable, ZooError
 from zoo.settings import Settings
 from zoo.tasks.task import is_task, task_module
 
@@ -44,15 +44,6 @@ class LoadedModel:
     reference: str
     bytes: int
     loaded_at: float
-
-
-@dataclass(frozen=True)
-class Memory:
-    """``budget``: bytes for all models; ``counts``: by reference and event, ``load`` or ``unload``."""
-
-    budget: int
-    changes: list[Change]
-    counts: dict[tuple[str, str], int]
 
 
 class Loader:
@@ -117,6 +108,18 @@ class Loader:
                 return await served.answer(served.predictor.embedding(texts), pool, deadline=deadline)
 
         return await self._once(Question(entry, "embed", texts, {}), work, deadline)
+
+    def check_room(self, reference: str, deadline: float) -> None:
+        """Raise ``Unavailable`` where one row more would not be answered in time, before anybody reads the request.
+
+        What cannot be resolved, or is not in memory, is not this method's business.
+        """
+        try:
+            served = self._shelf.here(self._registry.resolve(reference).reference)
+        except ZooError:
+            return
+        if served is not None:
+            served.scheduler.check_room(deadline)
 
     async def _once(
         self, question: Question, work: Callable[[], Coroutine[Any, Any, Prediction]], deadline: float

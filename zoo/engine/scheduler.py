@@ -25,6 +25,9 @@ from zoo.errors import DeadlineExceeded, RunFailed, Unavailable, ZooError
 
 Run = Callable[[Sequence[Any], bool], Sequence[Any]]
 """A batch of items, and whether it has every core, to one answer each: an array, or the ``ZooError`` of that item."""
+# Of the time that is left, what may be spent waiting. The rest is for the run and for what the estimate is wrong by: a
+# queue as long as the whole time answers every row too late, or just not in time.
+PART = 0.6
 log = logging.getLogger("zoo.engine.scheduler")
 
 
@@ -69,7 +72,7 @@ class Scheduler:
         with self._lock:
             if self._closed:
                 raise _ending()
-            self._admit(ticket)
+            self.check_room(deadline, rows=len(items))
             for place, item in enumerate(items):
                 row = Waiting(item.cost, next(self._orders), item, ticket, place, self.cost_model.ms(1, item.cost))
                 bisect.insort(self._by_cost, row, key=_by_cost)
@@ -128,10 +131,11 @@ class Scheduler:
         for ticket in ended:
             ticket.finish()
 
-    def _admit(self, ticket: Ticket) -> None:
+    def check_room(self, deadline: float, *, rows: int = 1) -> None:
+        """Raise ``Unavailable`` where rows that came now would not be answered in time, as ``submit`` does."""
         wait = self.backlog_ms() / 1000
-        if ticket.submitted + wait > ticket.deadline:
-            self.counts.add(refused=len(ticket.answers))
+        if wait > PART * (deadline - time.monotonic()):
+            self.counts.add(refused=rows)
             message = (
                 f"The server is full: a turn would come in {wait:.2g} s, too late for this one. Try again shortly."
             )

@@ -52,6 +52,15 @@ class Change:
     after: int
 
 
+@dataclass(frozen=True)
+class Memory:
+    """``budget``: bytes for all models; ``counts``: by reference and event, ``load`` or ``unload``."""
+
+    budget: int
+    changes: list[Change]
+    counts: dict[tuple[str, str], int]
+
+
 @dataclass(eq=False)
 class _Place(Generic[T]):
     """``lock`` is held while the thing is loaded, so that concurrent first requests load it once."""

@@ -237,6 +237,27 @@ def test_a_full_queue_refuses_at_once_with_the_seconds_until_there_is_room() -> 
     assert scheduler.counts["refused"] == 1
 
 
+def test_a_row_that_would_wait_for_nearly_all_of_its_time_is_refused_too() -> None:
+    scheduler = Scheduler(Model(), budget=100, workers=1)
+    scheduler.cost_model.learn(1, 100, 1000)
+    submit(scheduler, 100, 100, 100, seconds=3600)
+    with pytest.raises(Unavailable):
+        submit(scheduler, 100, seconds=4)
+    assert scheduler.waiting() == 3
+    submit(scheduler, 100, seconds=6)
+    assert scheduler.waiting() == 4
+
+
+def test_whether_there_is_room_is_told_before_there_is_a_row() -> None:
+    scheduler = Scheduler(Model(), budget=100, workers=1)
+    scheduler.cost_model.learn(1, 100, 1000)
+    scheduler.check_room(time.monotonic() + 1)
+    submit(scheduler, 100, 100, 100, seconds=3600)
+    with pytest.raises(Unavailable):
+        scheduler.check_room(time.monotonic() + 1)
+    assert (scheduler.waiting(), scheduler.counts["refused"]) == (3, 1)
+
+
 def test_a_row_whose_time_is_over_is_answered_and_not_run() -> None:
     model = Model()
     scheduler = scheduler_of(model)
