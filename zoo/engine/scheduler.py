@@ -27,7 +27,7 @@ Run = Callable[[Sequence[Any], bool], Sequence[Any]]
 """A batch of items, and whether it has every core, to one answer each: an array, or the ``ZooError`` of that item."""
 # Of the time that is left, what may be spent waiting. The rest is for the run and for what the estimate is wrong by: a
 # queue as long as the whole time answers every row too late, or just not in time.
-PART = 0.6
+PART = 0.5
 log = logging.getLogger("zoo.engine.scheduler")
 
 

@@ -244,7 +244,7 @@ def test_a_row_that_would_wait_for_nearly_all_of_its_time_is_refused_too() -> No
     with pytest.raises(Unavailable):
         submit(scheduler, 100, seconds=4)
     assert scheduler.waiting() == 3
-    submit(scheduler, 100, seconds=6)
+    submit(scheduler, 100, seconds=7)
     assert scheduler.waiting() == 4
 
 
