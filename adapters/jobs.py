@@ -88,6 +88,8 @@ class JobSpec(BaseModel):
     metadata: dict[str, str] | None = None
     source: dict[str, Any] | None = Field(None, description="import: a Source other than the catalogue's.")
     precision: Precision | None = Field(None, description="import: of the served weights; the catalogue's unless set.")
+    base: str | None = Field(None, description="import: the version that an adapter made elsewhere was made for.")
+    labels: tuple[str, ...] | None = Field(None, description="import: names of an adapter's classes, in their order.")
     owner: str = Field("local", description="Who asked; never shown.")
 
 

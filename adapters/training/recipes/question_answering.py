@@ -16,6 +16,7 @@ from adapters.datasets import Example, Span
 from adapters.jobs import Hyperparameters
 from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import load_weights
+from adapters.training.form import Form, token_head
 from adapters.training.layouts.parts import unfit
 from adapters.training.recipe import Defaults, Item, Servable
 from adapters.training.spans.adaptation import Lesson, Logits, SpanAdaptation
@@ -43,6 +44,13 @@ class Ends(nn.Module):
         """Logits, before any softmax."""
         answer = self.model(**named)
         return torch.stack((answer.start_logits, answer.end_logits), dim=-1)
+
+
+def _asked(text: str, other: str) -> object:
+    return {"question": other, "context": text}
+
+
+FORM = Form(AutoModelForQuestionAnswering, Ends, token_head, labelled=False, request=_asked)
 
 
 class AnswerAdaptation(SpanAdaptation):

@@ -77,5 +77,5 @@ def test_a_manifest_that_names_no_readout_is_damaged(written: dict[str, Any]) ->
 
 def test_a_readout_is_written_and_read_again() -> None:
     readout = Readout(pooling="cls", unit=True, linear=False)
-    assert readout.as_dict() == {"pooling": "cls", "unit": True, "linear": False}
+    assert readout.as_dict() == {"pooling": "cls", "unit": True, "linear": False, "inner": None}
     assert Readout.of(readout.as_dict()) == readout
