@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,14 @@ from adapters.jobs import JobContext
 from adapters.training import checkpoint as checkpoints
 from adapters.training import lora
 from adapters.training.export import export
-from adapters.training.form import Form, load_form
+from adapters.training.form import UNREAD, Form, load_form
 from adapters.training.gate import each_answer, prove, prove_shapes
 from adapters.training.importing import checkpoint_of
 from adapters.training.kept_adapter import keep_adapter
 from adapters.training.peft_answers import expected_of
 from adapters.training.peft_folder import PeftFolder, peft_model
-from adapters.training.recipe import Servable, load_recipe
-from adapters.training.slot_proof import choose
+from adapters.training.recipe import Batch, Servable, Size, load_recipe
+from adapters.training.slot_proof import by_own_graph, choose
 from zoo.catalogue.adapter import WEIGHTS
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import LIVE, Registry, load_catalogue
@@ -42,19 +43,24 @@ from zoo.tasks.task import task_class
 STAGES = ("fetch", "load", "export", "compare", "publish")
 _TEXTS = (".json", ".txt", ".model")
 _WRITTEN = ("config.json", "model.safetensors.index.json")
+_LESS = "peft's models of its task read no token_type_ids, which the body reads"
 # Of sentence encoders alone: other models read as many tokens as their tokenizer and their positions allow.
 _SENTENCES = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
 
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """peft's model of a folder and a base, and the same merged, as a model and as any checkpoint is read."""
+    """peft's model of a folder and a base, and the same merged, as a model and as any checkpoint is read.
+
+    ``less``: whether the model reads less than the body.
+    """
 
     folder: PeftFolder
     form: Form
     wrapped: PeftModel
     merged: Any
     servable: Servable
+    less: bool
 
 
 def run(context: JobContext, settings: Settings) -> dict[str, Any]:
@@ -83,6 +89,7 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         _stage(context, "export")
         (staged / "adapter").mkdir()
         kept = keep_adapter(made.folder.adapter, made.merged, made.form, staged / "adapter", base=base.reference)
+        own = kept.own or (by_own_graph(_LESS) if made.less else None)
         export(made.servable, staged / MODEL_FILE)
         for name, path in made.servable.files.items():
             shutil.copyfile(path, staged / name)
@@ -90,12 +97,12 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         draft = _draft(context, base, made, fetched)
         # What peft answers, not what was merged: the two are compared by this.
         asked = replace(made.servable, module=made.form.network(made.wrapped).eval())
-        expected = expected_of(made.form, asked.module, draft, staged)
+        expected = expected_of(made.form, asked, draft, staged)
         parity = prove_shapes(staged, each_answer(asked), threads=threads) | prove(
             staged, draft, expected, threads=threads
         )
         context.event(f"ONNX Runtime and peft differ by at most {parity.max_abs_difference:.2e} on {parity.rows} rows")
-        served = kept.own or choose(
+        served = own or choose(
             store.folder(base.name, base.version), staged, draft, kept.readout, expected, threads=threads
         )
         context.event(served.told)
@@ -130,7 +137,19 @@ def _made(context: JobContext, source: Path, checkpoint: Path, whole: Path, base
         merged.config.label2id = {label: place for place, label in enumerate(labels)}
         merged.config.problem_type = folder.config.get("problem_type")
     _write_whole(whole, checkpoint, merged, sentences=not form.headed)
-    return _Made(folder, form, wrapped, merged, load_recipe(folder.task).load(whole))
+    servable = load_recipe(folder.task).load(whole)
+    unread = [name for name in UNREAD.get(folder.task_type or "", ()) if name in servable.inputs]
+    return _Made(folder, form, wrapped, merged, _without(servable, unread), bool(unread))
+
+
+def _without(servable: Servable, unread: Sequence[str]) -> Servable:
+    """The same for a graph that takes fewer inputs."""
+
+    def example(rows: int, size: Size) -> Batch:
+        return {name: values for name, values in servable.example(rows, size).items() if name not in unread}
+
+    inputs = tuple(name for name in servable.inputs if name not in unread)
+    return replace(servable, inputs=inputs, example=example)
 
 
 def _write_whole(whole: Path, checkpoint: Path, merged: Any, *, sentences: bool) -> None:

@@ -22,6 +22,8 @@ TASK_TYPES = {
     "FEATURE_EXTRACTION": "feature-extraction",
 }
 """peft's names of tasks."""
+UNREAD = {"QUESTION_ANS": ("token_type_ids",)}
+"""Inputs that peft's models of a task take and do not hand on (peft 0.21): its adapters have learnt without them."""
 
 # The layer that reads the first token's vector, below the one that names the classes: of BERT, RoBERTa and DistilBERT.
 _INNER: tuple[tuple[str, Activation, str], ...] = (

@@ -32,7 +32,8 @@ class Kept:
 def keep_adapter(adapter: LoraAdapter, model: nn.Module, form: Form, folder: Path, *, base: str) -> Kept:
     """Write an adapter of the body's into ``folder``, and the head as slots are read with it, where it is of that kind.
 
-    ``model`` is the merged one, from which the head is read. Whatever the slots would leave out is a reason for the version's own graph.
+    ``model`` is the merged one, from which the head is read. Whatever the slots would leave out is a reason for the
+    version's own graph.
     """
     head, prefix = form.head(model), body_prefix(model)
     taken = head.modules if head is not None else ()

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import nn
 
 from adapters.training.form import Form
 from adapters.training.gate import TOLERANCE, Expected, difference
+from adapters.training.recipe import Servable
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt
 from zoo.tasks.task import Array, Bundle, Run, load_task
@@ -21,10 +21,10 @@ from zoo.tasks.task import Array, Bundle, Run, load_task
 LENGTHS = (1, 2, 3, 5, 8, 12, 17, 24, 33, 48)  # tokens of the texts that are asked; the longest are as the model allows
 
 
-def expected_of(form: Form, network: nn.Module, entry: ModelEntry, folder: Path) -> Expected:
+def expected_of(form: Form, asked: Servable, entry: ModelEntry, folder: Path) -> Expected:
     """Random texts from the vocabulary in ``folder``, short ones and the longest that the model takes, and the answers
-    that ``network`` gives to them in the place of a graph."""
-    task, runs = load_task(entry, folder), _TorchRuns(network)
+    that ``asked`` gives to them in the place of a graph."""
+    task, runs = load_task(entry, folder), _TorchRuns(asked)
     options = task.parameters({})
     requests = _requests(form, folder, limit=entry.limits["max_tokens"])
     rows: list[Any] = []
@@ -73,12 +73,12 @@ def _parts(row: Any) -> Sequence[Array]:
 class _TorchRuns:
     """A torch module in the place of a version's graph; see ``zoo.tasks.task.Runs``."""
 
-    def __init__(self, network: nn.Module) -> None:
-        self._network = network
+    def __init__(self, servable: Servable) -> None:
+        self._servable = servable
 
     def __call__(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
         with torch.no_grad():
-            answer = self._network(**{name: torch.from_numpy(values) for name, values in feeds.items()})
+            answer = self._servable.module(**{name: torch.from_numpy(feeds[name]) for name in self._servable.inputs})
         return [answer.numpy()]
 
     def __getitem__(self, graph: str) -> Run:

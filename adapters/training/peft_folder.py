@@ -35,12 +35,14 @@ _TRUSTED = "transformers.models."
 
 @dataclass(frozen=True, eq=False)
 class PeftFolder:
-    """``made_for``: the model that its maker names. ``config``: that of the whole model, where it lies beside."""
+    """``task_type`` is peft's name of the task, None where its models take every input. ``made_for``: the model that
+    its maker names. ``config``: that of the whole model, where it lies beside."""
 
     path: Path
     adapter: LoraAdapter
     settings: LoraSettings
     task: str
+    task_type: str | None
     made_for: str
     config: Mapping[str, Any]
 
@@ -58,11 +60,14 @@ class PeftFolder:
         adapter = LoraAdapter.read(path)
         if (path / HEAD).exists():
             raise _invalid(OWN)
+        kind = written.get("task_type")
+        asked = task or _task(kind)
         return cls(
             path,
             adapter,
             parse_lora_config((path / CONFIG).read_text(encoding="utf-8")),
-            task or _task(written.get("task_type")),
+            asked,
+            next((known for known, name in TASK_TYPES.items() if (known, name) == (kind, asked)), None),
             str(written.get("base_model_name_or_path") or "")[:200],
             checkpoints.read_json(path / "config.json"),
         )
@@ -142,7 +147,9 @@ def _wrapped(model: nn.Module, folder: PeftFolder, base: str) -> PeftModel:
         alpha_pattern=dict(settings.alphas),
         target_modules=names,
         exclude_modules=lora.unmeant(model, names),
-        modules_to_save=_whole(folder.adapter.head, settings) or None,
+        modules_to_save=sorted({one for name in folder.adapter.head if (one := settings.whole_module_of(name))})
+        or None,
+        task_type=folder.task_type,
     )
     with warnings.catch_warnings():
         # peft 0.21 asks transformers 5.23 for an attribute under its old name
@@ -155,11 +162,6 @@ def _wrapped(model: nn.Module, folder: PeftFolder, base: str) -> PeftModel:
     if report.unexpected_keys:
         raise _misfit(base, f"peft finds no place for {str(report.unexpected_keys[0])[:100]}")
     return wrapped.eval().requires_grad_(False)
-
-
-def _whole(head: Mapping[str, Any], settings: LoraSettings) -> list[str]:
-    """Modules that were trained whole, of those that the settings name: peft names more than there are."""
-    return [module for module in settings.whole_modules if any(f".{module}." in f".{name}" for name in head)]
 
 
 def _task(written: object) -> str:

@@ -1,0 +1,358 @@
+"""Adapters that peft saved elsewhere: what is served answers as peft's own model, or nothing is published."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from adapters import importing
+from adapters.jobs import JobKind, JobSpec
+from tests.adapters.training.peft_folders import Saved, save
+from tests.adapters.training.quiet_context import QuietContext, context_for
+from tests.conftest import TinyZoo
+from tests.imports import Imports
+from tests.tiny import write_checkpoint
+from zoo.catalogue.entry import ModelEntry
+from zoo.engine.body import AdaptedRuns, Body
+from zoo.engine.predictor import Predictor
+from zoo.errors import InvalidInput, Unsupported, ZooError
+
+TEXTS = ("my parcel is late", "why was the card charged again?", "locked")
+NAMES = ("red", "green", "blue")
+
+
+def asked(zoo: TinyZoo, folder: Path, **spec: Any) -> QuietContext:
+    source = {"kind": "folder", "path": str(folder)}
+    wanted = {"model": "topics", "base": "mini", "source": source, **spec}
+    return context_for(zoo.home, JobSpec(kind=JobKind.IMPORT, **wanted))
+
+
+def imported(zoo: TinyZoo, folder: Path, **spec: Any) -> ModelEntry:
+    context = asked(zoo, folder, **spec)
+    name, _, version = str(importing.run(context, zoo.settings)["model"]).partition("@")
+    return zoo.store.entry(name, int(version))
+
+
+def refused(zoo: TinyZoo, folder: Path, **spec: Any) -> ZooError:
+    with pytest.raises(ZooError) as caught:
+        importing.run(asked(zoo, folder, **spec), zoo.settings)
+    assert "topics" not in zoo.store.names()
+    return caught.value
+
+
+def by_graph(zoo: TinyZoo, entry: ModelEntry) -> Predictor:
+    return Predictor(entry, zoo.store.folder(entry.name, entry.version), threads=1)
+
+
+def by_body(zoo: TinyZoo, entry: ModelEntry) -> Predictor:
+    folder = zoo.store.folder(entry.name, entry.version)
+    body = Body(zoo.store.folder("mini", 1), threads=1, budget=2**26)
+    return Predictor(entry, folder, threads=1, runs=AdaptedRuns(body, entry, folder))
+
+
+def check_rows(predictor: Predictor, expected: Sequence[Any]) -> None:
+    for row, wanted in zip(predictor.rows(TEXTS), expected, strict=True):
+        found = row[0] if isinstance(row, list) else row
+        np.testing.assert_allclose(np.asarray(found, dtype=float), wanted, atol=1e-4)
+
+
+def test_a_sequence_classifier_answers_as_peft_from_its_graph_and_from_its_body(
+    own_zoo: TinyZoo, tmp_path: Path
+) -> None:
+    saved = save(own_zoo.checkpoints / "mini", tmp_path / "made", kind="SEQ_CLS", named=NAMES)
+    entry = imported(own_zoo, saved.folder)
+    assert (entry.task, entry.labels, entry.base) == ("text-classification", NAMES, "mini@1")
+    assert entry.options["served_by"] == "body"
+    assert entry.parity["slots"]["max_abs_difference"] <= 1e-4
+    expected = [saved.logits(text).numpy() for text in TEXTS]
+    check_rows(by_graph(own_zoo, entry), expected)
+    check_rows(by_body(own_zoo, entry), expected)
+    (row,) = by_body(own_zoo, entry).rows([{"text": TEXTS[0], "text_pair": TEXTS[1]}])
+    np.testing.assert_allclose(
+        np.asarray(row, dtype=float), saved.answer(TEXTS[0], TEXTS[1]).logits[0].numpy(), atol=1e-4
+    )
+    answer: Any = by_body(own_zoo, entry).predict(TEXTS[0], {"top_k": 1}).body
+    assert answer[0][0]["label"] == NAMES[int(saved.logits(TEXTS[0]).argmax())]
+    assert own_zoo.store.aliases("topics") == {"live": 1}
+
+
+def test_a_token_classifier_answers_as_peft_from_its_graph_and_from_its_body(own_zoo: TinyZoo, tmp_path: Path) -> None:
+    saved = save(own_zoo.checkpoints / "mini", tmp_path / "made", kind="TOKEN_CLS", named=("O", "B-A", "I-A"))
+    entry = imported(own_zoo, saved.folder)
+    assert (entry.task, entry.options["served_by"]) == ("token-classification", "body")
+    expected = [saved.logits(text).numpy() for text in TEXTS]
+    check_rows(by_graph(own_zoo, entry), expected)
+    check_rows(by_body(own_zoo, entry), expected)
+
+
+def test_an_adapter_for_answers_reads_what_peft_hands_on_to_it(own_zoo: TinyZoo, tmp_path: Path) -> None:
+    """peft's model of this task leaves token_type_ids out, with which the body would answer otherwise."""
+    saved = save(own_zoo.checkpoints / "mini", tmp_path / "made", kind="QUESTION_ANS")
+    entry = imported(own_zoo, saved.folder)
+    assert (entry.task, entry.labels, entry.options["served_by"]) == ("question-answering", (), "merged")
+    assert "token_type_ids" in entry.options["why"]
+    answer = saved.answer("why late", "the parcel was lost again today")
+    (row,) = by_graph(own_zoo, entry).rows([{"question": "why late", "context": "the parcel was lost again today"}])
+    np.testing.assert_allclose(row[0][:, 0], answer.start_logits[0].numpy(), atol=1e-4)
+    np.testing.assert_allclose(row[0][:, 1], answer.end_logits[0].numpy(), atol=1e-4)
+
+
+def test_an_adapter_without_a_head_gives_vectors_pooled_as_the_bases(own_zoo: TinyZoo, tmp_path: Path) -> None:
+    saved = save(own_zoo.checkpoints / "mini", tmp_path / "made", kind="FEATURE_EXTRACTION", targets=("query", "key"))
+    entry = imported(own_zoo, saved.folder)
+    assert (entry.task, entry.options["served_by"]) == ("feature-extraction", "body")
+    assert (entry.options["pooling"], entry.options["normalise"]) == ("mean", True)
+    expected = [saved.answer(text).last_hidden_state[0].mean(dim=0).numpy() for text in TEXTS]
+    check_rows(by_body(own_zoo, entry), expected)
+
+
+def test_ranks_and_alphas_of_single_layers_and_stabilised_scales_are_kept(own_zoo: TinyZoo, tmp_path: Path) -> None:
+    saved = save(
+        own_zoo.checkpoints / "mini",
+        tmp_path / "made",
+        kind="TOKEN_CLS",
+        use_rslora=True,
+        rank_pattern={"layer.0.attention.self.query": 9},
+        alpha_pattern={"value": 3},
+    )
+    entry = imported(own_zoo, saved.folder, labels=NAMES)
+    assert entry.options["served_by"] == "body"
+    check_rows(by_body(own_zoo, entry), [saved.logits(text).numpy() for text in TEXTS])
+
+
+def test_the_kept_adapter_is_one_of_the_bodys_that_peft_loads(own_zoo: TinyZoo, tmp_path: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModel
+
+    saved = save(own_zoo.checkpoints / "mini", tmp_path / "made", kind="TOKEN_CLS", targets=("query", "output.dense"))
+    entry = imported(own_zoo, saved.folder, labels=NAMES)
+    adapter = own_zoo.store.folder(entry.name, entry.version) / "adapter"
+    body = AutoModel.from_pretrained(own_zoo.checkpoints / "mini")
+    loaded = PeftModel.from_pretrained(body, str(adapter)).eval()
+    head = load_file(adapter / "head.safetensors")
+    encoded = saved.tokenizer.encode(TEXTS[1])
+    with torch.no_grad():
+        vectors = loaded(
+            input_ids=torch.tensor([encoded.ids]), token_type_ids=torch.tensor([encoded.type_ids])
+        ).last_hidden_state[0]
+    torch.testing.assert_close(vectors @ head["weight"].T + head["bias"], saved.logits(TEXTS[1]), atol=1e-4, rtol=0)
+
+
+def test_a_module_of_the_body_that_was_trained_whole_is_served_by_the_graph(own_zoo: TinyZoo, tmp_path: Path) -> None:
+    saved = save(
+        own_zoo.checkpoints / "mini",
+        tmp_path / "made",
+        kind="TOKEN_CLS",
+        targets=("query",),
+        modules_to_save=["classifier", "LayerNorm"],
+    )
+    entry = imported(own_zoo, saved.folder, labels=NAMES)
+    assert entry.options["served_by"] == "merged"
+    assert "bert.embeddings.LayerNorm.bias is changed" in entry.options["why"]
+    check_rows(by_graph(own_zoo, entry), [saved.logits(text).numpy() for text in TEXTS])
+
+
+def test_on_a_base_without_slots_the_graph_answers(own_zoo: TinyZoo, tmp_path: Path) -> None:
+    saved = save(own_zoo.checkpoints / "mood", tmp_path / "made", kind="SEQ_CLS", targets=("q_lin", "lin1"), labels=5)
+    entry = imported(own_zoo, saved.folder, base="mood", labels=("a", "b", "c", "d", "e"))
+    assert entry.options["why"] == "its base has no graph with slots for adapters"
+    assert entry.labels == ("a", "b", "c", "d", "e")
+
+
+@pytest.mark.parametrize(
+    ("kind", "targets"),
+    [("distilbert", ("q_lin", "lin2")), ("roberta", ("query", "intermediate.dense"))],
+)
+def test_heads_of_other_kinds_of_bodies_are_read_off_their_vectors(
+    imports: Imports, tmp_path: Path, kind: str, targets: Sequence[str]
+) -> None:
+    zoo = TinyZoo(tmp_path / "home", tmp_path / "checkpoints")
+    folder = write_checkpoint(zoo.checkpoints / "mini", kind="distilbert" if kind == "distilbert" else "bert")
+    if kind == "roberta":
+        as_roberta(folder)
+    imports.bring(zoo.home, "mini", folder)
+    saved = save(folder, tmp_path / "made", kind="SEQ_CLS", targets=targets, named=NAMES)
+    entry = imported(zoo, saved.folder)
+    assert entry.options["served_by"] == "body"
+    check_rows(by_body(zoo, entry), [saved.logits(text).numpy() for text in TEXTS])
+
+
+def as_roberta(folder: Path) -> None:
+    """The same sizes of another kind, whose positions begin behind the padding."""
+    from transformers import RobertaConfig, RobertaModel
+
+    config = json.loads((folder / "config.json").read_text())
+    kept = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    made = RobertaConfig(**{name: config[name] for name in kept}, max_position_embeddings=66, pad_token_id=0)
+    torch.manual_seed(5)
+    model = RobertaModel(made)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    model.save_pretrained(folder)
+
+
+def test_labels_that_are_given_stand_above_those_beside_the_adapter(own_zoo: TinyZoo, tmp_path: Path) -> None:
+    saved = save(own_zoo.checkpoints / "mini", tmp_path / "made", kind="SEQ_CLS", targets=("query",), named=NAMES)
+    assert imported(own_zoo, saved.folder, labels=("one", "two", "three")).labels == ("one", "two", "three")
+
+
+def test_an_adapter_that_names_no_task_is_imported_for_the_one_that_is_given(own_zoo: TinyZoo, tmp_path: Path) -> None:
+    saved = save(
+        own_zoo.checkpoints / "mini", tmp_path / "made", kind="SEQ_CLS", task_type=None, modules_to_save=["classifier"]
+    )
+    assert json.loads((saved.folder / "adapter_config.json").read_text())["auto_mapping"]
+    error = refused(own_zoo, saved.folder, labels=NAMES)
+    assert (error.code, error.param) == ("unsupported_task", "task")
+    entry = imported(own_zoo, saved.folder, labels=NAMES, task="text-classification")
+    check_rows(by_body(own_zoo, entry), [saved.logits(text).numpy() for text in TEXTS])
+
+
+def test_the_lineage_names_the_maker_and_the_hashes_of_what_came(own_zoo: TinyZoo, tmp_path: Path) -> None:
+    saved = save(own_zoo.checkpoints / "mini", tmp_path / "made", kind="FEATURE_EXTRACTION", targets=("query",))
+    lineage = imported(own_zoo, saved.folder).lineage
+    assert lineage["made_for"] == str(own_zoo.checkpoints / "mini")
+    assert sorted(lineage["adapter"]) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert {len(digest) for digest in lineage["adapter"].values()} == {64}
+
+
+# ---- what is refused
+
+
+@pytest.fixture(scope="module")
+def made(tiny_zoo: TinyZoo, tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    """A sequence classifier on ``mini`` without names of its labels: look, don't touch."""
+    folder = tmp_path_factory.mktemp("saved") / "made"
+    return save(tiny_zoo.checkpoints / "mini", folder, kind="SEQ_CLS", targets=("query",))
+
+
+def copied(saved: Saved, folder: Path, **settings: Any) -> Path:
+    shutil.copytree(saved.folder, folder)
+    config = json.loads((folder / "adapter_config.json").read_text()) | settings
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_without_labels_it_is_told_how_many_to_give_and_how(tiny_zoo: TinyZoo, made: Saved) -> None:
+    error = refused(tiny_zoo, made.folder)
+    assert (error.code, error.param) == ("missing_labels", "labels")
+    assert "3 classes" in error.message and "--labels a,b,c" in error.message
+
+
+def test_another_number_of_labels_than_of_classes_is_refused(tiny_zoo: TinyZoo, made: Saved) -> None:
+    assert "3 classes apart, 2 labels are given" in refused(tiny_zoo, made.folder, labels=("a", "b")).message
+
+
+def test_labels_for_a_task_without_labels_are_refused(tiny_zoo: TinyZoo, tmp_path: Path) -> None:
+    saved = save(tiny_zoo.checkpoints / "mini", tmp_path / "made", kind="QUESTION_ANS", targets=("query",))
+    assert refused(tiny_zoo, saved.folder, labels=NAMES).param == "labels"
+
+
+def test_an_adapter_made_for_a_body_of_another_width_is_refused(tiny_zoo: TinyZoo, tmp_path: Path) -> None:
+    other = write_checkpoint(tmp_path / "other", hidden_size=48)
+    saved = save(other, tmp_path / "made", kind="SEQ_CLS", targets=("query",), named=NAMES)
+    error = refused(tiny_zoo, saved.folder)
+    assert (error.code, error.param) == ("adapter_misfit", "base")
+    assert "query takes 48 numbers to 48, the base's 32 to 32" in error.message
+
+
+def test_an_adapter_of_layers_that_the_body_lacks_is_refused(tiny_zoo: TinyZoo, tmp_path: Path) -> None:
+    other = write_checkpoint(tmp_path / "other", num_hidden_layers=3)
+    saved = save(other, tmp_path / "made", kind="SEQ_CLS", targets=("query",), named=NAMES)
+    assert (
+        "bert.encoder.layer.2.attention.self.query, which is no linear layer" in refused(tiny_zoo, saved.folder).message
+    )
+
+
+def test_an_adapter_beside_another_vocabulary_is_refused(tiny_zoo: TinyZoo, made: Saved, tmp_path: Path) -> None:
+    folder = copied(made, tmp_path / "made")
+    tokenizer = json.loads((tiny_zoo.checkpoints / "mini" / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"] |= {"parcel": tokenizer["model"]["vocab"]["late"]}
+    tokenizer["model"]["vocab"] |= {"late": 999}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert "another vocabulary" in refused(tiny_zoo, folder, labels=NAMES).message
+
+
+def test_an_adapter_without_the_weights_of_its_head_is_refused(tiny_zoo: TinyZoo, made: Saved, tmp_path: Path) -> None:
+    folder = copied(made, tmp_path / "made")
+    weights = load_file(folder / "adapter_model.safetensors")
+    kept = {name: value for name, value in weights.items() if "lora_" in name}
+    save_file(kept, folder / "adapter_model.safetensors")
+    error = refused(tiny_zoo, folder, labels=NAMES)
+    assert error.code == "adapter_misfit"
+    assert "classifier." in error.message and "modules_to_save" in error.message
+
+
+def test_a_pickle_of_an_adapter_is_refused_with_the_way_out(tiny_zoo: TinyZoo, made: Saved, tmp_path: Path) -> None:
+    folder = copied(made, tmp_path / "made")
+    torch.save(load_file(folder / "adapter_model.safetensors"), folder / "adapter_model.bin")
+    (folder / "adapter_model.safetensors").unlink()
+    error = refused(tiny_zoo, folder, labels=NAMES)
+    assert error.code == "unsafe_weights"
+    assert "adapter_model.bin" in error.message and "adapter_model.safetensors" in error.message
+
+
+def test_pickles_of_a_training_run_beside_the_adapter_are_left_where_they_are(
+    own_zoo: TinyZoo, made: Saved, tmp_path: Path
+) -> None:
+    folder = copied(made, tmp_path / "made")
+    (folder / "optimizer.pt").write_bytes(b"not looked at")
+    (folder / "training_args.bin").write_bytes(b"not looked at")
+    entry = imported(own_zoo, folder, labels=NAMES)
+    assert not [file.path for file in entry.files if file.path.endswith((".pt", ".bin"))]
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"use_dora": True}, "use_dora"),
+        ({"bias": "lora_only"}, "bias"),
+        ({"r": 65}, "1 to 64"),
+        ({"peft_type": "IA3"}, "peft_type"),
+        ({"fan_in_fan_out": True}, "fan_in_fan_out"),
+        ({"auto_mapping": {"base_model_class": "X", "parent_library": "their_module"}}, "auto_mapping"),
+    ],
+)
+def test_other_arithmetic_than_plain_lora_is_refused_by_its_name(
+    tiny_zoo: TinyZoo, made: Saved, tmp_path: Path, settings: dict[str, Any], named: str
+) -> None:
+    error = refused(tiny_zoo, copied(made, tmp_path / "made", **settings), labels=NAMES)
+    assert error.code == "invalid_adapter"
+    assert named in error.message
+
+
+def test_a_task_whose_adapters_are_not_imported_is_refused(tiny_zoo: TinyZoo, made: Saved) -> None:
+    with pytest.raises(Unsupported, match="text-classification, token-classification"):
+        importing.run(asked(tiny_zoo, made.folder, task="fill-mask"), tiny_zoo.settings)
+
+
+def test_an_adapter_is_no_model_of_its_own(tiny_zoo: TinyZoo, made: Saved, tmp_path: Path) -> None:
+    folder = copied(made, tmp_path / "made")
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(InvalidInput, match="zoo import-adapter FOLDER --model NAME"):
+        importing.run(asked(tiny_zoo, folder, base=None, task="text-classification"), tiny_zoo.settings)
+
+
+def test_a_version_that_peft_would_answer_otherwise_for_is_not_published(
+    own_zoo: TinyZoo, made: Saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from adapters.training import lora
+
+    real = lora.merged
+
+    def changed(wrapped: Any) -> Any:
+        model: Any = real(wrapped)
+        with torch.no_grad():
+            model.classifier.bias.add_(0.01)
+        return model
+
+    monkeypatch.setattr(lora, "merged", changed)
+    assert refused(own_zoo, made.folder, labels=NAMES).code == "parity_failed"
