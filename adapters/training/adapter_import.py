@@ -29,7 +29,7 @@ from adapters.training.peft_answers import expected_of
 from adapters.training.peft_folder import PeftFolder, peft_model
 from adapters.training.recipe import Batch, Servable, Size, load_recipe
 from adapters.training.slot_proof import by_own_graph, choose
-from zoo.catalogue.adapter import WEIGHTS
+from zoo.catalogue.adapter import CONFIG, HEAD, WEIGHTS
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import LIVE, Registry, load_catalogue
 from zoo.catalogue.sources import Fetched, fetch
@@ -80,7 +80,7 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
             offered(context),
             source,
             progress=lambda done, size: context.tick("fetch", done, size),
-            weights=(WEIGHTS, "head.safetensors"),
+            weights=(WEIGHTS, HEAD),
         )
         context.event(f"Fetched {len(fetched.files)} files from {fetched.source}")
         _stage(context, "load")
@@ -183,6 +183,6 @@ def _draft(context: JobContext, base: ModelEntry, made: _Made, fetched: Fetched)
             "source": fetched.source,
             "revision": fetched.revision,
             "made_for": folder.made_for,
-            "adapter": {file.path: file.sha256 for file in fetched.files},
+            "adapter": {file.path: file.sha256 for file in fetched.files if file.path in (CONFIG, WEIGHTS)},
         },
     )

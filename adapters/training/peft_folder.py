@@ -10,7 +10,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
@@ -68,7 +68,7 @@ class PeftFolder:
             parse_lora_config((path / CONFIG).read_text(encoding="utf-8")),
             asked,
             next((known for known, name in TASK_TYPES.items() if (known, name) == (kind, asked)), None),
-            str(written.get("base_model_name_or_path") or "")[:200],
+            _name(written.get("base_model_name_or_path")),
             checkpoints.read_json(path / "config.json"),
         )
 
@@ -139,6 +139,7 @@ def _check_fit(adapter: LoraAdapter, model: nn.Module, base: str) -> None:
 
 def _wrapped(model: nn.Module, folder: PeftFolder, base: str) -> PeftModel:
     settings, names = folder.settings, list(folder.adapter.pairs)
+    whole = {settings.whole_module_of(tensor) for tensor in folder.adapter.head}
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -147,8 +148,7 @@ def _wrapped(model: nn.Module, folder: PeftFolder, base: str) -> PeftModel:
         alpha_pattern=dict(settings.alphas),
         target_modules=names,
         exclude_modules=lora.unmeant(model, names),
-        modules_to_save=sorted({one for name in folder.adapter.head if (one := settings.whole_module_of(name))})
-        or None,
+        modules_to_save=[one for one in settings.whole_modules if one in whole] or None,
         task_type=folder.task_type,
     )
     with warnings.catch_warnings():
@@ -162,6 +162,12 @@ def _wrapped(model: nn.Module, folder: PeftFolder, base: str) -> PeftModel:
     if report.unexpected_keys:
         raise _misfit(base, f"peft finds no place for {str(report.unexpected_keys[0])[:100]}")
     return wrapped.eval().requires_grad_(False)
+
+
+def _name(written: object) -> str:
+    """A model's name without the folder that it was in on its maker's machine."""
+    name = str(written or "")
+    return (PurePath(name).name if PurePath(name).is_absolute() or name.startswith((".", "~")) else name)[:200]
 
 
 def _task(written: object) -> str:

@@ -50,8 +50,10 @@ class LoraSettings:
         return alpha / (math.sqrt(rank) if self.rank_stabilised else rank)
 
     def whole_module_of(self, tensor: str) -> str | None:
-        """The entry of ``whole_modules`` that a tensor is trained for; as peft has it any end of a module's name counts,
-        so that ``classifier`` means ``pre_classifier``, too."""
+        """The entry of ``whole_modules`` that a tensor is trained for.
+
+        As peft has it, any end of a module's name counts: ``classifier`` means ``pre_classifier``, too.
+        """
         parts = tensor.split(".")[:-1]
         modules = [".".join(parts[: place + 1]) for place in range(len(parts))]
         return next((one for one in self.whole_modules if any(name.endswith(one) for name in modules)), None)
