@@ -66,7 +66,7 @@ class _Made:
 def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     """Publish ``context.job.spec.model``, an adapter on ``spec.base``; answers ``{"model": "name@version"}``.
 
-    Raises ``SourceUnavailable``, ``InvalidInput`` (``invalid_adapter``, ``adapter_misfit``, ``missing_labels``),
+    Raises ``SourceUnavailable``, ``InvalidInput`` (``invalid_adapter``, ``adapter_misfit``, ``labels_missing``),
     ``Unsupported``, ``ParityFailed``; nothing is published then.
     """
     spec, started = context.job.spec, time.monotonic()

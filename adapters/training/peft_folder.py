@@ -77,7 +77,7 @@ class PeftFolder:
         if given is not None:
             if len(given) != count:
                 message = f"The adapter tells {count} classes apart, {len(given)} labels are given: give {count}."
-                raise InvalidInput(message, code="missing_labels", param="labels")
+                raise InvalidInput(message, code="labels_missing", param="labels")
             return tuple(given)
         named = self.config.get("id2label")
         if isinstance(named, dict) and sorted(named) == sorted(map(str, range(count))):
@@ -86,7 +86,7 @@ class PeftFolder:
             f"The adapter tells {count} classes apart, and no config.json beside it names them: give their names in "
             "the order of its outputs, labels on HTTP or --labels a,b,c on the command line."
         )
-        raise InvalidInput(message, code="missing_labels", param="labels")
+        raise InvalidInput(message, code="labels_missing", param="labels")
 
 
 def peft_model(folder: PeftFolder, checkpoint: Path, form: Form, *, base: str) -> PeftModel:

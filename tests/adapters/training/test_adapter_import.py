@@ -242,7 +242,7 @@ def copied(saved: Saved, folder: Path, **settings: Any) -> Path:
 
 def test_without_labels_it_is_told_how_many_to_give_and_how(tiny_zoo: TinyZoo, made: Saved) -> None:
     error = refused(tiny_zoo, made.folder)
-    assert (error.code, error.param) == ("missing_labels", "labels")
+    assert (error.code, error.param) == ("labels_missing", "labels")
     assert "3 classes" in error.message and "--labels a,b,c" in error.message
 
 
