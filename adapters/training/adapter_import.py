@@ -25,6 +25,7 @@ from adapters.training.form import UNREAD, Form, load_form
 from adapters.training.gate import each_answer, prove, prove_shapes
 from adapters.training.importing import checkpoint_of
 from adapters.training.kept_adapter import keep_adapter
+from adapters.training.memory import discard
 from adapters.training.peft_answers import expected_of
 from adapters.training.peft_folder import PeftFolder, peft_model
 from adapters.training.recipe import Batch, Servable, Size, load_recipe
@@ -90,7 +91,9 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         (staged / "adapter").mkdir()
         kept = keep_adapter(made.folder.adapter, made.merged, made.form, staged / "adapter", base=base.reference)
         own = kept.own or (by_own_graph(_LESS) if made.less else None)
+        discard(made.merged)  # read again from its checkpoint
         export(made.servable, staged / MODEL_FILE)
+        discard(made.servable.module)
         for name, path in made.servable.files.items():
             shutil.copyfile(path, staged / name)
         _stage(context, "compare")
@@ -98,9 +101,8 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         # What peft answers, not what was merged: the two are compared by this.
         asked = replace(made.servable, module=made.form.network(made.wrapped).eval())
         expected = expected_of(made.form, asked, draft, staged)
-        parity = prove_shapes(staged, each_answer(asked), threads=threads) | prove(
-            staged, draft, expected, threads=threads
-        )
+        parity = prove_shapes(staged, each_answer(asked), threads=threads)
+        parity |= prove(staged, draft, expected, threads=threads)
         context.event(f"ONNX Runtime and peft differ by at most {parity.max_abs_difference:.2e} on {parity.rows} rows")
         served = own or choose(
             store.folder(base.name, base.version), staged, draft, kept.readout, expected, threads=threads
@@ -135,7 +137,7 @@ def _made(context: JobContext, source: Path, checkpoint: Path, whole: Path, base
         labels = folder.labels(int(merged.config.num_labels), spec.labels)
         merged.config.id2label = dict(enumerate(labels))
         merged.config.label2id = {label: place for place, label in enumerate(labels)}
-        merged.config.problem_type = folder.config.get("problem_type")
+        merged.config.problem_type = folder.problem_type
     _write_whole(whole, checkpoint, merged, sentences=not form.headed)
     servable = load_recipe(folder.task).load(whole)
     unread = [name for name in UNREAD.get(folder.task_type or "", ()) if name in servable.inputs]

@@ -18,6 +18,7 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt
 from zoo.tasks.task import Array, Bundle, Run, load_task
 
+_SCORE = {"label", "score"}
 LENGTHS = (1, 2, 3, 5, 8, 12, 17, 24, 33, 48)  # tokens of the texts that are asked; the longest are as the model allows
 
 
@@ -44,7 +45,8 @@ def expected_of(form: Form, asked: Servable, entry: ModelEntry, folder: Path) ->
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Whether two answers say the same, numbers within the gate's tolerance."""
+    """Whether two answers say the same, numbers within the gate's tolerance; labels of equal scores in any order."""
+    one, other = _by_label(one), _by_label(other)
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
     if isinstance(one, Sequence) and isinstance(other, Sequence) and not isinstance(one, str):
@@ -52,6 +54,13 @@ def alike(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) <= TOLERANCE * max(1.0, abs(other))
     return bool(one == other)
+
+
+def _by_label(answer: Any) -> Any:
+    """Scores by their labels, where an answer is a list of those."""
+    if isinstance(answer, list) and answer and all(isinstance(part, dict) and {*part} == _SCORE for part in answer):
+        return {part["label"]: part["score"] for part in answer}
+    return answer
 
 
 def _requests(form: Form, folder: Path, *, limit: int) -> list[object]:

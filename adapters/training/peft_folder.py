@@ -28,9 +28,11 @@ from zoo.catalogue.lora_config import LoraSettings, parse_lora_config
 from zoo.errors import InvalidInput, Unsupported
 
 OWN = (
-    "head.safetensors of the adapter is a head of this service's own: an adapter of peft's has its head in its weights"
+    "head.safetensors is the head of a version that was adapted here, of which this is a part alone: take the version "
+    "with all its files"
 )
 _TRUSTED = "transformers.models."
+_PROBLEMS = ("regression", "single_label_classification", "multi_label_classification")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +73,12 @@ class PeftFolder:
             _name(written.get("base_model_name_or_path")),
             checkpoints.read_json(path / "config.json"),
         )
+
+    @property
+    def problem_type(self) -> str | None:
+        """What transformers makes scores by, if the configuration beside the adapter says it."""
+        written = self.config.get("problem_type")
+        return written if written in _PROBLEMS else None
 
     def labels(self, count: int, given: Sequence[str] | None) -> tuple[str, ...]:
         """The names of so many classes, ``given`` or those beside the adapter; raises ``InvalidInput`` without them."""

@@ -153,6 +153,8 @@ def _no_graph() -> InvalidInput:
 
 def _no_weights(sizes: Mapping[str, int], wanted: str = WHOLE) -> InvalidInput:
     pickles = sorted(path for path in sizes if PurePosixPath(path).suffix in _PICKLES)
+    if wanted != WHOLE:  # others beside it, of a training run say, are not its weights
+        pickles = [path for path in pickles if PurePosixPath(path).stem == PurePosixPath(wanted).stem]
     if pickles:
         return InvalidInput(
             f"its weights are a pickle only ({pickles[0]}), and opening a pickle can run any program. Use a repository"
