@@ -82,8 +82,9 @@ def outer_linears(model: nn.Module) -> list[str]:
 
 
 def no_head(model: nn.Module) -> HubHead:
-    """The body's vectors are the answer."""
-    return HubHead(Readout(linear=False), {}, ())
+    """The vectors of the body's tokens are the answer, and what stands beside its pooler is read by nobody."""
+    pooler = [name for name, _ in model.named_modules() if name == "pooler.dense"]
+    return HubHead(Readout(linear=False), {}, tuple(pooler))
 
 
 def token_head(model: nn.Module) -> HubHead | None:

@@ -39,10 +39,7 @@ def keep_adapter(adapter: LoraAdapter, model: nn.Module, form: Form, folder: Pat
     taken = head.modules if head is not None else ()
     inside = [name for name in adapter.pairs if name.startswith(prefix) and name not in taken]
     whole = {name: values for name, values in adapter.head.items() if not _within(name, taken)}
-    if head is not None:
-        _write_head(head, folder)
-    else:
-        save_file({name: torch.from_numpy(values) for name, values in adapter.head.items()}, str(folder / HEAD))
+    _write_head(adapter, head, folder)
     if not inside:
         return Kept(None, by_own_graph("its adapter changes no layer of the body"))
     _write_pairs(adapter, inside, prefix, folder, base)
@@ -58,9 +55,11 @@ def _within(tensor: str, modules: tuple[str, ...]) -> bool:
     return any(tensor.startswith(f"{module}.") for module in modules)
 
 
-def _write_head(head: HubHead, folder: Path) -> None:
-    if head.tensors:
-        save_file(dict(head.tensors), str(folder / HEAD))
+def _write_head(adapter: LoraAdapter, head: HubHead | None, folder: Path) -> None:
+    own = {name: torch.from_numpy(values) for name, values in adapter.head.items()}
+    tensors = own if head is None else dict(head.tensors)
+    if tensors:
+        save_file(tensors, str(folder / HEAD))
 
 
 def _write_pairs(adapter: LoraAdapter, names: list[str], prefix: str, folder: Path, base: str) -> None:

@@ -85,7 +85,7 @@ class PeftFolder:
         if given is not None:
             if len(given) != count:
                 message = f"The adapter tells {count} classes apart, {len(given)} labels are given: give {count}."
-                raise InvalidInput(message, code="labels_missing", param="labels")
+                raise InvalidInput(message, code="invalid_labels", param="labels")
             return tuple(given)
         named = self.config.get("id2label")
         if isinstance(named, dict) and sorted(named) == sorted(map(str, range(count))):

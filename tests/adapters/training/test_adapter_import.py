@@ -177,7 +177,7 @@ def test_an_adapter_for_answers_reads_what_peft_hands_on_to_it(zoo: TinyZoo, tmp
 
 
 def test_an_adapter_without_a_head_gives_vectors_pooled_as_the_bases(zoo: TinyZoo, tmp_path: Path) -> None:
-    saved = save(zoo.checkpoints / "mini", tmp_path / "made", kind="FEATURE_EXTRACTION", targets=("query", "key"))
+    saved = save(zoo.checkpoints / "mini", tmp_path / "made", kind="FEATURE_EXTRACTION", targets="all-linear")
     for name in ("optimizer.pt", "training_args.bin"):  # of a training run: left where they are
         (saved.folder / name).write_bytes(b"not looked at")
     entry = imported(zoo, saved.folder, model="vectors")
@@ -294,7 +294,9 @@ def test_the_head_of_a_version_that_was_adapted_here_is_refused(tiny_zoo: TinyZo
 
 
 def test_another_number_of_labels_than_of_classes_is_refused(tiny_zoo: TinyZoo, made: Saved) -> None:
-    assert "3 classes apart, 2 labels are given" in refused(tiny_zoo, made.folder, labels=("a", "b")).message
+    error = refused(tiny_zoo, made.folder, labels=("a", "b"))
+    assert error.code == "invalid_labels"
+    assert "3 classes apart, 2 labels are given" in error.message
 
 
 def test_labels_for_a_task_without_labels_are_refused(tiny_zoo: TinyZoo, tmp_path: Path) -> None:
