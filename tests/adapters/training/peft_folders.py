@@ -1,4 +1,4 @@
-"""Adapters as peft saves them of a fine-tuned model of transformers, and what peft answers with them."""
+"""Adapters as peft saves them of a fine-tuned model of transformers, what peft answers with them, and their import."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer
@@ -20,6 +21,14 @@ from transformers import (
     AutoModelForTokenClassification,
 )
 
+from adapters import importing
+from adapters.jobs import JobKind, JobSpec
+from tests.adapters.training.quiet_context import QuietContext, context_for
+from tests.conftest import TinyZoo
+from zoo.catalogue.entry import ModelEntry
+from zoo.errors import ZooError
+
+NAMES = ("red", "green", "blue")
 KINDS: Mapping[str, Any] = {
     "SEQ_CLS": AutoModelForSequenceClassification,
     "TOKEN_CLS": AutoModelForTokenClassification,
@@ -79,3 +88,23 @@ def save(
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     tokenizer.no_padding()
     return Saved(folder, wrapped, tokenizer)
+
+
+def asked(zoo: TinyZoo, folder: Path, **spec: Any) -> QuietContext:
+    source = {"kind": "folder", "path": str(folder)}
+    wanted = {"model": "topics", "base": "mini", "source": source, **spec}
+    return context_for(zoo.home, JobSpec(kind=JobKind.IMPORT, **wanted))
+
+
+def imported(zoo: TinyZoo, folder: Path, **spec: Any) -> ModelEntry:
+    context = asked(zoo, folder, **spec)
+    context.job = context.job.model_copy(update={"id": f"import-{context.job.spec.model}"})
+    name, _, version = str(importing.run(context, zoo.settings)["model"]).partition("@")
+    return zoo.store.entry(name, int(version))
+
+
+def refused(zoo: TinyZoo, folder: Path, **spec: Any) -> ZooError:
+    with pytest.raises(ZooError) as caught:
+        importing.run(asked(zoo, folder, **spec), zoo.settings)
+    assert "topics" not in zoo.store.names()
+    return caught.value
