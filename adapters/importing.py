@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from adapters.jobs import JobContext
+from zoo.catalogue.adapter import CONFIG, WEIGHTS
 from zoo.catalogue.entry import CHECKPOINT, CatalogueEntry, ModelEntry, Precision, Source
 from zoo.catalogue.hub_layout import architectures, refuse_remote_code
 from zoo.catalogue.registry import LIVE, load_catalogue
@@ -30,6 +31,7 @@ from zoo.tasks.task import task_class
 
 STAGES = ("fetch", "load", "export", "compare", "publish")
 TRAINING = "adapters.training.importing"  # loads torch
+ADAPTERS = "adapters.training.adapter_import"  # likewise
 _NO_TORCH = "torch is not installed where the ready-made graph was imported"
 _NO_WEIGHTS = "no safetensors lie beside the ready-made graph"
 _source: TypeAdapter[Source] = TypeAdapter(Source)
@@ -84,8 +86,11 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     Raises ``SourceUnavailable``, ``InvalidInput`` for a checkpoint or graph that cannot be used, ``Unsupported`` for
     one of another architecture or task, ``ParityFailed``.
     """
+    if context.job.spec.base is not None:
+        published: dict[str, Any] = importlib.import_module(ADAPTERS).run(context, settings)
+        return published
     store = Store(settings.home)
-    offer = _offer(context)
+    offer = offered(context)
     trains = importlib.util.find_spec("torch") is not None
     spec = context.job.spec
     started = time.monotonic()
@@ -102,6 +107,7 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         context.event(f"Fetched {len(fetched.files)} files from {fetched.source}")
         job.stage("load")
         refuse_remote_code(job.checkpoint)
+        _refuse_adapter(job.checkpoint)
         found = wish.find({file.path: file.size for file in fetched.files})
         made = importlib.import_module(TRAINING).export(job) if found is None else _taken(job, found, fetched, trains)
         job.stage("publish")
@@ -116,7 +122,7 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     return {"model": entry.reference}
 
 
-def _offer(context: JobContext) -> CatalogueEntry:
+def offered(context: JobContext) -> CatalogueEntry:
     """The catalogue's entry, or one made of the source that the request names; such a one pins no hashes."""
     spec = context.job.spec
     known = load_catalogue().get(spec.model)
@@ -138,6 +144,16 @@ def _offer(context: JobContext) -> CatalogueEntry:
         size_mb=1.0,
         sources=(source,),
     )
+
+
+def _refuse_adapter(checkpoint: Path) -> None:
+    """What peft saves of a fine-tuned model is no whole one."""
+    if (checkpoint / CONFIG).is_file() and (checkpoint / WEIGHTS).is_file():
+        message = (
+            "This is an adapter made with peft, no whole model: import it with the model that it was made for, base on "
+            "HTTP or `zoo import-adapter FOLDER --model NAME` on the command line."
+        )
+        raise InvalidInput(message, code="invalid_checkpoint", param="base")
 
 
 def _refuse(task: str, trains: bool) -> None:

@@ -99,6 +99,8 @@ class JobSpec(BaseModel):
         None,
         description="Of the served weights. import: the catalogue's unless set; adapt: int8 if held-out rows bear it.",
     )
+    base: str | None = Field(None, description="import: the version that an adapter made elsewhere was made for.")
+    labels: tuple[str, ...] | None = Field(None, description="import: names of an adapter's classes, in their order.")
     owner: str = Field("local", description="Who asked; never shown.")
 
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "models": Listed("models", MODELS, "List the models that are here or can be had."),
     "show": Listed("models", MODELS, "Show all that is known about a model: labels, metrics, parity, lineage, files."),
     "pull": Listed("pull", MODELS, "Bring a pre-trained model into the zoo."),
+    "import-adapter": Listed("import_adapter", MODELS, "Make a version of an adapter that peft saved elsewhere."),
     "predict": Listed("predict", MODELS, "Ask a model about one or more texts, pictures or sounds."),
     "alias": Listed("models", MODELS, "Let an alias of a model mean a version, such as `live`."),
     "rollout": Listed("rollout", MODELS, "Let a new version answer a part of an alias's requests, or copies of them."),

@@ -80,6 +80,15 @@ class Client:
             body["precision"] = precision
         return self._json("POST", "/v1/models", json=body, headers=_once())
 
+    def import_adapter(
+        self, name: str, *, base: str, source: Json, task: str | None = None, labels: Sequence[str] | None = None
+    ) -> Json:
+        """Queue the import of an adapter that peft saved elsewhere; returns its job."""
+        wished = {"task": task, "labels": None if labels is None else list(labels)}
+        body: Json = {"id": name, "base": base, "source": source}
+        body |= {field: value for field, value in wished.items() if value is not None}
+        return self._json("POST", "/v1/models", json=body, headers=_once())
+
     def delete_model(self, reference: str) -> Json:
         """Remove one version, or every version of a name."""
         return self._json("DELETE", f"/v1/models/{_segment(reference)}")

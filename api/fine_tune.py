@@ -14,7 +14,7 @@ from adapters.jobs import EIGHT_BITS, Hyperparameters, JobKind, JobSpec
 from api.errors import BadRequest, WrongModel, invalid_fields
 from api.schemas import FineTuneRequest
 from api.services import Services
-from zoo.catalogue.entry import ModelEntry, Precision, is_name
+from zoo.catalogue.entry import ModelEntry, Precision, is_name, slug
 from zoo.catalogue.listing import Listing
 from zoo.errors import InvalidDataset, InvalidInput, ModelNotFound, NotFound
 from zoo.tasks.task import is_task, task_class
@@ -133,21 +133,24 @@ def checked_metadata(metadata: dict[str, str] | None) -> dict[str, str] | None:
     return metadata
 
 
-def adaptable(reference: str, services: Services) -> ModelEntry:
+def adaptable(reference: str, services: Services, *, param: str = "model") -> ModelEntry:
     """The model to start from; ``ModelNotFound``, or ``InvalidInput`` (``not_adaptable``) with the way out."""
-    entry = services.registry.resolve(reference)
+    try:
+        entry = services.registry.resolve(reference)
+    except ModelNotFound as error:
+        raise ModelNotFound(error.message, suggestions=error.suggestions, param=param) from None
     if entry.base is not None:
         raise InvalidInput(
             f"{entry.reference} was itself adapted; start from its base: {entry.base}.",
             code="not_adaptable",
-            param="model",
+            param=param,
         )
     if not (services.store.folder(entry.name, entry.version) / "checkpoint").is_dir():
         raise InvalidInput(
             f"{entry.reference} has no weights to train on, only its exported graph: import it again from a repository"
             " or folder with safetensors, where the training libraries are installed (pip install 'adaptzoo[train]').",
             code="not_adaptable",
-            param="model",
+            param=param,
         )
     return entry
 
@@ -171,11 +174,6 @@ def check_suffix(suffix: str | None, services: Services) -> None:
             f"{suffix} is the name of a pre-trained model; take another, for example my-{suffix}"[:120] + ".",
             param="suffix",
         )
-
-
-def slug(text: str) -> str:
-    """A valid name that resembles ``text``."""
-    return re.sub(r"[^a-z0-9._-]+", "-", text[:200].lower()).strip("-._")[:64] or "my-model"
 
 
 def check_modality(base: ModelEntry, task: str, services: Services) -> None:

@@ -76,8 +76,14 @@ class TranscriptionRequest(Body):
     chunking_strategy: Literal["auto"] | None = Field(None, description="Long sound is always cut in pauses.")
 
 
+MAX_LABELS = 10_000
+
+
 class ImportRequest(Body):
-    """A model to bring into the zoo: a name of the catalogue, or a new name with its source and task."""
+    """A model to bring into the zoo: a name of the catalogue, or a new name with its source and task.
+
+    With ``base`` an adapter that peft saved elsewhere, which is put on that model.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"id": "minilm"}]})
 
@@ -86,6 +92,10 @@ class ImportRequest(Body):
     task: str | None = Field(None, max_length=64, description="Needed with a source of one's own.")
     precision: Precision | None = Field(
         None, description="Of the served weights: fp32, or int8 for less memory and time."
+    )
+    base: str | None = Field(None, max_length=200, description="The model that an adapter was made for.")
+    labels: list[str] | None = Field(
+        None, min_length=1, max_length=MAX_LABELS, description="Names of an adapter's classes, in their order."
     )
 
 

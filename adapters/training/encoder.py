@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,13 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _UNUSED = re.compile(r"^pooler\.|(^|\.)masked_spec_embed$")
 
 
-def load_weights(kind: Any, checkpoint: Path, *, attention: str | None = None, **options: Any) -> nn.Module:
+def load_weights(
+    kind: Any, checkpoint: Path, *, attention: str | None = None, given: Collection[str] = (), **options: Any
+) -> nn.Module:
     """A transformers model from safetensors alone; raises ``InvalidInput`` for pickles and what does not fit.
 
     ``attention`` names transformers' implementation of it; unless set ``sdpa``, or ``eager`` where it has no other.
+    ``given``: names of weights that come from elsewhere.
     """
     transformers_logging.disable_progress_bar()  # jobs report their progress by other means
     try:
@@ -43,7 +47,8 @@ def load_weights(kind: Any, checkpoint: Path, *, attention: str | None = None, *
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         message = "The weights cannot be loaded: the checkpoint needs a whole model.safetensors for its config.json."
         raise InvalidInput(message, code="invalid_checkpoint") from error
-    missing = sorted(key for key in report["missing_keys"] if not _UNUSED.search(key))
+    absent = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])} - set(given)
+    missing = sorted(key for key in absent if not _UNUSED.search(key))
     if missing:
         message = f"The checkpoint lacks weights for {len(missing)} parts, such as {missing[0]}."
         raise InvalidInput(message, code="invalid_checkpoint")

@@ -80,8 +80,6 @@ def wrap(body: nn.Module, names: Sequence[str], plan: Plan, *, base: str) -> Pef
 
     ``base`` is what ``adapter_config.json`` calls the model to load below the adapter.
     """
-    # peft takes a name for the end of a name too
-    others = [name for name, _ in body.named_modules() if any(name.endswith(f".{chosen}") for chosen in names)]
     # with a type of task peft hands every input on as one of a text's
     textual = "input_ids" in inspect.signature(body.forward).parameters
     config = LoraConfig(
@@ -89,7 +87,7 @@ def wrap(body: nn.Module, names: Sequence[str], plan: Plan, *, base: str) -> Pef
         lora_alpha=plan.lora_alpha,
         lora_dropout=plan.lora_dropout,
         target_modules=list(names),
-        exclude_modules=sorted(set(others) - set(names)) or None,
+        exclude_modules=unmeant(body, names),
         bias="none",
         task_type=TaskType.FEATURE_EXTRACTION if textual else None,
     )
@@ -105,6 +103,12 @@ def wrap(body: nn.Module, names: Sequence[str], plan: Plan, *, base: str) -> Pef
                 # MobileNetV2 of transformers pads by what it reads from its convolutions
                 layer.stride, layer.kernel_size, layer.dilation = inner.stride, inner.kernel_size, inner.dilation
     return wrapped
+
+
+def unmeant(body: nn.Module, names: Sequence[str]) -> list[str] | None:
+    """Modules whose names end with one of those that are meant: peft would take them, too."""
+    others = [name for name, _ in body.named_modules() if any(name.endswith(f".{chosen}") for chosen in names)]
+    return sorted(set(others) - set(names)) or None
 
 
 def weights(wrapped: PeftModel) -> Iterator[tuple[str, nn.Parameter]]:

@@ -54,9 +54,9 @@ def choose(
 ) -> ServedBy:
     """The body in the folder ``base`` if it answers as torch does, else the version's own graph with the reason."""
     if readout is None:
-        return _merged("versions of this task read more of their body than its last vectors")
+        return by_own_graph("versions of this task read more of their body than its last vectors")
     if not (base / TABLE).is_file():
-        return _merged("its base has no graph with slots for adapters")
+        return by_own_graph("its base has no graph with slots for adapters")
     options = {SERVED_BY: "body", READOUT: readout.as_dict()}
     entry = draft.model_copy(update={"options": {**draft.options, **options}})
     try:
@@ -64,11 +64,12 @@ def choose(
         with refusing("The body cannot be run with the adapter."):
             parity = _prove(Body(base, threads=threads, budget=BUDGET), staged, entry, expected)
     except ZooError as error:
-        return _merged(error.message.removesuffix(" Nothing was published."))
+        return by_own_graph(error.message.removesuffix(" Nothing was published."))
     return ServedBy(options, parity)
 
 
-def _merged(why: str) -> ServedBy:
+def by_own_graph(why: str) -> ServedBy:
+    """Not by the body, and why."""
     return ServedBy({SERVED_BY: "merged", WHY: why})
 
 

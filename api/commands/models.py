@@ -104,6 +104,7 @@ def _details(model: Json) -> list[RenderableType]:
                     f"{len(labels)}: {', '.join(labels[:20])}{' …' if len(labels) > 20 else ''}" if labels else "",
                 ),
                 ("limits", _pairs(model.get("limits"))),
+                ("served by", _way(model)),
                 ("parity", parity(model)),
                 ("lineage", _pairs(model.get("lineage"))),
             ]
@@ -112,6 +113,12 @@ def _details(model: Json) -> list[RenderableType]:
     for made in (comparison(model), per_class(model), _files(model)):
         shown += ["", made] if made is not None else []
     return shown
+
+
+def _way(model: Json) -> str:
+    """The body, or a graph of the version's own with the reason for it."""
+    names = {"body": "its body", "merged": f"its own graph: {model.get('why') or ''}"}
+    return names.get(str(model.get("served_by")), "")
 
 
 def _files(model: Json) -> RenderableType | None:

@@ -64,7 +64,7 @@ def command(
                 function(Session(terminal, read_settings(overrides)), **arguments)
 
         run.__signature__ = inspect.Signature(own + shared)  # type: ignore[attr-defined]
-        app.command(function.__name__)(run)
+        app.command(function.__name__.replace("_", "-"))(run)
         return run
 
     return register

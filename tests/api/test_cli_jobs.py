@@ -173,6 +173,53 @@ def test_pull_sends_a_folder_as_absolute_path(service: CannedService, tmp_path: 
     assert service.calls[0].json()["source"] == {"kind": "folder", "path": str(tmp_path)}
 
 
+ADAPTED = JOB | {"kind": "import", "object": "job", "status": "succeeded", "result": {"model": "mine@1"}}
+
+
+@pytest.mark.parametrize(
+    ("way", "told"),
+    [
+        ({"served_by": "body", "why": None}, "mine@1 is ready, served by its body; try it with"),
+        ({"served_by": "merged", "why": "its head is another"}, "served by its own graph: its head is another; try"),
+    ],
+)
+def test_an_adapter_is_imported_and_it_is_told_how_it_is_served(
+    service: CannedService, tmp_path: Path, way: dict[str, object], told: str
+) -> None:
+    service.says("POST", "/v1/models", JOB)
+    service.says("GET", JOB_PATH, JOB, ADAPTED)
+    service.says("GET", "/v1/models/mine@1", TICKETS | way)
+    flags = ["--model", "minilm", "--name", "mine", "--labels", "red, green", "--task", "text-classification"]
+    result = zoo(service, "import-adapter", str(tmp_path), *flags)
+    assert result.exit_code == 0, result.output
+    assert told in result.stdout
+    assert service.calls[0].json() == {
+        "id": "mine",
+        "base": "minilm",
+        "source": {"kind": "folder", "path": str(tmp_path)},
+        "task": "text-classification",
+        "labels": ["red", "green"],
+    }
+
+
+def test_an_adapter_without_a_name_has_that_of_its_folder(service: CannedService, tmp_path: Path) -> None:
+    service.says("POST", "/v1/models", JOB)
+    folder = tmp_path / "My Topics (v2)"
+    result = zoo(service, "import-adapter", str(folder), "--model", "minilm", "--detach")
+    assert "zoo watch ftjob-1" in result.stdout
+    assert service.calls[0].json() == {
+        "id": "my-topics-v2",
+        "base": "minilm",
+        "source": {"kind": "folder", "path": str(folder)},
+    }
+
+
+def test_an_adapter_needs_the_model_that_it_was_made_for(service: CannedService, tmp_path: Path) -> None:
+    result = zoo(service, "import-adapter", str(tmp_path))
+    assert result.exit_code == 2
+    assert "--model" in result.stderr
+
+
 @pytest.mark.parametrize("flags", [["--hub", "a/b", "--folder", "x"], ["--revision", "abc"]])
 def test_pull_refuses_sources_that_contradict(service: CannedService, flags: list[str]) -> None:
     assert zoo(service, "pull", "mine", *flags).exit_code == 65

@@ -157,6 +157,51 @@ def test_a_source_of_ones_own_becomes_part_of_the_job(own: Live) -> None:
     assert spec.source == {"kind": "hub", "id": "someone/model", "revision": None}
 
 
+ADAPTER = {"id": "mine", "base": "minilm", "source": HUB}
+
+
+def test_an_adapter_made_elsewhere_becomes_a_job_on_the_version_that_its_base_means(own: Live) -> None:
+    assert own.queue is not None
+    with own.client() as client:
+        answer = client.post("/v1/models", json=ADAPTER | {"labels": ["red", "green"]})
+        again = client.post("/v1/models", json=ADAPTER | {"labels": ["red", "green"]})
+        other = client.post("/v1/models", json=ADAPTER | {"labels": ["green", "red"]})
+    assert (answer.status_code, again.json()["id"]) == (202, answer.json()["id"])
+    assert other.json()["id"] != answer.json()["id"]
+    spec = own.queue.get(answer.json()["id"]).spec
+    assert (spec.model, spec.base, spec.labels, spec.task) == ("mine", "minilm@1", ("red", "green"), None)
+
+
+def test_an_adapter_may_be_a_further_version_of_an_adapted_model(client: httpx.Client) -> None:
+    assert client.post("/v1/models", json=ADAPTER | {"id": "tickets"}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code", "param"),
+    [
+        ({"base": "nothing-known"}, 404, "model_not_found", "base"),
+        ({"base": "tickets"}, 422, "not_adaptable", "base"),
+        ({"base": "bert-base"}, 404, "model_not_found", "base"),
+        ({"id": "minilm"}, 422, "invalid_request", "id"),
+        ({"id": "bert-base"}, 422, "invalid_request", "id"),
+        ({"source": None}, 422, "invalid_request", "source"),
+        ({"precision": "int8"}, 422, "invalid_request", "precision"),
+        ({"task": "table-question-answering"}, 415, "unsupported_task", "task"),
+        ({"labels": ["a", "a"]}, 422, "invalid_request", "labels"),
+        ({"labels": ["a", " "]}, 422, "invalid_request", "labels"),
+        ({"labels": ["a", "b" * 257]}, 422, "invalid_request", "labels"),
+        ({"labels": []}, 422, "invalid_request", "labels"),
+        ({"base": None, "task": "text-classification", "labels": ["a"]}, 422, "invalid_request", "labels"),
+    ],
+)
+def test_an_adapter_that_cannot_be_imported_is_refused_with_the_field_at_fault(
+    client: httpx.Client, fields: dict[str, object], status: int, code: str, param: str
+) -> None:
+    answer = client.post("/v1/models", json=ADAPTER | fields)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (status, code, param)
+
+
 def test_without_a_queue_models_are_listed_and_asked_but_not_imported(settings: Settings) -> None:
     with running(settings, None) as alone, alone.client() as client:
         assert client.get("/v1/models").status_code == 200

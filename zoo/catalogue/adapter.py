@@ -113,17 +113,13 @@ def _split(tensors: Mapping[str, FloatArray], settings: LoraSettings) -> tuple[d
             raise _invalid(WEIGHTS, f"a tensor's name does not start with {_PREFIX} or is no module's name")
         if match:
             sides[match["side"]][match["module"]] = array
-        elif _is_whole(name, settings.whole_modules):
+        elif settings.whole_module_of(name) is not None:
             head[name] = array
         else:
             raise _invalid(WEIGHTS, "a tensor is neither lora_A or lora_B of a linear layer nor of modules_to_save")
     if set(sides["A"]) != set(sides["B"]) or not sides["A"]:
         raise _invalid(WEIGHTS, "each adapted layer needs lora_A and lora_B")
     return {module: (a, sides["B"][module]) for module, a in sides["A"].items()}, head
-
-
-def _is_whole(name: str, modules: tuple[str, ...]) -> bool:
-    return any(f".{module}." in f".{name}" for module in modules)
 
 
 def _check_shapes(pair: Pair, rank: int) -> None:

@@ -43,6 +43,11 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def slug(text: str) -> str:
+    """A valid name that resembles ``text``."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text[:200].lower()).strip("-._")[:64] or "my-model"
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -49,6 +49,15 @@ class LoraSettings:
         rank = self.rank_of(module)
         return alpha / (math.sqrt(rank) if self.rank_stabilised else rank)
 
+    def whole_module_of(self, tensor: str) -> str | None:
+        """The entry of ``whole_modules`` that a tensor is trained for.
+
+        As peft has it, any end of a module's name counts: ``classifier`` means ``pre_classifier``, too.
+        """
+        parts = tensor.split(".")[:-1]
+        modules = [".".join(parts[: place + 1]) for place in range(len(parts))]
+        return next((one for one in self.whole_modules if any(name.endswith(one) for name in modules)), None)
+
 
 def parse_lora_config(text: str) -> LoraSettings:
     """Read ``adapter_config.json``; ``ValueError`` says which setting cannot be taken and why."""

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModelForQuestionAnswering
 
 from adapters.datasets import Example, Span
 from adapters.jobs import Hyperparameters
 from adapters.training import checkpoint as checkpoints
+from adapters.training.form import Form, token_head
 from adapters.training.layouts.parts import unfit
 from adapters.training.recipe import Defaults, Item, Servable
 from adapters.training.spans.adaptation import Lesson, Logits, SpanAdaptation
@@ -29,6 +30,26 @@ from zoo.tasks.question_answering import MAX_ANSWER_LEN, QuestionAnsweringParame
 TASK = "question-answering"
 MOST_ANSWER = 128  # tokens of a served answer, however long those of the data are
 TIE = 1e-4  # answers whose scores differ by less may stand for one another
+
+
+class Ends(nn.Module):
+    """A reader of transformers, or peft's around one, that answers (batch, tokens, 2): first and last token."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **named: Tensor) -> Tensor:
+        """Logits, before any softmax."""
+        answer = self.model(**named)
+        return torch.stack((answer.start_logits, answer.end_logits), dim=-1)
+
+
+def _asked(text: str, other: str) -> object:
+    return {"question": other, "context": text}
+
+
+FORM = Form(AutoModelForQuestionAnswering, Ends, token_head, labelled=False, request=_asked)
 
 
 class AnswerAdaptation(SpanAdaptation):

@@ -10,11 +10,13 @@ import torch
 from onnx import ModelProto
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification
 
 from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import encoder_inputs, encoder_width, load_body
+from adapters.training.form import Form, first_token_head
 from adapters.training.graft import add_pooled_head
 from adapters.training.judging import compare_rows, judge_rows
 from adapters.training.lora import blocks
@@ -22,10 +24,12 @@ from adapters.training.recipe import Batch, Defaults, Item, Servable
 from adapters.training.sentences.aims import Aim, ScoreHead, aim_of
 from adapters.training.sentences.pooled_classifier import PooledClassifier, pooled_servable, read_adapted
 from adapters.training.sentences.sentence_encoder import TOKEN_VECTORS
-from adapters.training.sentences.sequence_classifier import read_classifier
+from adapters.training.sentences.sequence_classifier import Logits, read_classifier
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.head import Readout
 from zoo.engine.predictor import MODEL_FILE
+
+FORM = Form(AutoModelForSequenceClassification, Logits, first_token_head)
 
 
 class TextAdaptation:

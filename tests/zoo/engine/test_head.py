@@ -46,6 +46,18 @@ def test_a_head_for_scores_answers_in_the_unit_of_the_data(tmp_path: Path) -> No
     np.testing.assert_allclose(read(VECTORS, FEEDS), [[165.0]])
 
 
+@pytest.mark.parametrize(("inner", "expected"), [("tanh", [3.454137, 0.995055, 0.964028]), ("relu", [8.5, 3.0, 2.0])])
+def test_a_head_may_have_a_layer_below_that_which_answers(tmp_path: Path, inner: Any, expected: list[float]) -> None:
+    below = {"inner.weight": [[1.0, 0.0], [0.0, 1.0]], "inner.bias": [-1.0, -1.0]}
+    answer = head(tmp_path, Readout(pooling="cls", inner=inner), **below)(VECTORS, FEEDS)
+    np.testing.assert_allclose(answer, [expected], rtol=1e-6)
+
+
+def test_a_file_without_the_layer_below_is_damaged(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactCorrupt, match="no linear layer"):
+        head(tmp_path, Readout(pooling="cls", inner="tanh"))
+
+
 def test_a_version_without_a_layer_answers_with_the_bodys_vectors(tmp_path: Path) -> None:
     answer = Head.read(tmp_path, Readout(linear=False))(VECTORS, FEEDS)
     np.testing.assert_array_equal(answer, VECTORS)
@@ -69,7 +81,7 @@ def test_pooling_of_what_has_no_tokens_is_damaged(tmp_path: Path) -> None:
         read(np.zeros((1, 2), dtype=np.float32), FEEDS)
 
 
-@pytest.mark.parametrize("written", [{"pooling": "median"}, {"colour": 1}])
+@pytest.mark.parametrize("written", [{"pooling": "median"}, {"colour": 1}, {"inner": "swish"}])
 def test_a_manifest_that_names_no_readout_is_damaged(written: dict[str, Any]) -> None:
     with pytest.raises(ArtifactCorrupt, match="how the version reads its body"):
         Readout.of(written)
@@ -77,5 +89,5 @@ def test_a_manifest_that_names_no_readout_is_damaged(written: dict[str, Any]) ->
 
 def test_a_readout_is_written_and_read_again() -> None:
     readout = Readout(pooling="cls", unit=True, linear=False)
-    assert readout.as_dict() == {"pooling": "cls", "unit": True, "linear": False}
+    assert readout.as_dict() == {"pooling": "cls", "unit": True, "linear": False, "inner": None}
     assert Readout.of(readout.as_dict()) == readout

@@ -33,7 +33,8 @@ class Order:
     """What is wanted from a source: the pinned hashes, the size to expect, and whom to tell of progress.
 
     ``only_pinned``: not a whole checkpoint but the files whose hashes are given, whatever they are. ``graphs``: what is
-    done with ready-made ONNX graphs; without it they are left where they are.
+    done with ready-made ONNX graphs; without it they are left where they are. ``weights``: names of the files that are
+    wanted instead of a checkpoint's weights, the first of which has to be there.
     """
 
     pins: Mapping[str, str]
@@ -41,6 +42,7 @@ class Order:
     progress: Callable[[int, int], None] | None = None
     only_pinned: bool = False
     graphs: GraphWish | None = None
+    weights: tuple[str, ...] = ()
 
     def report(self, done: int, total: int | None = None) -> None:
         """Tell how many bytes are there; the callback may raise to stop the download."""
@@ -78,11 +80,11 @@ def _checkpoint(sizes: Mapping[str, int], order: Order) -> set[str]:
         if not graphs:
             raise missing_graph(sizes) or _no_graph()
     else:
-        weights = weights or set(_weights(sizes))
+        weights = weights or set(_weights(sizes, order.weights))
         if wish is not None and (wish.always or not weights):
             graphs = _graphs(sizes, wish)
     if not weights and not graphs:
-        raise missing_graph(sizes) or _no_weights(sizes)
+        raise missing_graph(sizes) or _no_weights(sizes, *order.weights[:1])
     modules = {path for path in sizes if _MODULE.fullmatch(path) and path.endswith((".json", ".safetensors"))}
     texts = {path for path, size in sizes.items() if _is_text(path) and size <= MAX_TEXT_BYTES}
     if not weights:
@@ -122,7 +124,9 @@ def check(folder: Path, pins: Mapping[str, str]) -> tuple[ModelFile, ...]:
     return files
 
 
-def _weights(sizes: Mapping[str, int]) -> list[str]:
+def _weights(sizes: Mapping[str, int], named: tuple[str, ...]) -> list[str]:
+    if named:
+        return [path for path in named if path in sizes] if named[0] in sizes else []
     if WHOLE in sizes:
         return [WHOLE]
     if shards := shards_in(sizes):
@@ -147,15 +151,17 @@ def _no_graph() -> InvalidInput:
     )
 
 
-def _no_weights(sizes: Mapping[str, int]) -> InvalidInput:
+def _no_weights(sizes: Mapping[str, int], wanted: str = WHOLE) -> InvalidInput:
     pickles = sorted(path for path in sizes if PurePosixPath(path).suffix in _PICKLES)
+    if wanted != WHOLE:  # others beside it, of a training run say, are not its weights
+        pickles = [path for path in pickles if PurePosixPath(path).stem == PurePosixPath(wanted).stem]
     if pickles:
         return InvalidInput(
             f"its weights are a pickle only ({pickles[0]}), and opening a pickle can run any program. Use a repository"
-            " or a revision with model.safetensors",
+            f" or a revision with {wanted}, which save_pretrained writes",
             code="unsafe_weights",
         )
-    return InvalidInput("it has no model.safetensors", code="no_weights")
+    return InvalidInput(f"it has no {wanted}", code="no_weights")
 
 
 def _is_text(path: str) -> bool:

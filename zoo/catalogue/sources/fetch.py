@@ -47,6 +47,7 @@ def fetch(
     progress: Callable[[int, int], None] | None = None,
     endpoint: str | None = None,
     graphs: GraphWish | None = None,
+    weights: tuple[str, ...] = (),
 ) -> Fetched:
     """Copy the checkpoint of ``entry`` into the empty folder ``target`` (made if missing) and check every hash.
 
@@ -55,13 +56,14 @@ def fetch(
     Sources are tried in order; one that fails, a wrong hash included, is followed by the next. ``progress`` gets bytes
     done and in all, and may raise to stop. If none delivers, ``SourceUnavailable`` lists each with its reason, or
     ``InvalidInput`` if every one is refused for what it is. ``endpoint`` replaces the hub's configured address.
-    ``graphs``: whether ready-made ONNX graphs are wanted, beside the weights or instead of them.
+    ``graphs``: whether ready-made ONNX graphs are wanted, beside the weights or instead of them. ``weights``: the files
+    that are wanted instead of a checkpoint's weights, see ``Order``.
     """
     failures: list[tuple[str, Failure]] = []
     target.mkdir(parents=True, exist_ok=True)
     for source in entry.sources:
         pins = entry.pins_for(source)
-        order = Order(pins, int(entry.size_mb * 1e6), progress, graphs=graphs)
+        order = Order(pins, int(entry.size_mb * 1e6), progress, graphs=graphs, weights=weights)
         try:
             with storage_errors():
                 revision = _copy(entry.name, source, target, order, endpoint)
