@@ -47,7 +47,9 @@ async def predict(model_id: str, request: Request, services: ServicesDep, key: R
     asked = await prediction_request.read(request, model_id, services)
     check_batch(asked.inputs, services)
     if asked.stream:
-        written = rollouts.relay(model_id, lambda version: loader.stream(version, asked.inputs, asked.options), key=key)
+        written = rollouts.relay(
+            model_id, lambda version: loader.stream(version, asked.inputs, asked.options), key=key, again=True
+        )
         return await _streamed(request, written, services)
     work = rollouts.answer(
         model_id, lambda version: loader.predict(version, asked.inputs, asked.options, deadline=until), key=key

@@ -10,10 +10,10 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from dataclasses import replace
+from typing import Any, cast
 
 from zoo.catalogue.alias import Alias, closed, promoted
 from zoo.catalogue.reference import parse_reference
@@ -25,33 +25,12 @@ from zoo.engine.loader import Loader
 from zoo.engine.mirror import Copy, Mirror
 from zoo.engine.predictor import Prediction
 from zoo.engine.route import Route, is_chosen, is_fault, is_server_full
-from zoo.engine.tally import SideName, Tally
+from zoo.engine.tally import Counted, Observer, SideName, Tally
 from zoo.errors import ZooError
 
 Answer = Callable[[str], Awaitable[Prediction]]
 Relay = Callable[[str], AsyncIterator[Prediction]]
 log = logging.getLogger("zoo.rollouts")
-
-
-@dataclass(frozen=True)
-class Counted:
-    """What the metrics are told of one request of a rollout; ``agreed`` is the share in which a shadow agreed."""
-
-    model: str
-    side: SideName
-    seconds: float
-    failed: bool
-    agreed: float | None = None
-
-
-class Observer(Protocol):
-    """The metrics; told on the event loop or in a thread."""
-
-    def count_rollout(self, counted: Counted) -> None: ...
-
-    def count_dropped(self, model: str) -> None: ...
-
-    def count_roll_back(self, model: str) -> None: ...
 
 
 class Rollouts:
@@ -96,13 +75,20 @@ class Rollouts:
         return prediction
 
     async def relay(
-        self, reference: str, ask: Relay, *, key: str | None = None, unasked: Callable[[], None] = lambda: None
+        self,
+        reference: str,
+        ask: Relay,
+        *,
+        key: str | None = None,
+        again: bool = False,
+        unasked: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[Prediction]:
-        """As ``answer``, for what comes bit by bit; never mirrored. ``unasked`` is called where ``ask`` is not.
+        """As ``answer``, for what comes bit by bit. ``unasked`` is called where ``ask`` is not.
 
-        A canary that cannot be loaded is passed over before ``ask``, which may use its input up.
+        A canary that cannot be loaded is passed over before ``ask``, which may use its input up. Where it does not
+        (``again``) there is something to mirror: texts, whose bits are compared when they are joined.
         """
-        asked = False
+        asked, given = False, list[Prediction]()
         try:
             route = self._route(reference, key)
             await self._mirror.make_room()
@@ -115,6 +101,8 @@ class Rollouts:
         try:
             async with aclosing(cast(AsyncGenerator[Prediction, None], ask(version))) as bits:
                 async for bit in bits:
+                    if again:
+                        given.append(bit)
                     yield bit
         except Exception as error:
             if is_fault(error) and not isinstance(route, str):
@@ -122,6 +110,8 @@ class Rollouts:
             raise
         if not isinstance(route, str):
             self._count(route, side, started, failed=False)
+            if given and side == "stable":
+                self._offer(route, lambda version: _whole(ask(version)), _joined(given))
 
     def tally(self, name: str, alias: str, rollout: Rollout) -> Tally:
         """What this process has counted of a rollout; a new one begins at nothing."""
@@ -283,6 +273,14 @@ class Rollouts:
         if last is not None and last.by == "rule" and last.rollout.id == tally.rollout:
             self._observer.count_roll_back(name)
             log.warning("rolled back", extra=fields)
+
+
+async def _whole(bits: AsyncIterator[Prediction]) -> Prediction:
+    return _joined([bit async for bit in bits])
+
+
+def _joined(bits: Sequence[Prediction]) -> Prediction:
+    return replace(bits[-1], body="".join(str(bit.body) for bit in bits))
 
 
 def _log_fault(route: Route, error: Exception) -> None:

@@ -7,13 +7,34 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from zoo.catalogue.rollout import WINDOW, Rollout, Rule
 
 SideName = Literal["stable", "canary", "shadow"]
 COMPARABLE = 20  # answers of the stable version before its p95 latency is a measure; fewer where a rule waits for fewer
 LATENCY_EVERY = 10  # requests of a canary between two looks at its latency, which sort both windows
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the metrics are told of one request of a rollout; ``agreed`` is the share in which a shadow agreed."""
+
+    model: str
+    side: SideName
+    seconds: float
+    failed: bool
+    agreed: float | None = None
+
+
+class Observer(Protocol):
+    """The metrics; told on the event loop or in a thread."""
+
+    def count_rollout(self, counted: Counted) -> None: ...
+
+    def count_dropped(self, model: str) -> None: ...
+
+    def count_roll_back(self, model: str) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from zoo.catalogue.rollout import Rule
 from zoo.catalogue.store import Store
 from zoo.engine.loader import Loader
 from zoo.engine.predictor import Prediction
-from zoo.engine.rollouts import Counted, Rollouts
+from zoo.engine.rollouts import Rollouts
+from zoo.engine.tally import Counted
 from zoo.settings import Settings
 
 

@@ -95,3 +95,23 @@ def test_an_input_that_nobody_was_asked_with_is_handed_back(bench: Bench) -> Non
     with pytest.raises(InvalidInput):
         relayed(bench, sound, "NO NAME")
     assert sound.closed
+
+
+def test_a_stream_of_text_is_mirrored_as_a_whole(bench: Bench) -> None:
+    bench.start(shadow=2)
+    bench.bodies = {1: "good", 2: "good"}
+
+    async def ask() -> None:
+        async for _ in bench.rollouts.relay("mood", bench.write, again=True):
+            pass
+        await bench.rollouts.settled()
+
+    run(ask())
+    assert bench.asked == [1, 1, 1, 2, 2, 2]
+    assert [(one.side, one.agreed) for one in bench.counted] == [("stable", None), ("shadow", 1.0)]
+
+
+def test_a_stream_whose_input_is_used_up_is_not_mirrored(bench: Bench) -> None:
+    bench.start(shadow=2)
+    assert relayed(bench, BytesIO()) == [1, 1, 1]
+    assert bench.asked == [1, 1, 1]
