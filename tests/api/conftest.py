@@ -33,7 +33,7 @@ def settings(tmp_path: Path) -> Settings:
 def live(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Live]:
     """The shared server; jobs are accepted and wait, since no worker runs."""
     home = tmp_path_factory.mktemp("home")
-    shared = settings_in(home, max_queued_jobs=10_000, max_jobs_per_caller=10_000)
+    shared = settings_in(home)
     with running(shared, JobQueue(redis_url, shared)) as server:
         yield server
 
@@ -54,6 +54,7 @@ def ears(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def settings_in(home: Path, **changes: object) -> Settings:
-    """Settings for tests: bodies of 1 MiB, uploads of 2 MiB, 100 items."""
+    """Settings for tests: bodies of 1 MiB, uploads of 2 MiB, 100 items; room for the jobs of all who share a Redis."""
     small: dict[str, object] = {"max_body_bytes": 1 << 20, "max_upload_bytes": 2 << 20, "max_items": 100}
+    small |= {"max_queued_jobs": 10_000, "max_jobs_per_caller": 10_000}
     return Settings(_env_file=None, home=home, drain_seconds=2.0, **(small | changes))  # type: ignore[arg-type]
