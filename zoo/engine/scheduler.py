@@ -134,7 +134,7 @@ class Scheduler:
     def check_room(self, deadline: float, *, rows: int = 1) -> None:
         """Raise ``Unavailable`` where rows that came now would not be answered in time, as ``submit`` does."""
         wait = self.backlog_ms() / 1000
-        if wait > PART * (deadline - time.monotonic()):
+        if wait > max(0.0, PART * (deadline - time.monotonic())):
             self.counts.add(refused=rows)
             message = (
                 f"The server is full: a turn would come in {wait:.2g} s, too late for this one. Try again shortly."

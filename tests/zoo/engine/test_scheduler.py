@@ -248,6 +248,12 @@ def test_a_row_that_would_wait_for_nearly_all_of_its_time_is_refused_too() -> No
     assert scheduler.waiting() == 4
 
 
+def test_an_empty_queue_is_never_full_however_little_time_there_is() -> None:
+    scheduler = Scheduler(Model(), budget=100)
+    scheduler.check_room(time.monotonic() - 1)
+    assert submit(scheduler, 5, seconds=0.0).count == 1
+
+
 def test_whether_there_is_room_is_told_before_there_is_a_row() -> None:
     scheduler = Scheduler(Model(), budget=100, workers=1)
     scheduler.cost_model.learn(1, 100, 1000)
