@@ -14,7 +14,7 @@ from adapters.jobs import EIGHT_BITS, Hyperparameters, JobKind, JobSpec
 from api.errors import BadRequest, WrongModel, invalid_fields
 from api.schemas import FineTuneRequest
 from api.services import Services
-from zoo.catalogue.entry import ModelEntry, Precision, is_name, slug
+from zoo.catalogue.entry import CHECKPOINT, ModelEntry, Precision, is_name, slug
 from zoo.catalogue.listing import Listing
 from zoo.errors import InvalidDataset, InvalidInput, ModelNotFound, NotFound
 from zoo.tasks.task import is_task, task_class
@@ -145,7 +145,7 @@ def adaptable(reference: str, services: Services, *, param: str = "model") -> Mo
             code="not_adaptable",
             param=param,
         )
-    if not (services.store.folder(entry.name, entry.version) / "checkpoint").is_dir():
+    if not (services.store.folder(entry.name, entry.version) / CHECKPOINT).is_dir():
         raise InvalidInput(
             f"{entry.reference} has no weights to train on, only its exported graph: import it again from a repository"
             " or folder with safetensors, where the training libraries are installed (pip install 'adaptzoo[train]').",

@@ -35,6 +35,7 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import LIVE, Registry, load_catalogue
 from zoo.catalogue.sources import Fetched, fetch
 from zoo.catalogue.store import Store
+from zoo.engine.body import ADAPTER_FOLDER
 from zoo.engine.predictor import MODEL_FILE
 from zoo.engine.threads import granted_threads
 from zoo.errors import InvalidInput
@@ -88,8 +89,8 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         store.verify(base)
         made = _made(context, source, checkpoint_of(store, base), Path(scratch) / "whole", base)
         _stage(context, "export")
-        (staged / "adapter").mkdir()
-        kept = keep_adapter(made.folder.adapter, made.merged, made.form, staged / "adapter", base=base.reference)
+        (staged / ADAPTER_FOLDER).mkdir()
+        kept = keep_adapter(made.folder.adapter, made.merged, made.form, staged / ADAPTER_FOLDER, base=base.reference)
         own = kept.own or (by_own_graph(_LESS) if made.less else None)
         discard(made.merged)  # read again from its checkpoint
         export(made.servable, staged / MODEL_FILE)
