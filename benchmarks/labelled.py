@@ -58,12 +58,13 @@ def answer(client: httpx.Client, model: str, content: bytes) -> object:
 
 
 def ours(
-    client: httpx.Client, body: str, archive: bytes, test: Labelled, *, name: str, seed: int
+    client: httpx.Client, body: str, archive: bytes, test: Labelled, *, name: str, seed: int, **further: str
 ) -> tuple[float, float]:
-    """Accuracy on ``test`` through upload, queue, gate and predict, and wall seconds of the job."""
+    """Accuracy on ``test`` through upload, queue, gate and predict, and wall seconds of the job; ``further`` is asked
+    of it."""
     sent = {"file": (f"{name}.zip", archive)}
     stored = client.post("/v1/files", data={"purpose": "fine-tune"}, files=sent).raise_for_status().json()
-    request = {"model": body, "training_file": stored["id"], "suffix": name.replace("_", "-"), "seed": seed}
+    request = {"model": body, "training_file": stored["id"], "suffix": name.replace("_", "-"), "seed": seed} | further
     started = time.monotonic()
     job = client.post("/v1/fine_tuning/jobs", json=request).raise_for_status().json()
     done = finished(client, job["id"])

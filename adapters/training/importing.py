@@ -135,8 +135,12 @@ def _typed(answer: Answer) -> Answer:
 
 def _quantised(staged: Path, trained: Mapping[str, Sequence[Answer]], *, threads: int) -> Loss:
     """What weights of 8 bits cost in likeness; the graphs are rewritten when they have been proven."""
-    for file in trained:
-        quantise(staged / file)
+    if not sum(quantise(staged / file) for file in trained):
+        message = (
+            "The model's work is convolutions, which rows of data have to be there for to be rounded: "
+            "import it with precision fp32, and give precision int8 to the job that adapts it."
+        )
+        raise Unsupported(message, code="unsupported_precision", param="precision")
     return together([loss_of(staged, answers, threads=threads, file=file) for file, answers in trained.items()])
 
 

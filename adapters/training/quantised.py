@@ -25,20 +25,23 @@ DOMAIN, QUANTISED = "com.microsoft", "MatMulNBits"
 Floats = NDArray[np.float32]
 
 
-def quantise(path: Path) -> None:
-    """Rewrite the graph in ``path``; inputs, outputs and what is no weight of a product or a table stay as they are."""
+def quantise(path: Path) -> int:
+    """Rewrite the graph in ``path``: how many weights of products and tables have 8 bits now; the rest stays exact."""
     model = onnx.load(path)
     graph = model.graph
     weights = {one.name: one for one in graph.initializer}
     turned = {node.output[0]: node for node in graph.node if node.op_type == "Transpose" and node.input[0] in weights}
+    rounded = 0
     for place, node in enumerate(list(graph.node)):
         if node.op_type == "MatMul" and (matrix := _matrix(node.input[1], weights, turned)) is not None:
             graph.node[place].CopyFrom(_product(node, matrix, graph))
-    _quantise_tables(graph, weights)
+            rounded += 1
+    rounded += _quantise_tables(graph, weights)
     _drop_unused(graph)
     if all(one.domain != DOMAIN for one in model.opset_import):
         model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
     _save(model, path)
+    return rounded
 
 
 def blocks(matrix: Floats) -> tuple[NDArray[np.uint8], Floats]:
@@ -83,13 +86,18 @@ def _product(node: NodeProto, matrix: Floats, graph: GraphProto) -> NodeProto:
     )
 
 
-def _quantise_tables(graph: GraphProto, weights: dict[str, onnx.TensorProto]) -> None:
-    """Large tables that rows are taken from: a scale for each row."""
-    nodes = list(graph.node)
+def _quantise_tables(graph: GraphProto, weights: dict[str, onnx.TensorProto]) -> int:
+    """Large tables that rows are taken from get a scale for each row: how many."""
+    nodes, rounded = list(graph.node), 0
     del graph.node[:]
     for node in nodes:
         table = weights.get(node.input[0]) if node.op_type == "Gather" else None
-        graph.node.extend([node] if table is None or not _is_large(table) else _rows(node, table, graph))
+        if table is None or not _is_large(table):
+            graph.node.append(node)
+        else:
+            graph.node.extend(_rows(node, table, graph))
+            rounded += 1
+    return rounded
 
 
 def _is_large(table: onnx.TensorProto) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 from safetensors.torch import load_file
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, JobKind, JobPreempted, JobSpec
-from adapters.training import adapt, classification
+from adapters.training import adapt, classification, eight_bits
 from adapters.training.features import Probe, fit_probe
 from adapters.training.pictures.classification import without_margin
 from tests.adapters.datasets.zips import pack
@@ -99,6 +100,19 @@ def test_every_kind_of_body_learns_colours_and_is_served(imports: Imports, tmp_p
         for one in pictures
     ]
     assert sum(right) >= 0.8 * len(right)  # a guess is right once in three times
+
+
+def test_convolutions_of_8_bits_are_served_where_they_are_faster(
+    imports: Imports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eight_bits, "FASTER", 1e9)  # of these few channels they are not
+    monkeypatch.setattr(eight_bits, "MOST_LOSS", 1.0)
+    zoo, _, _ = adapted(imports, tmp_path, "timm-resnet", precision="int8")
+    entry = zoo.store.entry("colours", 1)
+    assert (entry.precision, entry.options["served_by"]) == ("int8", "merged")
+    kinds = [node.op_type for node in onnx.load(zoo.store.folder("colours", 1) / "model.onnx").graph.node]
+    assert kinds.count("QuantizeLinear") >= kinds.count("Conv") - 1 > 0
+    assert entry.parity["int8"]["loss"] <= 0.1
 
 
 def test_layers_of_pictures_can_be_chosen_by_name(imports: Imports, tmp_path: Path) -> None:

@@ -16,11 +16,12 @@ from adapters.training.gate import Answer
 from adapters.training.quantisation_loss import loss_of
 from adapters.training.quantised import TABLE, blocks, quantise
 from tests.adapters.training.quiet_context import context_for
+from tests.tiny_pictures import write_picture_checkpoint
 from tests.tiny_whisper import SPEAKING, tiny_whisper, write_ctranslate2, write_tokenizer
 from zoo.catalogue.store import Store
 from zoo.engine.predictor import Predictor
 from zoo.engine.session import Session
-from zoo.errors import ParityFailed
+from zoo.errors import ParityFailed, Unsupported
 from zoo.settings import Settings
 from zoo.tasks.processors.sound import SAMPLE
 
@@ -110,3 +111,13 @@ def test_an_import_in_8_bits_is_served_and_says_what_it_cost(tmp_path: Path) -> 
     assert 0 < entry.parity["int8"]["relative_difference"] < 0.15
     assert any("8 bits" in message for message in context.messages)
     assert "text" in dict(Predictor(entry, store.folder("ears", 1), threads=1).predict(SAMPLE).body)  # type: ignore[call-overload]
+
+
+def test_convolutions_are_not_rounded_without_rows(tmp_path: Path) -> None:
+    checkpoint, home = tmp_path / "checkpoint", tmp_path / "home"
+    write_picture_checkpoint(checkpoint, "timm-resnet", model_args={"layers": [1, 1], "widths": [8, 16]})
+    source = {"kind": "folder", "path": str(checkpoint)}
+    spec = JobSpec(kind=JobKind.IMPORT, model="eyes", source=source, precision="int8")
+    with pytest.raises(Unsupported, match="precision int8 to the job that adapts it"):
+        importing.run(context_for(home, spec), Settings(_env_file=None, home=home, worker_threads=1))
+    assert not Store(home).names()
