@@ -9,7 +9,7 @@ from adapters.queue import JobQueue
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.listing import Listing
 from zoo.engine.body import SERVED_BY, WHY
-from zoo.engine.threads import Threads
+from zoo.engine.served import Served
 from zoo.errors import ZooError
 from zoo.tasks.task import is_task
 
@@ -71,11 +71,11 @@ def _status(listing: Listing, imports: Imports) -> dict[str, Any]:
 
 
 def detailed(
-    listing: Listing, entry: ModelEntry | None, imports: Imports, threads: Threads | None = None
+    listing: Listing, entry: ModelEntry | None, imports: Imports, served: Served | None = None
 ) -> dict[str, Any]:
     """The object of ``GET /v1/models/{id}``: what is known of one version, or of what the catalogue offers.
 
-    ``threads``: how it is run, if it is in memory.
+    ``served``: what runs it, if it is in memory.
     """
     known = listed(listing, imports)
     if entry is None:
@@ -93,7 +93,8 @@ def detailed(
         "limits": entry.limits,
         "served_by": entry.options.get(SERVED_BY),
         "why": entry.options.get(WHY),
-        "threads": None if threads is None else threads.as_dict(),
+        "threads": None if served is None else served.threads.as_dict(),
+        "provider": None if served is None else served.provider,
         "metrics": entry.metrics,
         "parity": entry.parity,
         "lineage": entry.lineage,

@@ -98,8 +98,8 @@ def _detail(model_id: str, services: Services) -> dict[str, Any]:
     listing = services.registry.listing(reference.name)
     named = reference.version is not None or reference.alias is not None
     entry = services.registry.resolve(model_id) if named else listing.current
-    threads = services.loader.threads_of(entry) if entry is not None else None
-    return detailed(listing, entry, Imports(services.jobs), threads) | ({"id": model_id} if named else {})
+    served = services.loader.running(entry) if entry is not None else None
+    return detailed(listing, entry, Imports(services.jobs), served) | ({"id": model_id} if named else {})
 
 
 def _delete(model_id: str, services: Services) -> None:

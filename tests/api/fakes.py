@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,8 @@ class CountingLoader(Loader):
     def rows_waiting(self) -> int:
         return 0
 
-    def threads_of(self, entry: ModelEntry) -> Threads | None:
-        return Threads(workers=2, alone=2, single_ms=5.7, alone_ms=3.1)
+    def running(self, entry: ModelEntry) -> Any:
+        return SimpleNamespace(threads=Threads(workers=2, alone=2, single_ms=5.7, alone_ms=3.1), provider="cpu")
 
     def loaded(self) -> list[LoadedModel]:
         return []

@@ -48,6 +48,7 @@ def test_one_model_says_what_it_was_made_of(client: httpx.Client) -> None:
     assert model["labels"] == ["short", "long"]
     assert [file["path"] for file in model["files"]] == ["model.onnx"]
     assert {"limits", "metrics", "parity", "lineage", "precision"} <= set(model)
+    assert model["provider"] == "cpu" and model["threads"]["workers"] == 2
 
 
 def test_a_version_is_retrieved_by_its_reference(client: httpx.Client) -> None:

@@ -34,6 +34,7 @@ class Body:
     def __init__(self, folder: Path, *, threads: int, budget: int, placement: Placement = ON_CPU) -> None:
         self.slots = AdapterSlots(SlotTable.read(folder), budget=budget)
         self._session = Session(folder / GRAPH, threads=threads, placement=placement)
+        self.provider = self._session.provider
 
     def run(self, feeds: Mapping[str, Array], slots: Sequence[Slot], *, session: Session | None = None) -> Array:
         """The body's vectors (rows, …) for one batch, each row with the adapter in its slot; slots have to be held.

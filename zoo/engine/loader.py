@@ -23,7 +23,7 @@ from zoo.engine.row_counts import RowCounts
 from zoo.engine.served import Served
 from zoo.engine.session import Placement, offered_providers
 from zoo.engine.shelf import Memory, Shelf, Wanted
-from zoo.engine.threads import Threads, granted_threads
+from zoo.engine.threads import granted_threads
 from zoo.engine.workers import Workers
 from zoo.errors import DeadlineExceeded, InvalidInput, Unavailable, ZooError
 from zoo.settings import Settings
@@ -227,10 +227,9 @@ class Loader:
         """Rows in the queues of all bodies."""
         return sum(scheduler.waiting() for scheduler in {served.scheduler for served in self._shelf.things()})
 
-    def threads_of(self, entry: ModelEntry) -> Threads | None:
-        """How a version is run; None while it is not loaded."""
-        served = self._shelf.here(entry.reference)
-        return None if served is None else served.threads
+    def running(self, entry: ModelEntry) -> Served | None:
+        """A version with what runs it; None while it is not loaded."""
+        return self._shelf.here(entry.reference)
 
     def close(self) -> None:
         """Let what runs finish, start no more; what waits is answered with ``Unavailable``."""

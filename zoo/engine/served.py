@@ -33,6 +33,11 @@ class Served:
         self.threads = threads
         self._workers = workers
 
+    @property
+    def provider(self) -> str:
+        """The hardware that runs it: ``cpu``, ``cuda``, ``openvino`` or ``coreml``."""
+        return self.predictor.provider if self.body is None else self.body.provider
+
     @classmethod
     def alone(cls, predictor: Predictor, workers: Workers, counts: RowCounts) -> Served:
         """A version with a graph of its own."""

@@ -45,6 +45,11 @@ class SharedBody:
         self._lock = threading.Lock()
         self._queue: tuple[Scheduler, Threads] | None = None
 
+    @property
+    def provider(self) -> str:
+        """The hardware that its graph runs on."""
+        return self.body.provider
+
     def admit(self, predictor: Predictor, runs: AdaptedRuns) -> tuple[Scheduler, Threads]:
         """Answer rows of a version from now on, for as long as its tasks are held by somebody.
 

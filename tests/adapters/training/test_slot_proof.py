@@ -236,6 +236,7 @@ def test_requests_for_all_versions_of_a_body_share_its_runs(
     monkeypatch.setattr(CostModel, "learn", lambda *_: None)  # of runs that were held back
     loader = loader_on(learnt[0], threads=1)  # what waits is not shared out: four rows are of two callers at least
     answers = asyncio.run(ask(loader))
+    assert {one.provider for kind in KINDS if (one := loader.running(learnt[1][kind]))} == {"cpu"}
     loader.close()
     assert max(batch.others for answer in answers for batch in answer.batches) > 0
     for kind, answer in zip(KINDS * 2, answers, strict=True):

@@ -124,6 +124,16 @@ def test_a_caller_that_leaves_takes_nothing_along(tiny_zoo: TinyZoo) -> None:
         assert loader.rows_waiting() == 0
 
 
+def test_what_runs_a_version_is_told_while_it_is_loaded(tiny_zoo: TinyZoo) -> None:
+    entry = tiny_zoo.store.entry("mood", 1)
+    with loader_on(tiny_zoo) as loader:
+        assert loader.running(entry) is None
+        loader.load("mood")
+        served = loader.running(entry)
+    assert served is not None
+    assert (served.provider, served.threads.workers) == ("cpu", 1)
+
+
 def test_after_its_end_the_loader_takes_nothing(tiny_zoo: TinyZoo) -> None:
     with loader_on(tiny_zoo) as loader:
         asyncio.run(loader.predict("mood", "parcel", {}))
