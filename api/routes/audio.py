@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
@@ -59,9 +60,10 @@ async def _answer(request: Request, services: Services, *, key: str | None, tran
     options = options_of(asked, translated=translated)
     heard = services.rollouts.relay(
         asked.model,
-        lambda version: services.loader.listen(version, sound, options, eager=asked.stream),
+        lambda version: services.loader.listen(version, _reader(sound), options, eager=asked.stream),
         key=key,
-        unasked=sound.close,
+        whole=_text,
+        done=sound.close,
     )
     try:
         if asked.stream:
@@ -75,6 +77,20 @@ async def _answer(request: Request, services: Services, *, key: str | None, tran
     return _response(whole, asked, translated=translated)
 
 
+def _reader(sound: BinaryIO) -> BinaryIO:
+    """The same file from its begin, to be closed by itself. One is read at a time: they share their place in it."""
+    sound.flush()  # also what was read ahead, for which closing it would move the place
+    reader = os.fdopen(os.dup(sound.fileno()), "rb")
+    reader.seek(0)
+    return reader
+
+
+def _text(found: Sequence[Prediction]) -> Prediction:
+    """What two versions are compared by."""
+    whole = _joined(found)
+    return replace(whole, body={"text": cast(Transcript, whole.body).text})
+
+
 async def _first(heard: AsyncIterator[Prediction]) -> Prediction:
     return await anext(heard)
 
@@ -83,7 +99,7 @@ async def _whole(heard: AsyncIterator[Prediction]) -> Prediction:
     return _joined([prediction async for prediction in heard])
 
 
-def _joined(found: list[Prediction]) -> Prediction:
+def _joined(found: Sequence[Prediction]) -> Prediction:
     transcript = joined([cast(Transcript, one.body) for one in found])
     return replace(found[0], body=transcript, run_ms=sum(one.run_ms for one in found))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Any, TypeVar
 
@@ -48,7 +48,7 @@ async def predict(model_id: str, request: Request, services: ServicesDep, key: R
     check_batch(asked.inputs, services)
     if asked.stream:
         written = rollouts.relay(
-            model_id, lambda version: loader.stream(version, asked.inputs, asked.options), key=key, again=True
+            model_id, lambda version: loader.stream(version, asked.inputs, asked.options), key=key, whole=_whole
         )
         return await _streamed(request, written, services)
     work = rollouts.answer(
@@ -101,6 +101,10 @@ async def _streamed(request: Request, written: AsyncIterator[Prediction], servic
 
 async def _first(written: AsyncIterator[Prediction]) -> Prediction:
     return await anext(written)
+
+
+def _whole(bits: Sequence[Prediction]) -> Prediction:
+    return replace(bits[-1], body="".join(str(bit.body) for bit in bits))
 
 
 def check_batch(inputs: object, services: Services) -> None:

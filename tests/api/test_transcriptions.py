@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.api.hearing import Hearing, noise
 from tests.api.test_predict import wait_until
+from zoo.catalogue.store import Store
 
 PATH = "/v1/audio/transcriptions"
 LONG = noise(3.0)  # of five windows or more
@@ -250,6 +252,27 @@ def test_a_recording_counts_as_one_item(caller: httpx.Client) -> None:
     send(caller, LONG)
     events(send(caller, LONG, stream="true"))
     assert counted() == before + 2
+
+
+def test_recordings_are_mirrored_to_a_version_in_the_shadow(ears: Hearing, caller: httpx.Client) -> None:
+    store, address = Store(ears.home), "/v1/models/ears/aliases/live/rollout"
+    with store.staging() as staged:
+        shutil.copytree(store.folder("ears", 1), staged, dirs_exist_ok=True)
+        (staged / "manifest.json").unlink()
+        store.publish(staged, store.entry("ears", 1).model_copy(update={"lineage": {"job": "another"}}))
+    asked = caller.put(address, json={"shadow": 2, "rule": {"automatic": False}})
+    assert asked.status_code == 200, asked.text
+
+    def figures() -> tuple[int, float]:
+        shadow = caller.get(address).json()["sides"]["shadow"]
+        return shadow["compared"], shadow["agreement"]
+
+    for place, form in enumerate(({}, {"stream": "true"}, {"response_format": "verbose_json"})):
+        answer = send(caller, LONG, **form)
+        assert answer.headers["x-model-version"] == "1"
+        wait_until(lambda asked=place + 1: figures()[0] == asked)  # type: ignore[misc]
+    assert figures() == (3, 1.0)
+    caller.delete("/v1/models/ears@2").raise_for_status()
 
 
 def test_a_caller_that_leaves_a_stream_holds_nothing_back(ears: Hearing, caller: httpx.Client) -> None:

@@ -11,8 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
-from dataclasses import replace
+from contextlib import ExitStack, aclosing
 from typing import Any, cast
 
 from zoo.catalogue.alias import Alias, closed, promoted
@@ -30,6 +29,7 @@ from zoo.errors import ZooError
 
 Answer = Callable[[str], Awaitable[Prediction]]
 Relay = Callable[[str], AsyncIterator[Prediction]]
+Whole = Callable[[Sequence[Prediction]], Prediction]
 log = logging.getLogger("zoo.rollouts")
 
 
@@ -80,38 +80,38 @@ class Rollouts:
         ask: Relay,
         *,
         key: str | None = None,
-        again: bool = False,
-        unasked: Callable[[], None] = lambda: None,
+        whole: Whole | None = None,
+        done: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[Prediction]:
-        """As ``answer``, for what comes bit by bit. ``unasked`` is called where ``ask`` is not.
+        """As ``answer``, for what comes bit by bit. ``done`` is called when ``ask`` will be called no more.
 
-        A canary that cannot be loaded is passed over before ``ask``, which may use its input up. Where it does not
-        (``again``) there is something to mirror: texts, whose bits are compared when they are joined.
+        A canary that cannot be loaded is passed over before ``ask``. ``whole`` makes of all bits what is compared with
+        the shadow's; without it nothing is mirrored.
         """
-        asked, given = False, list[Prediction]()
-        try:
+        with ExitStack() as ending:
+            ending.callback(done)
             route = self._route(reference, key)
             await self._mirror.make_room()
             side, version = await self._loadable(route)
-            asked = True
-        finally:
-            if not asked:
-                unasked()
-        started = time.perf_counter()
-        try:
-            async with aclosing(cast(AsyncGenerator[Prediction, None], ask(version))) as bits:
-                async for bit in bits:
-                    if again:
-                        given.append(bit)
-                    yield bit
-        except Exception as error:
-            if is_fault(error) and not isinstance(route, str):
-                self._count(route, side, started, failed=True)
-            raise
-        if not isinstance(route, str):
-            self._count(route, side, started, failed=False)
-            if given and side == "stable":
-                self._offer(route, lambda version: _whole(ask(version)), _joined(given))
+            started, given = time.perf_counter(), list[Prediction]()
+            try:
+                async with aclosing(cast(AsyncGenerator[Prediction, None], ask(version))) as bits:
+                    async for bit in bits:
+                        if whole is not None:
+                            given.append(bit)
+                        yield bit
+            except Exception as error:
+                if is_fault(error) and not isinstance(route, str):
+                    self._count(route, side, started, failed=True)
+                raise
+            if not isinstance(route, str):
+                self._count(route, side, started, failed=False)
+                if whole is not None and given and side == "stable":
+
+                    async def again(version: str) -> Prediction:
+                        return whole([bit async for bit in ask(version)])
+
+                    self._offer(route, again, whole(given), ending.pop_all())
 
     def tally(self, name: str, alias: str, rollout: Rollout) -> Tally:
         """What this process has counted of a rollout; a new one begins at nothing."""
@@ -195,15 +195,18 @@ class Rollouts:
                 _log_fault(route, error)
         return "stable", route.stable
 
-    def _offer(self, route: Route, ask: Answer, prediction: Prediction) -> None:
-        shadow = route.shadow
+    def _offer(self, route: Route, ask: Answer, prediction: Prediction, ending: ExitStack | None = None) -> None:
+        """Mirror a request that was answered; ``ending`` is closed when its copy is, too, or will never be."""
+        shadow, ending = route.shadow, ending or ExitStack()
         if shadow is None:
+            ending.close()
             return
 
         async def run() -> None:
             started = time.perf_counter()
             try:
-                copied = await ask(shadow)
+                with ending:
+                    copied = await ask(shadow)
             except Exception as error:
                 if is_fault(error):
                     self._count(route, "shadow", started, failed=True)
@@ -216,7 +219,11 @@ class Rollouts:
             share = await asyncio.to_thread(agreement, prediction.body, copied.body, number=number)
             self._count(route, "shadow", started, failed=False, seconds=seconds, agreed=share)
 
-        self._mirror.offer(Copy(run, lambda: self._dropped(route)))
+        def dropped() -> None:
+            ending.close()
+            self._dropped(route)
+
+        self._mirror.offer(Copy(run, dropped))
 
     def _dropped(self, route: Route) -> None:
         route.tally.drop()
@@ -273,14 +280,6 @@ class Rollouts:
         if last is not None and last.by == "rule" and last.rollout.id == tally.rollout:
             self._observer.count_roll_back(name)
             log.warning("rolled back", extra=fields)
-
-
-async def _whole(bits: AsyncIterator[Prediction]) -> Prediction:
-    return _joined([bit async for bit in bits])
-
-
-def _joined(bits: Sequence[Prediction]) -> Prediction:
-    return replace(bits[-1], body="".join(str(bit.body) for bit in bits))
 
 
 def _log_fault(route: Route, error: Exception) -> None:

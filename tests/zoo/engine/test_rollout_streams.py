@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 import pytest
 
 from tests.zoo.engine.rollout_bench import Bench, run, sides
+from zoo.catalogue.rollout import Rule
+from zoo.engine.predictor import Prediction
 from zoo.errors import InvalidInput
 
 # ---- a switch under way
@@ -59,9 +63,9 @@ def test_requests_follow_a_promotion_at_once(bench: Bench) -> None:
 # ---- bit by bit
 
 
-def relayed(bench: Bench, sound: BytesIO, reference: str = "mood") -> list[int]:
+def relayed(bench: Bench, sound: BytesIO, reference: str = "mood", **further: Any) -> list[int]:
     async def ask() -> list[int]:
-        bits = bench.rollouts.relay(reference, bench.write, unasked=sound.close)
+        bits = bench.rollouts.relay(reference, bench.write, done=sound.close, **further)
         return [bit.entry.version async for bit in bits]
 
     versions: list[int] = run(ask())
@@ -73,7 +77,6 @@ def test_a_stream_is_counted_once_for_the_side_that_gave_it(bench: Bench) -> Non
     sound = BytesIO()
     assert relayed(bench, sound) == [2, 2, 2]
     assert sides(bench) == {("canary", False): 1}
-    assert not sound.closed
 
 
 def test_a_canary_that_cannot_be_loaded_is_passed_over_before_the_stream_begins(bench: Bench) -> None:
@@ -90,6 +93,18 @@ def test_a_stream_that_breaks_is_the_fault_of_its_version(bench: Bench) -> None:
     assert sides(bench) == {("canary", True): 1}
 
 
+def test_an_input_is_handed_back_when_the_stream_has_ended(bench: Bench) -> None:
+    sound, ended = BytesIO(), []
+
+    async def ask() -> None:
+        async for _ in bench.rollouts.relay("mood", bench.write, done=sound.close):
+            ended.append(sound.closed)
+
+    run(ask())
+    assert ended == [False, False, False]
+    assert sound.closed
+
+
 def test_an_input_that_nobody_was_asked_with_is_handed_back(bench: Bench) -> None:
     sound = BytesIO()
     with pytest.raises(InvalidInput):
@@ -97,21 +112,46 @@ def test_an_input_that_nobody_was_asked_with_is_handed_back(bench: Bench) -> Non
     assert sound.closed
 
 
-def test_a_stream_of_text_is_mirrored_as_a_whole(bench: Bench) -> None:
-    bench.start(shadow=2)
-    bench.bodies = {1: "good", 2: "good"}
+def whole(bits: Sequence[Prediction]) -> Prediction:
+    return replace(bits[-1], body=[bit.body for bit in bits])
 
+
+def mirrored(bench: Bench, sound: BytesIO) -> None:
     async def ask() -> None:
-        async for _ in bench.rollouts.relay("mood", bench.write, again=True):
+        async for _ in bench.rollouts.relay("mood", bench.write, whole=whole, done=sound.close):
             pass
+        assert not sound.closed
         await bench.rollouts.settled()
 
     run(ask())
+
+
+def test_a_stream_is_mirrored_as_a_whole_and_its_input_handed_back_after_that(bench: Bench) -> None:
+    bench.start(shadow=2)
+    bench.bodies, sound = {1: "good", 2: "good"}, BytesIO()
+    mirrored(bench, sound)
     assert bench.asked == [1, 1, 1, 2, 2, 2]
     assert [(one.side, one.agreed) for one in bench.counted] == [("stable", None), ("shadow", 1.0)]
+    assert sound.closed
 
 
-def test_a_stream_whose_input_is_used_up_is_not_mirrored(bench: Bench) -> None:
+def test_the_input_of_a_copy_that_fails_is_handed_back_too(bench: Bench) -> None:
+    bench.start(shadow=2, rule=Rule(automatic=False))
+    bench.faults[2], sound = RuntimeError("a fault of ours"), BytesIO()
+    mirrored(bench, sound)
+    assert sides(bench) == {("stable", False): 1, ("shadow", True): 1}
+    assert sound.closed
+
+
+def test_the_input_of_a_copy_that_is_dropped_is_handed_back_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.start(shadow=2)
+    monkeypatch.setattr("zoo.engine.mirror.PENDING", 0)
+    sound = BytesIO()
+    assert relayed(bench, sound, whole=whole) == [1, 1, 1]
+    assert sound.closed and bench.asked == [1, 1, 1]
+
+
+def test_a_stream_that_cannot_be_compared_is_not_mirrored(bench: Bench) -> None:
     bench.start(shadow=2)
     assert relayed(bench, BytesIO()) == [1, 1, 1]
     assert bench.asked == [1, 1, 1]
