@@ -25,6 +25,7 @@ from adapters.training.graft import changed
 from adapters.training.hyperparameters import Plan
 from adapters.training.judging import Judged
 from adapters.training.learning import Run, keep, learn, learn_all, measure
+from adapters.training.own_adapter import write_about
 from adapters.training.recipe import Adaptation
 from adapters.training.slot_proof import choose
 from adapters.training.stopwatch import Stopwatch
@@ -76,6 +77,7 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
             tokens += learnt.trainer.progress.tokens
             published = measure(job, adaptation, learnt.heldout)
         lora.save(learnt.wrapped, adaptation.head, staged / ADAPTER)
+        write_about(staged / ADAPTER, adaptation, job.task, base)
         _export(job, adaptation, learnt.wrapped, staged)
         metrics = judged.metrics
         figures = {"heldout": metrics, "history": trainer.progress.history, **start}

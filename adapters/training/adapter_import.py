@@ -1,6 +1,7 @@
-"""The import of an adapter made elsewhere with peft: fetch, read, put beside its base, export, gate, publish.
+"""The import of an adapter, made with peft or by a job of another zoo: fetch, read, put beside its base, export, gate.
 
-What is served has to answer as peft's own model does, in its graph and, where it has one, in its place beside the body.
+What is served has to answer as the model in torch does, peft's own where peft made it: in its graph and, where it has
+one, in its place beside the body.
 """
 
 from __future__ import annotations
@@ -8,13 +9,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 
 from adapters.importing import offered
 from adapters.jobs import JobContext
@@ -24,10 +24,11 @@ from adapters.training.export import export
 from adapters.training.form import UNREAD, Form, load_form
 from adapters.training.gate import each_answer, prove, prove_shapes
 from adapters.training.importing import checkpoint_of
-from adapters.training.kept_adapter import keep_adapter
+from adapters.training.kept_adapter import Kept, keep_adapter
 from adapters.training.memory import discard
+from adapters.training.own_adapter import OwnAdapter, body_hash
 from adapters.training.peft_answers import expected_of
-from adapters.training.peft_folder import PeftFolder, peft_model
+from adapters.training.peft_folder import PeftFolder, misfit, peft_model
 from adapters.training.recipe import Batch, Servable, Size, load_recipe
 from adapters.training.slot_proof import by_own_graph, choose
 from zoo.catalogue.adapter import CONFIG, HEAD, WEIGHTS
@@ -52,17 +53,17 @@ _SENTENCES = ("modules.json", "sentence_bert_config.json", "config_sentence_tran
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """peft's model of a folder and a base, and the same merged, as a model and as any checkpoint is read.
+    """An adapter and its base, merged, as any checkpoint is read; ``asked`` is what it is compared with.
 
-    ``less``: whether the model reads less than the body.
+    ``keep`` writes what stays of the adapter into a folder. ``made_for``: the model that its maker names.
     """
 
-    folder: PeftFolder
+    task: str
     form: Form
-    wrapped: PeftModel
-    merged: Any
     servable: Servable
-    less: bool
+    asked: Servable
+    keep: Callable[[Path], Kept]
+    made_for: str = ""
 
 
 def run(context: JobContext, settings: Settings) -> dict[str, Any]:
@@ -87,25 +88,28 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         context.event(f"Fetched {len(fetched.files)} files from {fetched.source}")
         _stage(context, "load")
         store.verify(base)
-        made = _made(context, source, checkpoint_of(store, base), Path(scratch) / "whole", base)
+        checkpoint = checkpoint_of(store, base)
+        if checkpoints.is_adapted(checkpoint):
+            message = f"{base.reference} is itself an adapter on a body: name the body that this one was made for."
+            raise InvalidInput(message, code="not_adaptable", param="base")
+        made = (_made_here if (source / HEAD).exists() else _made_elsewhere)(
+            context, source, checkpoint, Path(scratch) / "whole", base
+        )
         _stage(context, "export")
         (staged / ADAPTER_FOLDER).mkdir()
-        kept = keep_adapter(made.folder.adapter, made.merged, made.form, staged / ADAPTER_FOLDER, base=base.reference)
-        own = kept.own or (by_own_graph(_LESS) if made.less else None)
-        discard(made.merged)  # read again from its checkpoint
+        kept = made.keep(staged / ADAPTER_FOLDER)
         export(made.servable, staged / MODEL_FILE)
-        discard(made.servable.module)
+        if made.asked is not made.servable:
+            discard(made.servable.module)
         for name, path in made.servable.files.items():
             shutil.copyfile(path, staged / name)
         _stage(context, "compare")
         draft = _draft(context, base, made, fetched)
-        # What peft answers, not what was merged: the two are compared by this.
-        asked = replace(made.servable, module=made.form.network(made.wrapped).eval())
-        expected = expected_of(made.form, asked, draft, staged)
-        parity = prove_shapes(staged, each_answer(asked), threads=threads)
+        expected = expected_of(made.form, made.asked, draft, staged)
+        parity = prove_shapes(staged, each_answer(made.asked), threads=threads)
         parity |= prove(staged, draft, expected, threads=threads)
-        context.event(f"ONNX Runtime and peft differ by at most {parity.max_abs_difference:.2e} on {parity.rows} rows")
-        served = own or choose(
+        context.event(f"ONNX Runtime and torch differ by at most {parity.max_abs_difference:.2e} on {parity.rows} rows")
+        served = kept.own or choose(
             store.folder(base.name, base.version), staged, draft, kept.readout, expected, threads=threads
         )
         context.event(served.told)
@@ -121,11 +125,30 @@ def _stage(context: JobContext, stage: str) -> None:
     context.tick(stage, STAGES.index(stage), len(STAGES))
 
 
-def _made(context: JobContext, source: Path, checkpoint: Path, whole: Path, base: ModelEntry) -> _Made:
+def _made_here(context: JobContext, source: Path, checkpoint: Path, whole: Path, base: ModelEntry) -> _Made:
+    """By a job of this service, or of another one's: compared with what it makes of the base in torch."""
+    own, spec = OwnAdapter.read(source), context.job.spec
+    if spec.task is not None and spec.task != own.task:
+        message = f"The adapter was made for {own.task}, not {spec.task[:64]}: leave the task out."
+        raise InvalidInput(message, code="wrong_task", param="task")
+    form = load_form(own.task)
+    if own.body != body_hash(base):
+        raise misfit(base.reference, "it was learnt on other weights than the base's")
+    labels = own.named(spec.labels)
+    context.event(f"An adapter for {own.task}, made by a job, on the weights of {base.reference}")
+    own.lay_beside(checkpoint, whole, labels=labels)
+    servable = load_recipe(own.task).load(whole)
+
+    def keep(folder: Path) -> Kept:
+        own.keep(folder, labels=labels)
+        return Kept(own.readout)
+
+    return _Made(own.task, form, servable, servable, keep)
+
+
+def _made_elsewhere(context: JobContext, source: Path, checkpoint: Path, whole: Path, base: ModelEntry) -> _Made:
+    """With peft: compared with what peft answers, not with what was merged."""
     spec = context.job.spec
-    if checkpoints.is_adapted(checkpoint):
-        message = f"{base.reference} is itself an adapter on a body: name the body that this one was made for."
-        raise InvalidInput(message, code="not_adaptable", param="base")
     folder = PeftFolder.read(source, task=spec.task)
     form = load_form(folder.task)
     if spec.labels is not None and not form.labelled:
@@ -140,9 +163,17 @@ def _made(context: JobContext, source: Path, checkpoint: Path, whole: Path, base
         merged.config.label2id = {label: place for place, label in enumerate(labels)}
         merged.config.problem_type = folder.problem_type
     _write_whole(whole, checkpoint, merged, sentences=not form.headed)
-    servable = load_recipe(folder.task).load(whole)
-    unread = [name for name in UNREAD.get(folder.task_type or "", ()) if name in servable.inputs]
-    return _Made(folder, form, wrapped, merged, _without(servable, unread), bool(unread))
+    read = load_recipe(folder.task).load(whole)
+    unread = [name for name in UNREAD.get(folder.task_type or "", ()) if name in read.inputs]
+    servable = _without(read, unread)
+
+    def keep(into: Path) -> Kept:
+        kept = keep_adapter(folder.adapter, merged, form, into, base=base.reference)
+        discard(merged)  # read again from its checkpoint
+        return replace(kept, own=kept.own or (by_own_graph(_LESS) if unread else None))
+
+    asked = replace(servable, module=form.network(wrapped).eval())
+    return _Made(folder.task, form, servable, asked, keep, made_for=folder.made_for)
 
 
 def _without(servable: Servable, unread: Sequence[str]) -> Servable:
@@ -167,12 +198,12 @@ def _write_whole(whole: Path, checkpoint: Path, merged: Any, *, sentences: bool)
 
 
 def _draft(context: JobContext, base: ModelEntry, made: _Made, fetched: Fetched) -> ModelEntry:
-    folder, servable = made.folder, made.servable
+    servable = made.servable
     return ModelEntry(
         name=context.job.spec.model,
         version=1,
-        task=folder.task,
-        modality=task_class(folder.task).modality,
+        task=made.task,
+        modality=task_class(made.task).modality,
         architecture=servable.architecture,
         licence=base.licence,
         title=f"{base.name} with an adapter made elsewhere",
@@ -185,7 +216,7 @@ def _draft(context: JobContext, base: ModelEntry, made: _Made, fetched: Fetched)
             "job": context.job.id,
             "source": fetched.source,
             "revision": fetched.revision,
-            "made_for": folder.made_for,
+            "made_for": made.made_for,
             "adapter": {file.path: file.sha256 for file in fetched.files if file.path in (CONFIG, WEIGHTS)},
         },
     )

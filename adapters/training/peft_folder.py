@@ -23,14 +23,10 @@ from adapters.training import checkpoint as checkpoints
 from adapters.training import lora
 from adapters.training.encoder import load_weights
 from adapters.training.form import TASK_TYPES, Form, outer_linears
-from zoo.catalogue.adapter import CONFIG, HEAD, WEIGHTS, LoraAdapter
+from zoo.catalogue.adapter import CONFIG, WEIGHTS, LoraAdapter
 from zoo.catalogue.lora_config import LoraSettings, parse_lora_config
 from zoo.errors import InvalidInput, Unsupported
 
-OWN = (
-    "head.safetensors is the head of a version that was adapted here, of which this is a part alone: take the version "
-    "with all its files"
-)
 _TRUSTED = "transformers.models."
 _PROBLEMS = ("regression", "single_label_classification", "multi_label_classification")
 
@@ -60,8 +56,6 @@ class PeftFolder:
             # What peft writes where no type of task was given; the class is known by the task here.
             (path / CONFIG).write_text(json.dumps({**written, "auto_mapping": None}), encoding="utf-8")
         adapter = LoraAdapter.read(path)
-        if (path / HEAD).exists():
-            raise _invalid(OWN)
         kind = written.get("task_type")
         asked = task or _task(kind)
         return cls(
@@ -112,7 +106,7 @@ def peft_model(folder: PeftFolder, checkpoint: Path, form: Form, *, base: str) -
             form.kind, checkpoint, config=config, given=adapter.head.keys(), ignore_mismatched_sizes=True
         )
     except InvalidInput as error:
-        raise _misfit(base, f"{error.message} Save the adapter with its head in modules_to_save") from error
+        raise misfit(base, f"{error.message} Save the adapter with its head in modules_to_save") from error
     _check_fit(adapter, model, base)
     return _wrapped(model, folder, base)
 
@@ -133,16 +127,16 @@ def _check_fit(adapter: LoraAdapter, model: nn.Module, base: str) -> None:
     for name, (a, b) in adapter.pairs.items():
         layer = modules.get(name)
         if not isinstance(layer, nn.Linear):
-            raise _misfit(base, f"it adapts {name[:100]}, which is no linear layer of the base's model")
+            raise misfit(base, f"it adapts {name[:100]}, which is no linear layer of the base's model")
         if (a.shape[1], b.shape[0]) != (layer.in_features, layer.out_features):
             shapes = f"{a.shape[1]} numbers to {b.shape[0]}, the base's {layer.in_features} to {layer.out_features}"
-            raise _misfit(base, f"its {name[:100]} takes {shapes}")
+            raise misfit(base, f"its {name[:100]} takes {shapes}")
     weights = model.state_dict()
     for name, tensor in adapter.head.items():
         if name not in weights:
-            raise _misfit(base, f"it holds {name[:100]}, which the base's model lacks")
+            raise misfit(base, f"it holds {name[:100]}, which the base's model lacks")
         if weights[name].shape != tensor.shape:
-            raise _misfit(base, f"its {name[:100]} is {list(tensor.shape)}, the base's {list(weights[name].shape)}")
+            raise misfit(base, f"its {name[:100]} is {list(tensor.shape)}, the base's {list(weights[name].shape)}")
 
 
 def _wrapped(model: nn.Module, folder: PeftFolder, base: str) -> PeftModel:
@@ -166,9 +160,9 @@ def _wrapped(model: nn.Module, folder: PeftFolder, base: str) -> PeftModel:
         try:
             report = set_peft_model_state_dict(wrapped, load_file(folder.path / WEIGHTS))
         except (RuntimeError, KeyError, ValueError) as error:
-            raise _misfit(base, "peft cannot put its weights into the base's model") from error
+            raise misfit(base, "peft cannot put its weights into the base's model") from error
     if report.unexpected_keys:
-        raise _misfit(base, f"peft finds no place for {str(report.unexpected_keys[0])[:100]}")
+        raise misfit(base, f"peft finds no place for {str(report.unexpected_keys[0])[:100]}")
     return wrapped.eval().requires_grad_(False)
 
 
@@ -196,10 +190,11 @@ def _compare_vocabularies(folder: Path, checkpoint: Path, base: str) -> None:
     except Exception as error:  # tokenizers raises nothing narrower
         raise _invalid("tokenizer.json beside the adapter cannot be read") from error
     if theirs.get_vocab() != ours.get_vocab():
-        raise _misfit(base, "the tokenizer.json beside it has another vocabulary than the base's")
+        raise misfit(base, "the tokenizer.json beside it has another vocabulary than the base's")
 
 
-def _misfit(base: str, fault: str) -> InvalidInput:
+def misfit(base: str, fault: str) -> InvalidInput:
+    """That an adapter was made for another model than the one named."""
     message = f"The adapter does not fit {base}: {fault.removesuffix('.')}. Name the base that it was made for."
     return InvalidInput(message, code="adapter_misfit", param="base")
 

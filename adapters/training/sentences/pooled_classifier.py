@@ -12,6 +12,7 @@ from adapters.training.encoder import encoder_inputs, encoder_width, example_bat
 from adapters.training.layouts.adapted import read_head
 from adapters.training.recipe import Servable
 from adapters.training.sentences.sentence_encoder import pooled
+from zoo.catalogue.hub_layout import unfit
 
 
 class PooledClassifier(nn.Module):
@@ -70,7 +71,7 @@ def pooled_servable(
 def read_adapted(checkpoint: Path) -> Servable:
     """An adapter and a head beside the body that they were learnt on; raises ``InvalidInput`` if they do not fit.
 
-    One of its labels is right.
+    One of its labels is right, or each by itself where ``config.json`` says so.
     """
     checkpoints.ensure_tokenizer(checkpoint)
     pooling, _ = checkpoints.pooling(checkpoint)
@@ -82,5 +83,12 @@ def read_adapted(checkpoint: Path) -> Servable:
         checkpoint,
         max_tokens=checkpoints.max_tokens(checkpoint),
         labels=labels,
-        function="softmax",
+        function=_function(checkpoint),
     )
+
+
+def _function(checkpoint: Path) -> str:
+    written = checkpoints.read_json(checkpoint / "config.json").get("function_to_apply", "softmax")
+    if written not in ("softmax", "sigmoid"):
+        raise unfit("names no function_to_apply that is known")
+    return str(written)

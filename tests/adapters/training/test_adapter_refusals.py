@@ -54,10 +54,12 @@ def test_labels_that_are_given_stand_above_those_beside_the_adapter(made: Saved,
     assert read.labels(3, ("one", "two", "three")) == ("one", "two", "three")
 
 
-def test_the_head_of_a_version_that_was_adapted_here_is_refused(tiny_zoo: TinyZoo, made: Saved, tmp_path: Path) -> None:
+def test_the_head_of_a_version_without_what_it_is_for_is_refused(
+    tiny_zoo: TinyZoo, made: Saved, tmp_path: Path
+) -> None:
     folder = copied(made, tmp_path / "made")
     save_file({"weight": torch.zeros(3, 32), "bias": torch.zeros(3)}, folder / "head.safetensors")
-    assert "adapted here" in refused(tiny_zoo, folder, labels=NAMES).message
+    assert "says what it answers" in refused(tiny_zoo, folder, labels=NAMES).message
 
 
 def test_another_number_of_labels_than_of_classes_is_refused(tiny_zoo: TinyZoo, made: Saved) -> None:
