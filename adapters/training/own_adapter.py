@@ -24,6 +24,8 @@ from zoo.errors import ArtifactCorrupt, InvalidInput
 
 ABOUT = "config.json"
 _OWN = ("task", "label_names", "readout", "body")
+# All that may be said of how answers are read: what else a configuration holds is the base's.
+_OPTIONS = ("function_to_apply", "aggregation_strategy", "max_answer_len", "handle_impossible_answer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +52,7 @@ class OwnAdapter:
             read = None if readout is None else Readout.of(readout)
         except (ArtifactCorrupt, TypeError):
             raise _invalid(f"{ABOUT} does not say how the body is read") from None
-        options = {name: value for name, value in written.items() if name not in _OWN}
-        return cls(path, task, tuple(map(str, labels)), read, body, options)
+        return cls(path, task, tuple(map(str, labels)), read, body, _options(written))
 
     def named(self, given: Sequence[str] | None) -> tuple[str, ...]:
         """Its labels, or those given instead; raises ``InvalidInput`` (``invalid_labels``) for another number."""
@@ -87,7 +88,7 @@ def write_about(folder: Path, adaptation: Adaptation, task: str, base: ModelEntr
         "label_names": list(adaptation.labels),
         "readout": None if readout is None else readout.as_dict(),
         "body": body_hash(base),
-        **adaptation.servable().options,
+        **_options(adaptation.servable().options),
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
@@ -97,6 +98,10 @@ def body_hash(base: ModelEntry) -> str:
     weights = [file for file in base.files if file.path.startswith(f"{CHECKPOINT}/") and file.path.endswith("tensors")]
     lines = (f"{file.path} {file.sha256}" for file in sorted(weights, key=lambda file: file.path))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _options(written: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: written[name] for name in _OPTIONS if name in written}
 
 
 def _invalid(fault: str) -> InvalidInput:

@@ -22,7 +22,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidInput(f"{path.name} of the checkpoint is not JSON.", code="invalid_checkpoint") from None
     if not isinstance(loaded, dict):
         raise InvalidInput(f"{path.name} of the checkpoint holds no JSON object.", code="invalid_checkpoint")

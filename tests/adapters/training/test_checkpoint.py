@@ -27,7 +27,7 @@ def modules(folder: Path, *kinds: str, pooling: dict[str, Any] | None = None) ->
     return write(folder, "modules.json", listed)
 
 
-@pytest.mark.parametrize("content", ["no json", "[1, 2]", '"text"', "\udce4"])
+@pytest.mark.parametrize("content", ["no json", "[1, 2]", '"text"', "\udce4", "[" * 100_000])
 def test_a_settings_file_that_is_no_object_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "config.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(InvalidInput, match=r"config\.json") as caught:

@@ -104,3 +104,14 @@ def test_a_way_to_read_the_body_that_nobody_knows_is_refused(
     about = json.loads((folder / "config.json").read_text()) | {"readout": readout}
     (folder / "config.json").write_text(json.dumps(about))
     assert refused(own_zoo, folder).code == "invalid_adapter"
+
+
+def test_what_else_a_configuration_holds_is_the_bases(
+    home: tuple[TinyZoo, dict[str, ModelEntry]], own_zoo: TinyZoo, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(folder_of(home, "topics"), tmp_path / "adapter")
+    about = json.loads((folder / "config.json").read_text())
+    foreign = {"hidden_size": 10**9, "model_type": "gpt2", "pooling": "max"}
+    (folder / "config.json").write_text(json.dumps(about | foreign))
+    entry = imported(own_zoo, folder, model="again")
+    assert (entry.architecture, entry.options["served_by"]) == ("bert", "body")
