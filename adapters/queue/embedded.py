@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 SERVERS = ("valkey-server", "redis-server")
 SOCKET_PATH_BYTES = 100  # the kernel takes 108 with the closing zero byte
 START_SECONDS = 10.0
+LOOK_SECONDS = 0.5  # between two looks at whether it runs: ten of them a second were .15 % of a core
 MAX_MEMORY = "256mb"
 
 
@@ -194,7 +195,7 @@ class EmbeddedRedis:
                     return
             self._ready.set()
             started = time.monotonic()
-            while process.poll() is None and not self._stop.wait(0.1):
+            while process.poll() is None and not self._stop.wait(LOOK_SECONDS):
                 pass
             if self._stop.is_set():
                 _end(process)

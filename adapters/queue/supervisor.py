@@ -21,6 +21,7 @@ from zoo.settings import Settings
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 6.0
+LOOK_SECONDS = 0.5  # between two looks at whether the worker runs
 
 
 class WorkerSupervisor:
@@ -67,7 +68,7 @@ class WorkerSupervisor:
             self.pid = process.pid
             self._started.set()
             since = time.monotonic()
-            while process.poll() is None and not self._stop.wait(0.1):
+            while process.poll() is None and not self._stop.wait(LOOK_SECONDS):
                 pass
             if self._stop.is_set():
                 _drain(process)
