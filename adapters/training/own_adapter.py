@@ -23,6 +23,7 @@ from zoo.engine.head import Readout
 from zoo.errors import ArtifactCorrupt, InvalidInput
 
 ABOUT = "config.json"
+LONGEST = 256  # characters of a label, as of those that a request gives
 _OWN = ("task", "label_names", "readout", "body")
 # All that may be said of how answers are read: what else a configuration holds is the base's.
 _OPTIONS = ("function_to_apply", "aggregation_strategy", "max_answer_len", "handle_impossible_answer")
@@ -48,6 +49,8 @@ class OwnAdapter:
         task, labels, readout, body = (written.get(name) for name in _OWN)
         if not (isinstance(task, str) and isinstance(body, str) and isinstance(labels, list)):
             raise _invalid(f"{HEAD} is a head without {ABOUT} that says what it answers")
+        if len(set(map(str, labels))) < len(labels) or not all(0 < len(str(label)) <= LONGEST for label in labels):
+            raise _invalid(f"label_names of {ABOUT} are not names of 1 to {LONGEST} characters, each once")
         try:
             read = None if readout is None else Readout.of(readout)
         except (ArtifactCorrupt, TypeError):

@@ -96,6 +96,16 @@ def test_a_head_that_nothing_is_said_of_is_refused(
     assert error.code == "invalid_adapter" and "config.json" in error.message
 
 
+@pytest.mark.parametrize("labels", [["a", "a", "b"], ["a", "b", ""], ["a", "b", "c" * 10_000]])
+def test_labels_that_are_no_names_are_refused(
+    home: tuple[TinyZoo, dict[str, ModelEntry]], own_zoo: TinyZoo, tmp_path: Path, labels: list[str]
+) -> None:
+    folder = shutil.copytree(folder_of(home, "topics"), tmp_path / "adapter")
+    about = json.loads((folder / "config.json").read_text()) | {"label_names": labels}
+    (folder / "config.json").write_text(json.dumps(about))
+    assert refused(own_zoo, folder).code == "invalid_adapter"
+
+
 @pytest.mark.parametrize("readout", [{"pooling": "sum"}, {"wide": True}, "mean", 3])
 def test_a_way_to_read_the_body_that_nobody_knows_is_refused(
     home: tuple[TinyZoo, dict[str, ModelEntry]], own_zoo: TinyZoo, tmp_path: Path, readout: object
