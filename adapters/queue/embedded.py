@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from adapters.queue.connection import connect
-from adapters.queue.launch import start_program
+from adapters.queue.launch import outlast, start_program
 from zoo.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 SERVERS = ("valkey-server", "redis-server")
 SOCKET_PATH_BYTES = 100  # the kernel takes 108 with the closing zero byte
 START_SECONDS = 10.0
-LOOK_SECONDS = 0.5  # between two looks at whether it runs: ten of them a second were .15 % of a core
 MAX_MEMORY = "256mb"
 
 
@@ -195,8 +194,7 @@ class EmbeddedRedis:
                     return
             self._ready.set()
             started = time.monotonic()
-            while process.poll() is None and not self._stop.wait(LOOK_SECONDS):
-                pass
+            outlast(process, self._stop)
             if self._stop.is_set():
                 _end(process)
                 return

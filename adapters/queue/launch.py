@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ if prctl is not None:
         os._exit(1)
 """
 
+LOOK_SECONDS = 0.5  # between two looks at whether a process runs: ten of them a second were .15 % of a core
+
 CALL = """
 import importlib, json
 order = json.load(sys.stdin)
@@ -34,6 +37,12 @@ sys.exit(getattr(importlib.import_module(module), function)(order["payload"]))
 EXECUTE = """
 os.execv(sys.argv[1], sys.argv[1:])
 """
+
+
+def outlast(process: subprocess.Popen[bytes], stop: threading.Event) -> None:
+    """Wait until a process has ended, or ``stop`` is set."""
+    while process.poll() is None and not stop.wait(LOOK_SECONDS):
+        pass
 
 
 def start_call(call: str, payload: Mapping[str, Any]) -> subprocess.Popen[bytes]:

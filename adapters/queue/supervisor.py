@@ -13,7 +13,7 @@ from typing import Any
 from adapters.jobs import JobKind
 from adapters.queue.assignment import RUNNERS
 from adapters.queue.attempt import Timing
-from adapters.queue.launch import start_call
+from adapters.queue.launch import outlast, start_call
 from adapters.queue.worker import run_worker
 from zoo import logs
 from zoo.settings import Settings
@@ -21,7 +21,6 @@ from zoo.settings import Settings
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 6.0
-LOOK_SECONDS = 0.5  # between two looks at whether the worker runs
 
 
 class WorkerSupervisor:
@@ -68,8 +67,7 @@ class WorkerSupervisor:
             self.pid = process.pid
             self._started.set()
             since = time.monotonic()
-            while process.poll() is None and not self._stop.wait(LOOK_SECONDS):
-                pass
+            outlast(process, self._stop)
             if self._stop.is_set():
                 _drain(process)
                 return

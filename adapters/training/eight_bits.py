@@ -82,7 +82,7 @@ def choose_precision(
 ) -> Trial:
     """Put the graph of 8 bits into the place of the other where it does as well and is faster; ``items``: held out.
 
-    ``known``: rows that it was trained on, by which a convolutional network is rounded.
+    ``known``: lessons that it was trained on, by which a convolutional network is rounded.
 
     The bound is the paired bootstrap's, on the same rows for both (Efron and Tibshirani, "An Introduction to the
     Bootstrap", 1993, ch. 13).
@@ -90,7 +90,7 @@ def choose_precision(
     rounded = staged / f"rounded-{MODEL_FILE}"
     shutil.copyfile(staged / MODEL_FILE, rounded)
     if is_convolutional(rounded):
-        quantise_convolutions(rounded, [feeds for _, feeds in _feeds(adaptation, lessons(known)[:KNOWN])])
+        quantise_convolutions(rounded, [feeds for _, feeds in _feeds(adaptation, known[:KNOWN])])
     else:
         quantise(rounded)
     files = (staged / MODEL_FILE, rounded)

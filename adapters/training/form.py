@@ -5,7 +5,7 @@ Recipes of tasks that have such models name theirs as ``FORM``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from adapters.training.recipe import load_recipe
 from zoo.engine.head import Activation, Readout
-from zoo.errors import Unsupported
+from zoo.errors import InvalidInput, Unsupported
 
 TASK_TYPES = {
     "SEQ_CLS": "text-classification",
@@ -66,6 +66,14 @@ def load_form(task: str) -> Form:
         message = f"Adapters made elsewhere are not imported for {task}: {', '.join(TASK_TYPES.values())} are."
         raise Unsupported(message, code="unsupported_task", param="task")
     return form
+
+
+def counted(labels: Sequence[str], count: int) -> tuple[str, ...]:
+    """Labels that a request gives for so many classes; raises ``InvalidInput`` (``invalid_labels``) for others."""
+    if len(labels) != count:
+        message = f"The adapter tells {count} classes apart, {len(labels)} labels are given: give {count}."
+        raise InvalidInput(message, code="invalid_labels", param="labels")
+    return tuple(labels)
 
 
 def body_prefix(model: nn.Module) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.training import checkpoint as checkpoints
-from adapters.training.form import TASK_TYPES
+from adapters.training.form import TASK_TYPES, counted
 from adapters.training.recipe import Adaptation
 from zoo.catalogue.adapter import HEAD, LoraAdapter
 from zoo.catalogue.entry import CHECKPOINT, ModelEntry
@@ -59,12 +59,7 @@ class OwnAdapter:
 
     def named(self, given: Sequence[str] | None) -> tuple[str, ...]:
         """Its labels, or those given instead; raises ``InvalidInput`` (``invalid_labels``) for another number."""
-        if given is None:
-            return self.labels
-        if len(given) != len(self.labels):
-            message = f"The adapter tells {len(self.labels)} classes apart, {len(given)} labels are given."
-            raise InvalidInput(f"{message} Give {len(self.labels)} or none.", code="invalid_labels", param="labels")
-        return tuple(given)
+        return self.labels if given is None else counted(given, len(self.labels))
 
     def lay_beside(self, checkpoint: Path, whole: Path, *, labels: Sequence[str]) -> None:
         """Write ``whole``: a copy of the base's checkpoint with this beside it, as starters are laid out."""

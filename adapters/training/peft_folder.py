@@ -22,7 +22,7 @@ from torch import nn
 from adapters.training import checkpoint as checkpoints
 from adapters.training import lora
 from adapters.training.encoder import load_weights
-from adapters.training.form import TASK_TYPES, Form, outer_linears
+from adapters.training.form import TASK_TYPES, Form, counted, outer_linears
 from zoo.catalogue.adapter import CONFIG, WEIGHTS, LoraAdapter
 from zoo.catalogue.lora_config import LoraSettings, parse_lora_config
 from zoo.errors import InvalidInput, Unsupported
@@ -77,10 +77,7 @@ class PeftFolder:
     def labels(self, count: int, given: Sequence[str] | None) -> tuple[str, ...]:
         """The names of so many classes, ``given`` or those beside the adapter; raises ``InvalidInput`` without them."""
         if given is not None:
-            if len(given) != count:
-                message = f"The adapter tells {count} classes apart, {len(given)} labels are given: give {count}."
-                raise InvalidInput(message, code="invalid_labels", param="labels")
-            return tuple(given)
+            return counted(given, count)
         named = self.config.get("id2label")
         if isinstance(named, dict) and sorted(named) == sorted(map(str, range(count))):
             return tuple(str(named[str(place)]) for place in range(count))

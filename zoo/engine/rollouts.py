@@ -93,11 +93,12 @@ class Rollouts:
             route = self._route(reference, key)
             await self._mirror.make_room()
             side, version = await self._loadable(route)
+            mirrored = not isinstance(route, str) and side == "stable" and route.shadow is not None
             started, given = time.perf_counter(), list[Prediction]()
             try:
                 async with aclosing(cast(AsyncGenerator[Prediction, None], ask(version))) as bits:
                     async for bit in bits:
-                        if whole is not None:
+                        if mirrored and whole is not None:
                             given.append(bit)
                         yield bit
             except Exception as error:
@@ -106,7 +107,7 @@ class Rollouts:
                 raise
             if not isinstance(route, str):
                 self._count(route, side, started, failed=False)
-                if whole is not None and given and side == "stable":
+                if given and whole is not None:
 
                     async def again(version: str) -> Prediction:
                         return whole([bit async for bit in ask(version)])
@@ -196,10 +197,9 @@ class Rollouts:
         return "stable", route.stable
 
     def _offer(self, route: Route, ask: Answer, prediction: Prediction, ending: ExitStack | None = None) -> None:
-        """Mirror a request that was answered; ``ending`` is closed when its copy is, too, or will never be."""
+        """Mirror a request that was answered; ``ending`` is closed when its copy is answered too, or never will be."""
         shadow, ending = route.shadow, ending or ExitStack()
         if shadow is None:
-            ending.close()
             return
 
         async def run() -> None:
