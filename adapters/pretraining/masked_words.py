@@ -15,20 +15,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import AutoModel
 
 from adapters.pretraining.adapted import ensure_base
 from adapters.pretraining.books import APART, SHORTEST, Library, Passage, passages
-from adapters.pretraining.masked_words_training import Learner, Run, hidden, train
+from adapters.pretraining.long_run import train
+from adapters.pretraining.masked_words_training import GapLearner, Run, batches, hidden
 from adapters.pretraining.starter import starter_folder
-from adapters.pretraining.texts import BASE, network_of
+from adapters.pretraining.texts import BASE, plain_tokenizer
 from adapters.training import lora
 from adapters.training.encoder import load_weights
-from adapters.training.hyperparameters import Plan
 from adapters.training.importing import checkpoint_of
-from adapters.training.layouts.adapted import write_adapted
 from adapters.training.recipe import load_recipe
 from zoo.catalogue.registry import load_catalogue
 from zoo.catalogue.store import Store
@@ -66,9 +64,9 @@ def main() -> None:
     library = Library.read(asked.data / "english_books" / "books.txt.xz")
     lessons = passages(library.train, tokenizer, run.longest)
     learner = learner_of(checkpoint, lessons, run)
-    seconds = train(learner, lessons, run, settings.home / NAME / "training.safetensors")
+    seconds = train(learner, batches(lessons, learner.mask, run), run, settings.home / NAME / "training.safetensors")
     folder = starter_folder(NAME)
-    write(learner, run, folder)
+    learner.write(folder, run, base=BASE, task=TASK)
     figures = {
         part: measured(folder, checkpoint, passages(books, tokenizer, run.longest), cases=CASES, seed=run.seed)
         for part, books in (("validation", library.validation), ("test", library.test))
@@ -85,41 +83,11 @@ def mask_of(checkpoint: Path) -> int:
     return found
 
 
-def plain_tokenizer(checkpoint: Path) -> Tokenizer:
-    """The checkpoint's, as ``passages`` takes it."""
-    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
-
-
-def learner_of(checkpoint: Path, lessons: Sequence[Passage], run: Run) -> Learner:
+def learner_of(checkpoint: Path, lessons: Sequence[Passage], run: Run) -> GapLearner:
     """The checkpoint's body under a new head, all its layers to be changed."""
     body = load_weights(AutoModel, checkpoint, attention="eager")
     names = lora.targets(body, list(lora.blocks(body)[1]))
-    return Learner.of(body, names, lessons, mask_of(checkpoint), run)
-
-
-def write(learner: Learner, run: Run, folder: Path) -> None:
-    """Adapter, head and ``config.json``; the body is fetched with them when the starter is pulled."""
-    plan = Plan(
-        n_epochs=1,
-        batch_size=run.batch,
-        learning_rate=run.rate,
-        lora_rank=run.rank,
-        lora_alpha=run.rank * run.scale,
-        lora_dropout=0.0,
-        target_modules=None,
-        top_layers=len(lora.blocks(learner.body)[1]),
-        weight_decay=run.decay,
-        warmup_ratio=run.warm_up / run.steps,
-        max_tokens=run.longest,
-        views=1,
-    )
-    described = network_of(learner.body)
-    wrapped = lora.wrap(learner.body, learner.changes.names, plan, base=BASE)
-    learner.changes.give(wrapped)
-    write_adapted(folder, wrapped, learner.head, labels=(), **described, task=TASK)
+    return GapLearner.of(body, names, lessons, mask_of(checkpoint), run)
 
 
 def measured(starter: Path, checkpoint: Path, test: Sequence[Passage], *, cases: int, seed: int) -> Score:

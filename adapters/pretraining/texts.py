@@ -1,10 +1,12 @@
-"""Writing what was learnt on a text encoder as a starter."""
+"""Text encoders: how they are read here, and how what was learnt on one is written as a starter."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tokenizers import Tokenizer
 
 from adapters.training.layouts.adapted import write_adapted
 from adapters.training.learning import Learnt
@@ -33,3 +35,11 @@ def config_of(adaptation: Adaptation, task: str) -> dict[str, Any]:
 def network_of(body: Any) -> dict[str, Any]:
     """The body's own configuration, without what is said of the file that it came from."""
     return {key: value for key, value in body.config.to_diff_dict().items() if key not in _OF_THE_FILE}
+
+
+def plain_tokenizer(checkpoint: Path) -> Tokenizer:
+    """The checkpoint's; it neither fills up nor cuts off."""
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer

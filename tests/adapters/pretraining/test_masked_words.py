@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from adapters.pretraining.books import Passage, passages
+from adapters.pretraining.long_run import train
 from adapters.pretraining.masked_words import (
+    TASK,
     drawn,
     learner_of,
     measured,
-    plain_tokenizer,
     share_of_the_commonest,
-    write,
 )
-from adapters.pretraining.masked_words_training import Run, hidden, train
+from adapters.pretraining.masked_words_training import GapLearner, Run, batches, hidden
+from adapters.pretraining.texts import BASE, plain_tokenizer
 from tests.tiny_language import write_encoder
 
 RUN = Run(rank=4, longest=48, batch=256, steps=6, warm_up=2, rate=1e-2)
@@ -39,30 +41,34 @@ def lessons(encoder: Path) -> list[Passage]:
     return passages([TEXTS * 5], plain_tokenizer(encoder), RUN.longest)
 
 
+def taught(learner: GapLearner, rows: list[Passage], run: Run, state: Path, **how: Any) -> None:
+    train(learner, batches(rows, learner.mask, run), run, state, **{"say": lambda _: None, **how})
+
+
 def test_a_run_that_was_cut_off_ends_with_the_same_weights(encoder: Path, tmp_path: Path) -> None:
     rows = lessons(encoder)
     whole = learner_of(encoder, rows, RUN)
-    train(whole, rows, RUN, tmp_path / "whole.safetensors", say=lambda _: None)
+    taught(whole, rows, RUN, tmp_path / "whole.safetensors")
 
     def cut(line: str) -> None:
         if line.startswith("step 3 "):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(learner_of(encoder, rows, RUN), rows, RUN, tmp_path / "cut.safetensors", say=cut, every=0)
+        taught(learner_of(encoder, rows, RUN), rows, RUN, tmp_path / "cut.safetensors", say=cut, every=0)
     resumed = learner_of(encoder, rows, RUN)
-    train(resumed, rows, RUN, tmp_path / "cut.safetensors", say=lambda _: None)
+    taught(resumed, rows, RUN, tmp_path / "cut.safetensors")
     for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
 def test_words_are_learnt_and_written(encoder: Path, tmp_path: Path) -> None:
     rows, run, folder = lessons(encoder), replace(RUN, steps=80), tmp_path / "starter"
-    write(learner_of(encoder, rows, run), run, folder)
+    learner_of(encoder, rows, run).write(folder, run, base=BASE, task=TASK)
     before = measured(folder, encoder, rows, cases=40, seed=0)
     learner = learner_of(encoder, rows, run)
-    train(learner, rows, run, tmp_path / "state.safetensors", say=lambda _: None)
-    write(learner, run, folder)
+    taught(learner, rows, run, tmp_path / "state.safetensors")
+    learner.write(folder, run, base=BASE, task=TASK)
     after = measured(folder, encoder, rows, cases=40, seed=0)
     assert before.first < 0.3 and after.first > 0.6 and after.five > 0.9
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
