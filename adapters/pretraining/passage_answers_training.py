@@ -16,6 +16,7 @@ from torch.nn import functional
 from adapters.pretraining.long_run import Learner, Steps
 from adapters.pretraining.low_rank import LowRank
 from adapters.training.precision import fast_bfloat16, training
+from adapters.training.spans.stretches import around, beside
 
 START, END = "[CLS]", "[SEP]"
 SHORTEST = 16  # tokens of a part that holds no answer
@@ -132,26 +133,16 @@ def batches(rows: Sequence[Asked], ends: tuple[int, int], run: Run) -> Iterator[
 
 def cut(row: Asked, ends: tuple[int, int], bounds: tuple[int, int], without: float, chance: np.random.Generator) -> Cut:
     """A part of the row's text: in a share of ``without`` beside all answers, else one of them at any place in it."""
-    room = min(int(chance.integers(bounds[0], bounds[1] + 1)), len(row.text))
+    count, room = len(row.text), int(chance.integers(bounds[0], bounds[1] + 1))
     begin = len(row.question) + 2
-    if chance.random() < without and (beside := _beside(row)):
-        start, end = beside
-        room = min(room, end - start)
-        skipped = int(chance.integers(start, end - room + 1))
-        places = 0, 0
-    else:
+    shown = beside(count, row.answers, room, chance, least=SHORTEST) if chance.random() < without else None
+    places = 0, 0
+    if shown is None:
         first, last = row.answers[chance.integers(len(row.answers))]
-        skipped = int(chance.integers(max(0, last - room + 1), min(first, len(row.text) - room) + 1))
-        places = first - skipped + begin, last - skipped + begin
-    ids = [ends[0], *row.question, ends[1], *row.text[skipped : skipped + room], ends[1]]
+        shown = around(count, (first, last), room, chance)
+        places = first - shown.start + begin, last - shown.start + begin
+    ids = [ends[0], *row.question, ends[1], *row.text[shown.start : shown.stop], ends[1]]
     return Cut(ids, begin, *places)
-
-
-def _beside(row: Asked) -> tuple[int, int] | None:
-    """Ends of the longer part of the text before or behind all answers, None where it is too short."""
-    first, last = min(first for first, _ in row.answers), max(last for _, last in row.answers)
-    start, end = max((0, first), (last + 1, len(row.text)), key=lambda part: part[1] - part[0])
-    return (start, end) if end - start >= SHORTEST else None
 
 
 def _filled(rows: Sequence[Cut], most: int) -> Iterator[list[Cut]]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,12 +23,15 @@ from adapters.training.spans.adaptation import Lesson, Logits, SpanAdaptation
 from adapters.training.spans.network import TokenNetwork, new_head, own_head
 from adapters.training.spans.scores import answer_scores
 from adapters.training.spans.servable import adapted_servable, require_head, token_servable
+from adapters.training.spans.stretches import around, beside, place_of, shown
 from zoo.catalogue.entry import ModelEntry
 from zoo.tasks.decoding.answers import Answer, Reading, answers_in
 from zoo.tasks.processors.windows import EncodedWindows, Window
 from zoo.tasks.question_answering import MAX_ANSWER_LEN, QuestionAnsweringParameters, read_in_windows
 
 TASK = "question-answering"
+SERVED, WHOLE = QuestionAnsweringParameters(), QuestionAnsweringParameters(max_seq_len=10**6)
+SHORT = 48, 112  # tokens of a part of a text that is learnt from
 MOST_ANSWER = 128  # tokens of a served answer, however long those of the data are
 TIE = 1e-4  # answers whose scores differ by less may stand for one another
 
@@ -60,12 +64,13 @@ class AnswerAdaptation(SpanAdaptation):
     # MiniLM, 800 questions of squadshifts, 120 updates with LoRA on the upper half: F1 .31 on 150 others. All layers
     # here, by which entities gain .07.
     defaults = Defaults(
-        updates=600,
+        updates=150,
         epochs=(2, 8),
         batch_size=(16, 32),
         learning_rate=(1e-3, 1e-3),
         lora_rank=16,
         top=1.0,
+        views=4,
         together=4096,
         plain_attention=True,
     )
@@ -74,7 +79,6 @@ class AnswerAdaptation(SpanAdaptation):
         self, checkpoint: Path, network: TokenNetwork, examples: Sequence[Example], *, max_tokens: int, knows: bool
     ) -> None:
         super().__init__(checkpoint, network, max_tokens=max_tokens, knows=knows)
-        self._asked = QuestionAnsweringParameters()
         self._how = Reading(
             max_tokens=self._longest(examples), may_be_none=any(not example.spans for example in examples)
         )
@@ -87,14 +91,41 @@ class AnswerAdaptation(SpanAdaptation):
         return min(max(longest, MAX_ANSWER_LEN), MOST_ANSWER)
 
     def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
-        return [self._encoded(example) for example in examples]
+        """As they are served; or where there are several views, as many parts of each text."""
+        if views == 1:
+            return [self._encoded(example) for example in examples]
+        return [item for example in examples for item in self._parts(example, views)]
+
+    def _parts(self, example: Example, views: int) -> list[Item]:
+        """Of one text: the first as long as may be, the others short; of a text that is served in several windows the
+        last holds no answer."""
+        chance = np.random.default_rng(example.row)
+        text = self._text(example, WHOLE)
+        whole = text.windows[0]
+        count = int(whole.inside.sum())
+        most = self.max_tokens - (len(whole.ids) - count)
+        if not count or most < 1:
+            return [self._encoded(example)] * views
+        answers = [(place, span) for span in example.spans if (place := place_of(whole, span))]
+        items = []
+        for view in range(views):
+            room = most if view == 0 else min(most, int(chance.integers(SHORT[0], SHORT[1] + 1)))
+            somewhere = int(chance.integers(count))
+            place, span = answers[view % len(answers)] if answers else ((somewhere, somewhere), None)
+            stretch = around(count, place, room, chance)
+            if answers and view == views - 1 and count > most:
+                stretch = beside(count, [place for place, _ in answers], room, chance, least=1) or stretch
+            window = shown(whole, stretch)
+            items.append(self.item(EncodedWindows((window,), text.text), [_wanted(window, span)], example.spans))
+        return items
 
     def _encoded(self, example: Example) -> Item:
         text = self._text(example)
-        return self.item(text, [_wanted(window, example.spans) for window in text.windows], example.spans)
+        span = example.spans[0] if example.spans else None
+        return self.item(text, [_wanted(window, span) for window in text.windows], example.spans)
 
-    def _text(self, example: Example) -> EncodedWindows:
-        return read_in_windows(example.values["question"], example.values["context"], self._windows, self._asked)
+    def _text(self, example: Example, asked: QuestionAnsweringParameters = SERVED) -> EncodedWindows:
+        return read_in_windows(example.values["question"], example.values["context"], self._windows, asked)
 
     def loss(self, outputs: Tensor, targets: Sequence[Lesson]) -> Tensor:
         """Cross-entropy of first and last token, over those that an answer may be made of."""
@@ -131,16 +162,15 @@ class AnswerAdaptation(SpanAdaptation):
         return self.served(max_answer_len=self._how.max_tokens, handle_impossible_answer=self._how.may_be_none)
 
 
-def _wanted(window: Window, spans: Sequence[Span]) -> Tensor:
-    """(2 + tokens,): places of the first and the last token of the first answer, then 1 for tokens that may be either.
+def _wanted(window: Window, span: Span | None) -> Tensor:
+    """(2 + tokens,): places of the first and the last token of the answer, then 1 for tokens that may be either.
 
     Where the window does not hold the whole answer, or there is none, both are the first token of the window.
     """
     allowed = window.inside.copy()
     allowed[0] = True
     first = last = 0
-    if spans:
-        span = spans[0]
+    if span is not None:
         starts, ends = window.offsets[:, 0], window.offsets[:, 1]
         inside = (window.inside & (starts < span.end) & (ends > span.start)).nonzero()[0]
         if len(inside) and starts[inside[0]] <= span.start and ends[inside[-1]] >= span.end:

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from adapters.datasets import Example, Span
+from adapters.jobs import Hyperparameters
 from adapters.training import adapt
+from adapters.training.recipe import Item
+from adapters.training.recipes.question_answering import adapt as adapt_answers
 from tests.adapters.training.spans.span_jobs import LONGER, asked, own, upload
 from tests.conftest import TinyZoo
 from tests.tiny import FILLERS, WORDS
@@ -73,6 +77,30 @@ def test_figures_are_those_of_squad(adapted: tuple[TinyZoo, dict[str, Any]]) -> 
     assert entry.parity["max_abs_difference"] <= 1e-4 and entry.parity["argmax_agreement"] == 1.0
     card = (zoo.store.folder("manual", 1) / "README.md").read_text()
     assert "| f1 | exact match |" in card and "windows of 48 tokens" in card
+
+
+def test_lessons_are_parts_of_texts_that_hold_an_answer_or_say_that_there_is_none(bodies: TinyZoo) -> None:
+    checkpoint = bodies.store.folder("mini", 1) / "checkpoint"
+    words = " ".join([*FILLERS * 20, "Refund", *FILLERS * 20])
+    start = words.index("Refund")
+    examples = [
+        Example(1, 1, values={"question": "what?", "context": words}, spans=(Span("", start, start + 6),)),
+        Example(2, 2, values={"question": "what?", "context": words}),
+        Example(3, 3, values={"question": "what?", "context": "my Refund"}, spans=(Span("", 3, 9),)),
+    ]
+    entry = bodies.store.entry("mini", 1)
+    adaptation = adapt_answers(checkpoint, entry, examples, labels=(), asked=Hyperparameters())
+    items = adaptation.encode(examples, views=3)
+    assert len(items) == 9 and not any(item.parts for item in items)
+    assert max(item.length for item in items) <= 48
+
+    def pointed(item: Item) -> str:
+        first, last = item.target.wanted[:2].tolist()
+        window = item.target.text.windows[0]
+        return "" if first == 0 else item.target.text.text[window.offsets[first, 0] : window.offsets[last, 1]]
+
+    assert [pointed(item) for item in items] == ["Refund", "Refund", "", "", "", "", "Refund", "Refund", "Refund"]
+    assert items[0].length > items[6].length == items[7].length
 
 
 def test_contexts_longer_than_the_model_are_learnt_and_answered(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:
