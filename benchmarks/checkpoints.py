@@ -144,6 +144,37 @@ def _marian(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps({**names, "source_lang": "en", "target_lang": "de"}))
 
 
+def _bart(folder: Path) -> None:
+    """As large as BART-base."""
+    from tokenizers import Tokenizer, decoders, processors
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import BartConfig, BartForConditionalGeneration
+
+    config = BartConfig(
+        encoder_layers=6,
+        decoder_layers=6,
+        d_model=768,
+        encoder_attention_heads=12,
+        decoder_attention_heads=12,
+        encoder_ffn_dim=3072,
+        decoder_ffn_dim=3072,
+    )
+    BartForConditionalGeneration(config).save_pretrained(folder)
+    special, letters = ["<s>", "<pad>", "</s>", "<unk>"], sorted(ByteLevel.alphabet())
+    words = (f"word {place}" for place in range(config.vocab_size - len(special) - len(letters)))
+    vocabulary = [*special, *letters, *words]
+    made = Tokenizer(BPE({token: place for place, token in enumerate(vocabulary)}, [], unk_token="<unk>"))
+    made.pre_tokenizer, made.decoder = ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    made.add_special_tokens(special)
+    ends = [("<s>", 0), ("</s>", 2)]
+    pair = "<s> $A </s> </s> $B </s>"
+    made.post_processor = processors.TemplateProcessing(single="<s> $A </s>", pair=pair, special_tokens=ends)
+    made.save(str(folder / "tokenizer.json"))
+    names = {"tokenizer_class": "BartTokenizer", "model_max_length": 1024}
+    (folder / "tokenizer_config.json").write_text(json.dumps(names))
+
+
 CHECKPOINTS = {
     "resnet50": Checkpoint("image-classification", _resnet50),
     "vgg16": Checkpoint("image-classification", _vgg16),
@@ -154,4 +185,5 @@ CHECKPOINTS = {
     "whisper-base": Checkpoint("automatic-speech-recognition", _whisper),
     "bert-base": Checkpoint("fill-mask", _bert),
     "marian": Checkpoint("translation", _marian),
+    "bart-base": Checkpoint("summarization", _bart),
 }

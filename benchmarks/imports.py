@@ -1,11 +1,11 @@
 """Importing models of real size: seconds, peak memory against the checkpoint, speed beside the raw session.
 
 `python -m benchmarks.imports [--only resnet50 …]`: ResNet-50, ViT-base, wav2vec2-base (a classifier, and a recogniser),
-HuBERT-base, Whisper-base, BERT-base and a Marian in transformers' layout and VGG-16 in timm's, with random weights.
-Each import runs in a process of its own, whose peak resident memory is read, the mapped checkpoint included; a bare
-process is one that has loaded the same modules and nothing else. CPU seconds are those of all threads. Δ is the largest
-difference from torch that the import's gate found. Pictures a second are those of one `Predictor`, from JPEG bytes to
-labels, and of its bare session on prepared batches of the same size.
+HuBERT-base, Whisper-base, BERT-base, BART-base and a Marian in transformers' layout and VGG-16 in timm's, with random
+weights. Each import runs in a process of its own, whose peak resident memory is read, the mapped checkpoint included; a
+bare process is one that has loaded the same modules and nothing else. CPU seconds are those of all threads. Δ is the
+largest difference from torch that the import's gate found. Pictures a second are those of one `Predictor`, from JPEG
+bytes to labels, and of its bare session on prepared batches of the same size.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from adapters.pretraining.books import Library, passages
-from adapters.pretraining.masked_words import MASK, drawn, plain_tokenizer
+from adapters.pretraining.masked_words import MASK, drawn
+from adapters.pretraining.texts import plain_tokenizer
 from adapters.pretraining.translator import read as read_pairs
 from benchmarks import labelled
 from benchmarks.corpora import read

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import MarianConfig, MarianMTModel
 
+from adapters.training.precision import training
+
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 WINDOW = 64  # batches whose pairs are sorted by length together
 Pair = tuple[list[int], list[int]]
@@ -158,7 +160,7 @@ def _loss(model: MarianMTModel, batch: Sequence[Pair], pad: int, smoothing: floa
     source, target = (_filled([pair[side] for pair in batch], pad) for side in (0, 1))
     before = torch.cat([torch.full((len(batch), 1), pad), target[:, :-1]], dim=1)
     wanted = target != pad
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with training():
         states = model.model(input_ids=source, attention_mask=source != pad, decoder_input_ids=before)
         logits = functional.linear(states.last_hidden_state[wanted], model.lm_head.weight, model.final_logits_bias[0])
     loss = functional.cross_entropy(logits.float(), target[wanted], label_smoothing=smoothing)
