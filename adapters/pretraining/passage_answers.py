@@ -144,7 +144,8 @@ Answers questions with words of a given English text. Adapter and head in float1
   {run.batch} tokens each, learning rate {run.rate}, {run.warm_up} steps of warm-up, down to zero in the last
   {run.cooling:.0%} of the steps, weight decay {run.decay}; LoRA of rank {run.rank} on all linear layers, alpha
   {run.rank * run.scale:g}. Of each text {run.read[0]} to {run.read[1]} tokens around one of the answers are read,
-  {run.read_last[0]} to {run.read_last[1]} in the last {run.whole:.0%} of the steps.
+  {run.read_last[0]} to {run.read_last[1]} in the last {run.whole:.0%} of the steps; in {run.without:.0%} of the rows
+  what is read holds no answer.
 - Training took {seconds / 60:.0f} minutes of CPU time.
 - On the {figures["test"]["rows"]} questions of the test part: {told["test"]}. On the validation part, by which nothing
   was chosen: {told["validation"]}.
