@@ -15,6 +15,12 @@ from api.client import Json
 from api.commands import marked_text
 from api.commands.terminal import bar, figure, printable, table
 
+# Of tasks that a text alone is not enough for.
+QUESTIONS = {
+    "question-answering": '"a question" --context "some text"',
+    "zero-shot-classification": '"some text" --labels one,other',
+    "sentence-similarity": '"some text" --source "another text"',
+}
 SHOWN_NUMBERS = 6
 SHOWN_CELLS = 100  # of a text that was asked about
 SHOWN_ROWS = 50
@@ -22,8 +28,9 @@ SHOWN_AROUND = 60  # cells of a text with a gap: the word and what stands around
 
 
 def question(model: Json) -> str:
-    """What to ask a model as a command line has it: a text, or the file of a picture or a sound."""
-    return {"image": "picture.jpg", "audio": "talk.mp3"}.get(str(model.get("modality")), '"some text"')
+    """What to ask a model as a command line has it: a text and what goes with it, or the file of a picture or sound."""
+    of_modality = {"image": "picture.jpg", "audio": "talk.mp3"}.get(str(model.get("modality")), '"some text"')
+    return QUESTIONS.get(str(model.get("task")), of_modality)
 
 
 def refused(answer: object) -> bool:

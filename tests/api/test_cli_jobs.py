@@ -145,6 +145,21 @@ def test_pull_queues_the_import_and_follows_it(service: CannedService) -> None:
     assert 'minilm@1 is ready; try it with `zoo predict minilm@1 "some text"`' in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("task", "option"),
+    [
+        ("question-answering", "--context"),
+        ("zero-shot-classification", "--labels"),
+        ("sentence-similarity", "--source"),
+    ],
+)
+def test_a_model_is_to_be_tried_with_what_it_needs(service: CannedService, task: str, option: str) -> None:
+    service.says("POST", "/v1/models", JOB)
+    service.says("GET", JOB_PATH, IMPORTED)
+    service.says("GET", "/v1/models/minilm@1", {**LISTED, "task": task})
+    assert option in zoo(service, "pull", "minilm").stdout
+
+
 def test_a_model_that_looks_at_pictures_is_to_be_tried_with_one(service: CannedService) -> None:
     service.says("POST", "/v1/models", JOB)
     service.says("GET", JOB_PATH, IMPORTED)
