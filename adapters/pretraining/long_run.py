@@ -15,12 +15,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.func import functional_call
+from transformers import AutoModel
 
 from adapters.pretraining.low_rank import LowRank
 from adapters.pretraining.texts import network_of
 from adapters.training import lora
+from adapters.training.encoder import load_weights
 from adapters.training.hyperparameters import Plan
 from adapters.training.layouts.adapted import write_adapted
+from adapters.training.precision import fast_bfloat16
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,19 @@ class Learner:
         wrapped = lora.wrap(self.body, self.changes.names, plan, base=base)
         self.changes.give(wrapped)
         write_adapted(folder, wrapped, self.head, labels=(), **described, **options, task=task)
+
+
+def changed_body(checkpoint: Path, run: Steps) -> tuple[Any, LowRank]:
+    """The checkpoint's body, frozen, and changes of all its layers that do nothing yet; what is drawn next is seeded.
+
+    The body is held in bfloat16 where that is fast: without autocast's copies of what runs between its layers, and with
+    eager attention, a step of 2,048 tokens of masked words took 0.71 s of one core instead of 0.80 s.
+    """
+    body: Any = load_weights(AutoModel, checkpoint, attention="eager")
+    body.eval().requires_grad_(False).to(torch.bfloat16 if fast_bfloat16() else torch.float32)
+    names = lora.targets(body, list(lora.blocks(body)[1]))
+    torch.manual_seed(run.seed)
+    return body, LowRank(body, names, rank=run.rank, scale=run.scale, seed=run.seed)
 
 
 def train(

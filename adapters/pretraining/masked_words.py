@@ -6,8 +6,6 @@ A sentence encoder whose head for words is long gone learns to fill gaps again: 
 from __future__ import annotations
 
 import argparse
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,22 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoModel
 
-from adapters.pretraining.adapted import ensure_base
 from adapters.pretraining.books import APART, SHORTEST, Library, Passage, passages
 from adapters.pretraining.long_run import train
 from adapters.pretraining.masked_words_training import GapLearner, Run, batches, hidden
 from adapters.pretraining.starter import starter_folder
-from adapters.pretraining.texts import BASE, plain_tokenizer
-from adapters.training import lora
-from adapters.training.encoder import load_weights
-from adapters.training.importing import checkpoint_of
-from adapters.training.recipe import load_recipe
+from adapters.pretraining.texts import BASE, base_checkpoint, loaded, plain_tokenizer
 from zoo.catalogue.registry import load_catalogue
-from zoo.catalogue.store import Store
-from zoo.engine.threads import granted_threads
-from zoo.settings import Settings
 
 NAME, TASK, MASK = "masked-words", "fill-mask", "[MASK]"
 CASES = 5000  # words that are hidden, each by itself
@@ -55,16 +44,12 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="a folder with english_books/books.txt.xz")
     parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
     asked = parser.parse_args()
-    settings = Settings(home=asked.state)
-    torch.set_num_threads(granted_threads(settings.worker_threads))
-    ensure_base(BASE, settings)
-    store, run = Store(settings.home), Run()
-    checkpoint = checkpoint_of(store, store.entry(BASE, 1))
+    checkpoint, run = base_checkpoint(asked.state), Run()
     tokenizer = plain_tokenizer(checkpoint)
     library = Library.read(asked.data / "english_books" / "books.txt.xz")
     lessons = passages(library.train, tokenizer, run.longest)
     learner = learner_of(checkpoint, lessons, run)
-    seconds = train(learner, batches(lessons, learner.mask, run), run, settings.home / NAME / "training.safetensors")
+    seconds = train(learner, batches(lessons, learner.mask, run), run, asked.state / NAME / "training.safetensors")
     folder = starter_folder(NAME)
     learner.write(folder, run, base=BASE, task=TASK)
     figures = {
@@ -85,19 +70,12 @@ def mask_of(checkpoint: Path) -> int:
 
 def learner_of(checkpoint: Path, lessons: Sequence[Passage], run: Run) -> GapLearner:
     """The checkpoint's body under a new head, all its layers to be changed."""
-    body = load_weights(AutoModel, checkpoint, attention="eager")
-    names = lora.targets(body, list(lora.blocks(body)[1]))
-    return GapLearner.of(body, names, lessons, mask_of(checkpoint), run)
+    return GapLearner.of(checkpoint, lessons, mask_of(checkpoint), run)
 
 
 def measured(starter: Path, checkpoint: Path, test: Sequence[Passage], *, cases: int, seed: int) -> Score:
     """What is written, beside its body, on words drawn from all whole words alike; one at a time is hidden."""
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made) / "starter"
-        shutil.copytree(checkpoint, folder)
-        shutil.copytree(starter, folder, dirs_exist_ok=True)
-        servable = load_recipe(TASK).load(folder)
-        mask = mask_of(folder)
+    servable, mask = loaded(starter, checkpoint, TASK), mask_of(checkpoint)
     found = []
     for passage in drawn(test, cases=cases, seed=seed):
         ids, places, word = hidden([passage], mask, NONE, np.random.default_rng(seed))

@@ -8,33 +8,22 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModel
 
-from adapters.pretraining.adapted import ensure_base
 from adapters.pretraining.long_run import train
 from adapters.pretraining.passage_answers_training import END, START, AnswerLearner, Run, asked, batches
 from adapters.pretraining.starter import starter_folder
-from adapters.pretraining.texts import BASE, plain_tokenizer
-from adapters.training import lora
-from adapters.training.encoder import load_weights
+from adapters.pretraining.texts import BASE, base_checkpoint, loaded, plain_tokenizer
 from adapters.training.features import answers_of
-from adapters.training.importing import checkpoint_of
-from adapters.training.recipe import Item, load_recipe
+from adapters.training.recipe import Item
 from adapters.training.spans.scores import answer_scores
 from zoo.catalogue.registry import load_catalogue
-from zoo.catalogue.store import Store
-from zoo.engine.threads import granted_threads
-from zoo.settings import Settings
 from zoo.tasks.decoding.answers import Reading, answers_in
-from zoo.tasks.processors.text import padded
 from zoo.tasks.processors.windows import WindowProcessor
 from zoo.tasks.question_answering import QuestionAnsweringParameters, read_in_windows
 
@@ -61,13 +50,9 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="a folder with squadshifts/train.jsonl.gz, validation and test")
     parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
     given = parser.parse_args()
-    settings = Settings(home=given.state)
-    torch.set_num_threads(granted_threads(settings.worker_threads))
-    ensure_base(BASE, settings)
-    store, run = Store(settings.home), Run()
-    checkpoint = checkpoint_of(store, store.entry(BASE, 1))
+    checkpoint, run = base_checkpoint(given.state), Run()
     parts = {part: read(given.data / "squadshifts" / f"{part}.jsonl.gz") for part in PARTS}
-    learner, seconds = learnt(checkpoint, parts["train"], run, settings.home / NAME / "training.safetensors")
+    learner, seconds = learnt(checkpoint, parts["train"], run, given.state / NAME / "training.safetensors")
     folder = starter_folder(NAME)
     write(learner, run, folder)
     figures = {part: measured(folder, checkpoint, parts[part]) for part in PARTS[1:]}
@@ -88,8 +73,7 @@ def _row(told: dict[str, Any]) -> Row:
 
 def learnt(checkpoint: Path, rows: Sequence[Row], run: Run, state: Path) -> tuple[AnswerLearner, float]:
     """The checkpoint's body, all its layers changed, under a new head; and the seconds of CPU time that it took."""
-    body = load_weights(AutoModel, checkpoint, attention="eager")
-    learner = AnswerLearner.of(body, lora.targets(body, list(lora.blocks(body)[1])), run)
+    learner = AnswerLearner.of(checkpoint, run)
     tokenizer = plain_tokenizer(checkpoint)
     lessons = asked(tokenizer, [(row.question, row.text, row.spans) for row in rows], run)
     start, end = (int(tokenizer.token_to_id(name) or 0) for name in (START, END))
@@ -104,18 +88,14 @@ def write(learner: AnswerLearner, run: Run, folder: Path) -> None:
 
 def measured(starter: Path, checkpoint: Path, rows: Sequence[Row]) -> dict[str, Any]:
     """F1 and exact match of what is written, beside its body, as it answers requests without parameters."""
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made) / "starter"
-        shutil.copytree(checkpoint, folder)
-        shutil.copytree(starter, folder, dirs_exist_ok=True)
-        servable = load_recipe(TASK).load(folder)
-        windows = WindowProcessor(folder / "tokenizer.json", max_tokens=servable.limits["max_tokens"], pad_token_id=0)
+    servable = loaded(starter, checkpoint, TASK)
+    windows = WindowProcessor(checkpoint / "tokenizer.json", max_tokens=servable.limits["max_tokens"])
     usual = QuestionAnsweringParameters()
     texts = [read_in_windows(row.question, row.text, windows, usual) for row in rows]
     items = [Item(window.cost, window) for text in texts for window in text.windows]
 
     def outputs(chosen: Sequence[Item]) -> torch.Tensor:
-        batch = padded([item.target for item in chosen], 0)
+        batch = windows.batch([item.target for item in chosen])
         with torch.no_grad():
             answer: torch.Tensor = servable.module(**{name: torch.from_numpy(batch[name]) for name in servable.inputs})
         return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,10 +13,11 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adapters.pretraining.long_run import Learner, Steps
-from adapters.pretraining.low_rank import LowRank
-from adapters.training.precision import fast_bfloat16, training
-from adapters.training.spans.stretches import around, beside
+from adapters.pretraining.long_run import Learner, Steps, changed_body
+from adapters.training.features import by_length
+from adapters.training.precision import training
+from adapters.training.spans.stretches import around, beside, touched
+from zoo.tasks.processors.text import padded
 
 START, END = "[CLS]", "[SEP]"
 SHORTEST = 16  # tokens of a part that holds no answer
@@ -60,10 +61,22 @@ class Cut:
     Both are 0, the very first, where there is none.
     """
 
-    ids: list[int]
+    ids: NDArray[np.int64]
     begin: int
     first: int
     last: int
+
+    @property
+    def types(self) -> NDArray[np.int64]:
+        """0 for the question, 1 for the text and its end."""
+        return (np.arange(self.length) >= self.begin).astype(np.int64)
+
+    @property
+    def length(self) -> int:
+        """Tokens."""
+        return len(self.ids)
+
+    cost = length
 
 
 Batch = tuple[dict[str, Tensor], Tensor, Tensor]  # inputs, which tokens may be pointed at, (rows, 2) first and last
@@ -74,11 +87,9 @@ class AnswerLearner(Learner):
     """Points at the first and at the last token of the answer."""
 
     @classmethod
-    def of(cls, body: Any, names: Sequence[str], run: Run) -> AnswerLearner:
+    def of(cls, checkpoint: Path, run: Run) -> AnswerLearner:
         """Knows nothing yet."""
-        torch.manual_seed(run.seed)
-        body.eval().requires_grad_(False).to(torch.bfloat16 if fast_bfloat16() else torch.float32)
-        changes = LowRank(body, names, rank=run.rank, scale=run.scale, seed=run.seed)
+        body, changes = changed_body(checkpoint, run)
         return cls(body, changes, nn.Linear(body.config.hidden_size, 2))
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
@@ -100,15 +111,10 @@ def asked(tokenizer: Tokenizer, rows: Sequence[tuple[str, str, Sequence[tuple[in
     found = []
     for (_, text, spans), question in zip(rows, questions, strict=True):
         ids, offsets = read[text]
-        places = [place for span in spans if (place := _tokens(offsets, *span)) is not None]
+        places = [place for span in spans if (place := touched(offsets, *span))]
         if answers := [(first, last) for first, last in places if last - first < run.longest_answer]:
             found.append(Asked(question.ids[: run.longest_question], ids, answers))
     return found
-
-
-def _tokens(offsets: NDArray[np.int64], start: int, end: int) -> tuple[int, int] | None:
-    inside = ((offsets[:, 0] < end) & (offsets[:, 1] > start)).nonzero()[0]
-    return (int(inside[0]), int(inside[-1])) if len(inside) else None
 
 
 def batches(rows: Sequence[Asked], ends: tuple[int, int], run: Run) -> Iterator[Batch]:
@@ -125,9 +131,9 @@ def batches(rows: Sequence[Asked], ends: tuple[int, int], run: Run) -> Iterator[
         bounds = run.read if step < (1 - run.whole) * run.steps else run.read_last
         window = [cut(rows[place], ends, bounds, run.without, chance) for place in order[:WINDOW]]
         order = order[WINDOW:]
-        made = list(_filled(sorted(window, key=lambda row: len(row.ids)), run.batch))
-        for place in chance.permutation(len(made)).tolist():
-            yield stacked(made[place])
+        made = list(by_length(window, cost=run.batch))
+        for number in chance.permutation(len(made)).tolist():
+            yield stacked([window[place] for place in made[number]])
             step += 1
 
 
@@ -142,29 +148,13 @@ def cut(row: Asked, ends: tuple[int, int], bounds: tuple[int, int], without: flo
         shown = around(count, (first, last), room, chance)
         places = first - shown.start + begin, last - shown.start + begin
     ids = [ends[0], *row.question, ends[1], *row.text[shown.start : shown.stop], ends[1]]
-    return Cut(ids, begin, *places)
-
-
-def _filled(rows: Sequence[Cut], most: int) -> Iterator[list[Cut]]:
-    batch: list[Cut] = []
-    for row in rows:
-        if batch and len(row.ids) * (len(batch) + 1) > most:
-            yield batch
-            batch = []
-        batch.append(row)
-    yield batch
+    return Cut(np.asarray(ids), begin, *places)
 
 
 def stacked(rows: Sequence[Cut]) -> Batch:
     """Filled up on the right."""
-    shape = len(rows), max(len(row.ids) for row in rows)
-    ids, mask, types = (torch.zeros(shape, dtype=torch.long) for _ in range(3))
-    inside = torch.zeros(shape, dtype=torch.bool)
-    for place, row in enumerate(rows):
-        length = len(row.ids)
-        ids[place, :length] = torch.tensor(row.ids)
-        mask[place, :length] = 1
-        types[place, row.begin : length] = 1
-        inside[place, 0] = inside[place, row.begin : length - 1] = True
-    places = torch.tensor([[row.first, row.last] for row in rows])
-    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}, inside, places
+    inputs = {name: torch.from_numpy(array) for name, array in padded(rows, 0).items()}
+    inside = torch.zeros(inputs["input_ids"].shape, dtype=torch.bool)
+    for number, row in enumerate(rows):
+        inside[number, 0] = inside[number, row.begin : row.length - 1] = True
+    return inputs, inside, torch.tensor([[row.first, row.last] for row in rows])

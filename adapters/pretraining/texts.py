@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from tokenizers import Tokenizer
 
+from adapters.pretraining.adapted import ensure_base
+from adapters.training.importing import checkpoint_of
 from adapters.training.layouts.adapted import write_adapted
 from adapters.training.learning import Learnt
-from adapters.training.recipe import Adaptation
+from adapters.training.recipe import Adaptation, Servable, load_recipe
+from zoo.catalogue.store import Store
+from zoo.engine.threads import granted_threads
+from zoo.settings import Settings
 
 BASE = "minilm"
 ALL_LAYERS = ("query", "key", "value", "dense")  # "auto" adapts the upper half
@@ -43,3 +51,21 @@ def plain_tokenizer(checkpoint: Path) -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
+
+
+def base_checkpoint(home: Path) -> Path:
+    """The base, imported there unless it is; torch then has the threads of a worker."""
+    settings = Settings(home=home)
+    torch.set_num_threads(granted_threads(settings.worker_threads))
+    ensure_base(BASE, settings)
+    store = Store(home)
+    return checkpoint_of(store, store.entry(BASE, 1))
+
+
+def loaded(starter: Path, checkpoint: Path, task: str) -> Servable:
+    """What ``Learner.write`` or ``writer`` wrote, beside its body, as an import loads it."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made) / "starter"
+        shutil.copytree(checkpoint, folder)
+        shutil.copytree(starter, folder, dirs_exist_ok=True)
+        return load_recipe(task).load(folder)

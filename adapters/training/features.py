@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,14 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 BATCH_COST = 2048  # tokens of one forward pass, padding counted
 
 
-def by_length(items: Sequence[Item], *, cost: int = BATCH_COST) -> Iterator[list[int]]:
+class Long(Protocol):
+    """What costs as much as its length."""
+
+    @property
+    def length(self) -> int: ...
+
+
+def by_length(items: Sequence[Long], *, cost: int = BATCH_COST) -> Iterator[list[int]]:
     """Places of items in batches of similar length, each at most ``cost`` with padding counted."""
     batch: list[int] = []
     for place in sorted(range(len(items)), key=lambda place: items[place].length):

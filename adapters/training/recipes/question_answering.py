@@ -171,11 +171,10 @@ def _wanted(window: Window, span: Span | None) -> Tensor:
     allowed = window.inside.copy()
     allowed[0] = True
     first = last = 0
-    if span is not None:
-        starts, ends = window.offsets[:, 0], window.offsets[:, 1]
-        inside = (window.inside & (starts < span.end) & (ends > span.start)).nonzero()[0]
-        if len(inside) and starts[inside[0]] <= span.start and ends[inside[-1]] >= span.end:
-            first, last = int(inside[0]), int(inside[-1])
+    if span is not None and (place := place_of(window, span)):
+        one, other = np.flatnonzero(window.inside)[list(place)]
+        if window.offsets[one, 0] <= span.start and window.offsets[other, 1] >= span.end:
+            first, last = int(one), int(other)
     return torch.cat([torch.tensor([first, last]), torch.from_numpy(allowed).long()])
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adapters.datasets import Span
 from zoo.tasks.processors.windows import Window
@@ -38,11 +39,15 @@ def beside(count: int, answers: Sequence[Place], room: int, chance: np.random.Ge
     return range(skipped, skipped + room)
 
 
-def place_of(whole: Window, span: Span) -> Place | None:
-    """The tokens of a text that a span touches, counted from its first; None where it touches none."""
-    offsets = whole.offsets[whole.inside]
-    inside = np.flatnonzero((offsets[:, 0] < span.end) & (offsets[:, 1] > span.start))
+def touched(offsets: NDArray[np.int64], start: int, end: int) -> Place | None:
+    """Of tokens that are made of the characters ``offsets`` (tokens, 2), those with some from ``start`` to ``end``."""
+    inside = np.flatnonzero((offsets[:, 0] < end) & (offsets[:, 1] > start))
     return (int(inside[0]), int(inside[-1])) if len(inside) else None
+
+
+def place_of(window: Window, span: Span) -> Place | None:
+    """As ``touched``, of the tokens of a window that are of its text, counted from the first of these."""
+    return touched(window.offsets[window.inside], span.start, span.end)
 
 
 def shown(whole: Window, stretch: range) -> Window:
