@@ -1,6 +1,7 @@
 """The starters that translate: ``python -m adapters.pretraining.translator DATA --direction en-de`` (or ``de-en``).
 
-A Marian of 4.6 million weights, trained from nothing on tatoeba_en_de; see ``translator_training``.
+A Marian of 4.6 million weights, trained on tatoeba_en_de from nothing, or with ``--begin NAME`` from the starter of the
+other direction, whose pieces it keeps; see ``translator_training``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import nn
 from transformers import MarianMTModel
 
 from adapters.pretraining.starter import starter_folder
-from adapters.pretraining.translator_training import UNKNOWN, Run, encoded, learn_pieces, train
+from adapters.pretraining.translator_training import SECOND, UNKNOWN, Run, encoded, learn_pieces, train
 from adapters.training.graphs_in_torch import GraphsInTorch
 from adapters.training.recipe import load_recipe
 from adapters.training.texts.scores import translation_scores
@@ -36,22 +37,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train a starter that translates.")
     parser.add_argument("data", type=Path, help="a folder with tatoeba_en_de/train.csv.gz, validation and test")
     parser.add_argument("--direction", choices=("en-de", "de-en"), default="en-de")
+    parser.add_argument("--begin", help="a starter to begin from: tatoeba-en-de, say")
     parser.add_argument("--threads", type=int, default=0, help="0: all")
     parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
     asked = parser.parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)
-    run, name = Run(), f"tatoeba-{asked.direction}"
+    begin = starter_folder(asked.begin) if asked.begin else None
+    run, name = (SECOND if begin else Run()), f"tatoeba-{asked.direction}"
     source, target = asked.direction.split("-")
     parts = {part: read(asked.data / "tatoeba_en_de" / f"{part}.csv.gz", source, target) for part in PARTS}
-    tokenizer = learn_pieces([text for pair in parts["train"] for text in pair], run.pieces)
+    if begin:
+        tokenizer = Tokenizer.from_file(str(begin / "tokenizer.json"))
+    else:
+        tokenizer = learn_pieces([text for pair in parts["train"] for text in pair], run.pieces)
     started = time.monotonic()
-    model = train(encoded(tokenizer, parts["train"], run), tokenizer, run, asked.state / f"{name}.pt")
+    model = train(encoded(tokenizer, parts["train"], run), tokenizer, run, asked.state / f"{name}.pt", begin)
     seconds = time.monotonic() - started
     folder = starter_folder(name)
     write(model, tokenizer, folder, run, source=source, target=target)
     figures = {part: measured(folder, parts[part]) for part in ("validation", "test")}
-    (folder / "README.md").write_text(_card(name, run, model, figures, seconds), encoding="utf-8")
+    (folder / "README.md").write_text(_card(name, run, model, figures, seconds, asked.begin), encoding="utf-8")
     print(f"{name}: {figures}")
 
 
@@ -106,21 +112,24 @@ def measured(folder: Path, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     return translation_scores(written, [target for _, target in pairs])
 
 
-def _card(name: str, run: Run, model: nn.Module, figures: dict[str, dict[str, Any]], seconds: float) -> str:
+def _card(
+    name: str, run: Run, model: nn.Module, figures: dict[str, dict[str, Any]], seconds: float, begin: str | None
+) -> str:
     count = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     source, target = name.split("-")[1:]
     test, validation = figures["test"], figures["validation"]
     sizes = f"{run.pieces:,} pieces for both languages, {run.reading} layers that read and {run.writing} that write"
     numbers = f"batches of {run.batch:,} tokens, label smoothing {run.smoothing}, dropout {run.dropout}"
     one, other = (f"chrF {part['chrf']:.2f}, BLEU {part['bleu']:.2f}" for part in (test, validation))
+    option, weights = (f" --begin {begin}", f"the weights of {begin}") if begin else ("", "random weights")
     return f"""# {name}
 
 Translates everyday sentences, {source} to {target}: a Marian of {count:,} weights, float16.
 
 - Data: the sentence pairs of the Tatoeba project, English and German (tatoeba.org, in the selection of
   manythings.org/anki of 2018-04-07), CC BY 2.0 FR; 164,157 pairs to train on.
-- Recipe: `python -m adapters.pretraining.translator DATA --direction {source}-{target}`, from random weights, seed
-  {run.seed}: {sizes}, width {run.width};
+- Recipe: `python -m adapters.pretraining.translator DATA --direction {source}-{target}{option}`, from {weights},
+  seed {run.seed}: {sizes}, width {run.width};
   {run.epochs} epochs of AdamW up to a rate of {run.rate}, {numbers},
   running mean of the weights.
 - Training took {seconds / 3600:.1f} hours.

@@ -1,11 +1,13 @@
-"""A translator trained from nothing goes on where it was cut off, and is written as one that can be imported."""
+"""A translator in training goes on where it was cut off, and is written as one that can be imported or begun from."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from adapters.pretraining.translator import measured, write
 from adapters.pretraining.translator_training import Run, encoded, learn_pieces, train
@@ -46,3 +48,22 @@ def test_what_is_written_is_served_and_measured(tmp_path: Path) -> None:
         "tokenizer.json",
         "tokenizer_config.json",
     }
+
+
+def test_the_other_direction_begins_with_the_weights_and_pieces_of_the_first(tmp_path: Path) -> None:
+    data = pairs(40)
+    tokenizer = learn_pieces([text for pair in data for text in pair], RUN.pieces)
+    first = train(encoded(tokenizer, data, RUN), tokenizer, RUN, tmp_path / "first.pt", say=lambda _: None)
+    folder = tmp_path / "first"
+    write(first, tokenizer, folder, RUN, source="en", target="de")
+    kept = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    other = [(target, source) for source, target in data]
+    assert encoded(kept, other, RUN) == encoded(tokenizer, other, RUN)
+    untouched = replace(RUN, epochs=0, dropout=0.0)
+    begun = train([], kept, untouched, tmp_path / "begun.pt", folder, say=lambda _: None)
+    assert begun.config.dropout == 0.0
+    learnt = [
+        {name: weight for name, weight in model.named_parameters() if weight.requires_grad} for model in (begun, first)
+    ]
+    assert learnt[0].keys() == learnt[1].keys()
+    assert all(torch.equal(weight, learnt[1][name].half().float()) for name, weight in learnt[0].items())
