@@ -21,12 +21,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import MarianConfig, MarianMTModel
 
+from adapters.training.features import by_length
 from adapters.training.precision import training
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 ATTENTION = "eager"  # rows are short: with the fused kernels a step took 1.3 times as long on a CPU
 WINDOW = 64  # batches whose pairs are sorted by length together
-Pair = tuple[list[int], list[int]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Token ids of both sides, the end included."""
+
+    source: list[int]
+    target: list[int]
+
+    @property
+    def length(self) -> int:
+        """Of the longer side."""
+        return max(len(self.source), len(self.target))
 
 
 @dataclass(frozen=True)
@@ -75,9 +88,9 @@ def learn_pieces(texts: Sequence[str], count: int) -> Tokenizer:
 
 
 def encoded(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], run: Run) -> list[Pair]:
-    """Token ids of both sides, the end included; pairs that the network cannot read or write whole are left out."""
+    """Token ids; pairs that the network cannot read or write whole are left out."""
     sides = [[one.ids for one in tokenizer.encode_batch([pair[side] for pair in pairs])] for side in (0, 1)]
-    return [pair for pair in zip(*sides, strict=True) if max(map(len, pair)) < run.places]
+    return [pair for pair in map(Pair, *sides) if pair.length < run.places]
 
 
 def network(run: Run, tokenizer: Tokenizer, begin: Path | None = None) -> MarianMTModel:
@@ -175,7 +188,7 @@ def schedule(step: int, total: int, warm_up: int) -> float:
 
 def _loss(model: MarianMTModel, batch: Sequence[Pair], pad: int, smoothing: float) -> tuple[Tensor, int]:
     """Mean over the tokens that are to be written, and their number."""
-    source, target = (_filled([pair[side] for pair in batch], pad) for side in (0, 1))
+    source, target = (_filled(side, pad) for side in ([pair.source for pair in batch], [pair.target for pair in batch]))
     before = torch.cat([torch.full((len(batch), 1), pad), target[:, :-1]], dim=1)
     wanted = target != pad
     with training():
@@ -197,19 +210,9 @@ def _batches(pairs: Sequence[Pair], run: Run, epoch: int) -> Iterator[list[Pair]
     found: list[list[Pair]] = []
     span = WINDOW * max(1, run.batch // 16)
     for start in range(0, len(order), span):
-        window = sorted((pairs[place] for place in order[start : start + span]), key=_length)
-        batch: list[Pair] = []
-        for pair in window:
-            if batch and _length(pair) * (len(batch) + 1) > run.batch:
-                found.append(batch)
-                batch = []
-            batch.append(pair)
-        found.append(batch)
+        window = [pairs[place] for place in order[start : start + span]]
+        found += [[window[place] for place in places] for places in by_length(window, cost=run.batch)]
     yield from (found[place] for place in torch.randperm(len(found), generator=generator).tolist())
-
-
-def _length(pair: Pair) -> int:
-    return max(map(len, pair))
 
 
 def _save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, mean: nn.Module, at: tuple[int, int]) -> None:
