@@ -5,7 +5,6 @@ Written whole, or where the body is large, as what was learnt alone: adapter and
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gzip
 import time
@@ -19,7 +18,7 @@ import torch
 from adapters import importing
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, Job, JobKind, JobSpec
-from adapters.pretraining.starter import starter_folder
+from adapters.pretraining.starter import command, starter_folder
 from adapters.training import lora
 from adapters.training.division import Parts, divide
 from adapters.training.learning import Learnt, Run, learn, measure
@@ -88,10 +87,7 @@ class Progress:
 
 def main(recipe: Recipe) -> None:
     """Train on the train part, measure on the test part, write the starter's folder."""
-    parser = argparse.ArgumentParser(description=f"Train the starter {recipe.name}.")
-    parser.add_argument("data", type=Path, help=f"a folder with {recipe.data}, train and test")
-    parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
-    asked = parser.parse_args()
+    asked = command(recipe.name, data=f"{recipe.data}, train and test").parse_args()
     settings = Settings(home=asked.state)
     threads = granted_threads(settings.worker_threads)
     torch.set_num_threads(threads)

@@ -5,7 +5,6 @@ A sentence encoder whose head for words is long gone learns to fill gaps again: 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import Tensor
 from adapters.pretraining.books import APART, SHORTEST, Library, Passage, passages
 from adapters.pretraining.long_run import train
 from adapters.pretraining.masked_words_training import GapLearner, Run, batches, hidden
-from adapters.pretraining.starter import starter_folder
+from adapters.pretraining.starter import command, starter_folder
 from adapters.pretraining.texts import BASE, base_checkpoint, loaded, plain_tokenizer
 from zoo.catalogue.registry import load_catalogue
 
@@ -40,10 +39,7 @@ class Score:
 
 def main() -> None:
     """Train, write the starter's folder, and measure what is written."""
-    parser = argparse.ArgumentParser(description=f"Train the starter {NAME}.")
-    parser.add_argument("data", type=Path, help="a folder with english_books/books.txt.xz")
-    parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
-    asked = parser.parse_args()
+    asked = command(NAME, data="english_books/books.txt.xz").parse_args()
     checkpoint, run = base_checkpoint(asked.state), Run()
     tokenizer = plain_tokenizer(checkpoint)
     library = Library.read(asked.data / "english_books" / "books.txt.xz")

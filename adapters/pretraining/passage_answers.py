@@ -5,7 +5,6 @@ LoRA on all layers of a sentence encoder and a new head learn to find answers; s
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ import torch
 
 from adapters.pretraining.long_run import train
 from adapters.pretraining.passage_answers_training import END, START, AnswerLearner, Run, asked, batches
-from adapters.pretraining.starter import starter_folder
+from adapters.pretraining.starter import command, starter_folder
 from adapters.pretraining.texts import BASE, base_checkpoint, loaded, plain_tokenizer
 from adapters.training.features import answers_of
 from adapters.training.recipe import Item
@@ -46,10 +45,7 @@ class Row:
 
 def main() -> None:
     """Train, write the starter's folder, and measure what is written."""
-    parser = argparse.ArgumentParser(description=f"Train the starter {NAME}.")
-    parser.add_argument("data", type=Path, help="a folder with squadshifts/train.jsonl.gz, validation and test")
-    parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
-    given = parser.parse_args()
+    given = command(NAME, data="squadshifts/train.jsonl.gz, validation and test").parse_args()
     checkpoint, run = base_checkpoint(given.state), Run()
     parts = {part: read(given.data / "squadshifts" / f"{part}.jsonl.gz") for part in PARTS}
     learner, seconds = learnt(checkpoint, parts["train"], run, given.state / NAME / "training.safetensors")

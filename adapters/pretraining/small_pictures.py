@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import math
@@ -20,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adapters.pretraining.starter import starter_folder
+from adapters.pretraining.starter import command, starter_folder
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 SIZE = 32
@@ -86,10 +85,8 @@ class Recipe:
 
 def main(recipe: Recipe) -> None:
     """Train, measure on the test part, and write the starter's folder."""
-    parser = argparse.ArgumentParser(description=f"Train the starter {recipe.name}.")
-    parser.add_argument("data", type=Path, help="a folder with cifar10/train.tar.xz and cifar10/test.tar.xz")
+    parser = command(recipe.name, data="cifar10/train.tar.xz and cifar10/test.tar.xz")
     parser.add_argument("--threads", type=int, default=0, help="0: all")
-    parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
     asked = parser.parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)

@@ -1,7 +1,8 @@
-"""Where the starters lie that ship with the zoo."""
+"""Where the starters lie that ship with the zoo, and what every command that trains one is given."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import zoo.catalogue
@@ -12,3 +13,11 @@ def starter_folder(name: str) -> Path:
     folder = Path(zoo.catalogue.__file__).parent / "starters" / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def command(name: str, *, data: str) -> argparse.ArgumentParser:
+    """``DATA``, the folder that ``data`` describes, and ``--state``, from which a run that was cut off goes on."""
+    parser = argparse.ArgumentParser(description=f"Train the starter {name}.")
+    parser.add_argument("data", type=Path, help=f"a folder with {data}")
+    parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
+    return parser

@@ -6,7 +6,6 @@ other direction, whose pieces it keeps; see ``translator_training``.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
 import json
@@ -20,7 +19,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import MarianMTModel
 
-from adapters.pretraining.starter import starter_folder
+from adapters.pretraining.starter import command, starter_folder
 from adapters.pretraining.translator_training import SECOND, UNKNOWN, Run, encoded, learn_pieces, train
 from adapters.training.graphs_in_torch import GraphsInTorch
 from adapters.training.recipe import load_recipe
@@ -34,12 +33,10 @@ PARTS = ("train", "validation", "test")
 
 def main() -> None:
     """Train, measure on the test part, and write the starter's folder."""
-    parser = argparse.ArgumentParser(description="Train a starter that translates.")
-    parser.add_argument("data", type=Path, help="a folder with tatoeba_en_de/train.csv.gz, validation and test")
+    parser = command("tatoeba-en-de or tatoeba-de-en", data="tatoeba_en_de/train.csv.gz, validation and test")
     parser.add_argument("--direction", choices=("en-de", "de-en"), default="en-de")
     parser.add_argument("--begin", help="a starter to begin from: tatoeba-en-de, say")
     parser.add_argument("--threads", type=int, default=0, help="0: all")
-    parser.add_argument("--state", type=Path, default=Path.home() / ".cache" / "adaptzoo-pretraining")
     asked = parser.parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)
