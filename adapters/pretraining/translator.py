@@ -1,7 +1,7 @@
 """The starters that translate: ``python -m adapters.pretraining.translator DATA --direction en-de`` (or ``de-en``).
 
-A Marian of 4.6 million weights, trained on tatoeba_en_de from nothing, or with ``--begin NAME`` from the starter of the
-other direction, whose pieces it keeps; see ``translator_training``.
+A Marian of 4.6 million weights, trained on tatoeba_en_de from nothing, or with ``--begin NAME`` from a starter, whose
+pieces it keeps: that of the other direction, or its own to go on with; see ``translator_training``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import gzip
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch import nn
 from transformers import MarianMTModel
 
 from adapters.pretraining.starter import command, starter_folder
-from adapters.pretraining.translator_training import SECOND, UNKNOWN, Run, encoded, learn_pieces, train
+from adapters.pretraining.translator_training import BEGUN, UNKNOWN, Run, encoded, learn_pieces, train
 from adapters.training.graphs_in_torch import GraphsInTorch
 from adapters.training.recipe import load_recipe
 from adapters.training.texts.scores import translation_scores
@@ -36,12 +37,14 @@ def main() -> None:
     parser = command("tatoeba-en-de or tatoeba-de-en", data="tatoeba_en_de/train.csv.gz, validation and test")
     parser.add_argument("--direction", choices=("en-de", "de-en"), default="en-de")
     parser.add_argument("--begin", help="a starter to begin from: tatoeba-en-de, say")
+    parser.add_argument("--epochs", type=int, help="passes over the pairs, if not as many as the recipe has")
     parser.add_argument("--threads", type=int, default=0, help="0: all")
     asked = parser.parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)
     begin = starter_folder(asked.begin) if asked.begin else None
-    run, name = (SECOND if begin else Run()), f"tatoeba-{asked.direction}"
+    run, name = (BEGUN if begin else Run()), f"tatoeba-{asked.direction}"
+    run = replace(run, epochs=asked.epochs or run.epochs)
     source, target = asked.direction.split("-")
     parts = {part: read(asked.data / "tatoeba_en_de" / f"{part}.csv.gz", source, target) for part in PARTS}
     if begin:
@@ -119,6 +122,7 @@ def _card(
     numbers = f"batches of {run.batch:,} tokens, label smoothing {run.smoothing}, dropout {run.dropout}"
     one, other = (f"chrF {part['chrf']:.2f}, BLEU {part['bleu']:.2f}" for part in (test, validation))
     option, weights = (f" --begin {begin}", f"the weights of {begin}") if begin else ("", "random weights")
+    option += "" if run.epochs == (BEGUN if begin else Run()).epochs else f" --epochs {run.epochs}"
     return f"""# {name}
 
 Translates everyday sentences, {source} to {target}: a Marian of {count:,} weights, float16.
