@@ -94,14 +94,18 @@ def encoded(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], run: Run) ->
     return [pair for pair in map(Pair, *sides) if pair.length < run.places]
 
 
-def network(run: Run, tokenizer: Tokenizer, begin: Path | None = None) -> MarianMTModel:
-    """The weights of ``begin``, or random ones: its table by its width, others as Glorot and Bengio have them."""
-    if begin is not None:
-        told = {"dropout": run.dropout, "dtype": torch.float32, "attn_implementation": ATTENTION}
-        model = MarianMTModel.from_pretrained(begin, **told)
-        for side in (model.model.encoder, model.model.decoder):
-            side.embed_positions.requires_grad_(requires_grad=False)  # computed, and so not written down: must stay
-        return model
+def begun(folder: Path, run: Run) -> MarianMTModel:
+    """With the weights of a starter."""
+    model = MarianMTModel.from_pretrained(
+        folder, dropout=run.dropout, dtype=torch.float32, attn_implementation=ATTENTION
+    )
+    for side in (model.model.encoder, model.model.decoder):
+        side.embed_positions.requires_grad_(requires_grad=False)  # computed, and so not written down: must stay
+    return model
+
+
+def network(run: Run, tokenizer: Tokenizer) -> MarianMTModel:
+    """With random weights: its table by its width, others as Glorot and Bengio have them."""
     pad, end = tokenizer.token_to_id(PAD), tokenizer.token_to_id(END)
     config = MarianConfig(
         vocab_size=tokenizer.get_vocab_size(),
@@ -147,7 +151,7 @@ def train(
     ``state`` is written after each epoch: a run that is cut off and started again goes on behind the last whole epoch.
     """
     torch.manual_seed(run.seed)
-    model = network(run, tokenizer, begin)
+    model = begun(begin, run) if begin else network(run, tokenizer)
     pad = int(model.config.pad_token_id)
     optimiser = torch.optim.AdamW(
         (weight for weight in model.parameters() if weight.requires_grad),
@@ -189,7 +193,8 @@ def schedule(step: int, total: int, warm_up: int) -> float:
 
 def _loss(model: MarianMTModel, batch: Sequence[Pair], pad: int, smoothing: float) -> tuple[Tensor, int]:
     """Mean over the tokens that are to be written, and their number."""
-    source, target = (_filled(side, pad) for side in ([pair.source for pair in batch], [pair.target for pair in batch]))
+    source = _filled([pair.source for pair in batch], pad)
+    target = _filled([pair.target for pair in batch], pad)
     before = torch.cat([torch.full((len(batch), 1), pad), target[:, :-1]], dim=1)
     wanted = target != pad
     with training():

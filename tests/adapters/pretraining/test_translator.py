@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from tokenizers import Tokenizer
+from transformers import MarianMTModel
 
 from adapters.pretraining.translator import measured, write
 from adapters.pretraining.translator_training import Run, encoded, learn_pieces, train
@@ -33,12 +34,17 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(tmp_path: Path) -> No
         assert torch.equal(one, other)
 
 
-def test_what_is_written_is_served_and_measured(tmp_path: Path) -> None:
-    data = pairs(40)
+def written(data: list[tuple[str, str]], tmp_path: Path) -> tuple[Path, MarianMTModel, Tokenizer]:
+    """The folder of a translator that has learnt a little, and what it was written from."""
     tokenizer = learn_pieces([text for pair in data for text in pair], RUN.pieces)
     model = train(encoded(tokenizer, data, RUN), tokenizer, RUN, tmp_path / "state.pt", say=lambda _: None)
-    folder = tmp_path / "starter"
-    write(model, tokenizer, folder, RUN, source="en", target="de")
+    write(model, tokenizer, tmp_path / "starter", RUN, source="en", target="de")
+    return tmp_path / "starter", model, tokenizer
+
+
+def test_what_is_written_is_served_and_measured(tmp_path: Path) -> None:
+    data = pairs(40)
+    folder, _, _ = written(data, tmp_path)
     figures = measured(folder, data[:4])
     assert figures["rows"] == 4 and 0 <= figures["chrf"] <= 100
     assert {path.name for path in folder.iterdir()} == {
@@ -52,10 +58,7 @@ def test_what_is_written_is_served_and_measured(tmp_path: Path) -> None:
 
 def test_the_other_direction_begins_with_the_weights_and_pieces_of_the_first(tmp_path: Path) -> None:
     data = pairs(40)
-    tokenizer = learn_pieces([text for pair in data for text in pair], RUN.pieces)
-    first = train(encoded(tokenizer, data, RUN), tokenizer, RUN, tmp_path / "first.pt", say=lambda _: None)
-    folder = tmp_path / "first"
-    write(first, tokenizer, folder, RUN, source="en", target="de")
+    folder, first, tokenizer = written(data, tmp_path)
     kept = Tokenizer.from_file(str(folder / "tokenizer.json"))
     other = [(target, source) for source, target in data]
     assert encoded(kept, other, RUN) == encoded(tokenizer, other, RUN)
