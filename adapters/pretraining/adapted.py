@@ -1,6 +1,6 @@
-"""Starters that are adaptations: trained by the very steps of a user's job, then written in float16.
+"""Starters that are adaptations: trained by the very steps of a user's job.
 
-Written whole, or where the body is large, as what was learnt alone: adapter and head.
+What was learnt is written in float16, adapter and head: the body is fetched when one is pulled.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from adapters import importing
 from adapters.datasets import FileStore
 from adapters.jobs import Hyperparameters, Job, JobKind, JobSpec
 from adapters.pretraining.starter import command, starter_folder
-from adapters.training import lora
 from adapters.training.division import Parts, divide
 from adapters.training.learning import Learnt, Run, learn, measure
 from adapters.training.stopwatch import Stopwatch
@@ -35,8 +34,7 @@ NOUNS = {"image": "pictures", "audio": "clips", "text": "texts"}
 class Recipe:
     """One starter: the data set's folder, what a job would be asked, how the network is written, what the card says.
 
-    ``files`` is the name of its parts, in which ``{}`` stands for train and test. ``whole``: body, adapter and head are
-    written as one; else the adapter by itself.
+    ``files`` is the name of its parts, in which ``{}`` stands for train and test.
     """
 
     name: str
@@ -50,7 +48,6 @@ class Recipe:
     columns: dict[str, str] = field(default_factory=dict)
     asked: Hyperparameters = field(default_factory=Hyperparameters)
     base: str = "effnet-lite0"
-    whole: bool = True
     seed: int = 0
 
 
@@ -111,13 +108,10 @@ def main(recipe: Recipe) -> None:
     learnt = learn(job, parts)
     seconds = time.process_time() - started
     network = learnt.adaptation.network
-    if recipe.whole:
-        network.body = lora.merged(learnt.wrapped)
     learnable = (weight for weight in network.parameters() if weight.requires_grad)
     with torch.no_grad():  # measured is what is written
-        for values in network.state_dict().values() if recipe.whole else learnable:
-            if values.is_floating_point():
-                values.copy_(values.half().float())
+        for values in learnable:
+            values.copy_(values.half().float())
     figures = measure(job, learnt.adaptation, learnt.heldout).metrics
     folder = starter_folder(recipe.name)
     recipe.write(learnt, folder)
@@ -153,12 +147,11 @@ def _card(recipe: Recipe, learnt: Learnt, parts: Parts, figures: dict[str, Any],
     headline = learnt.adaptation.headline
     classes = f"Classes: {', '.join(learnt.adaptation.labels)}. " if learnt.adaptation.labels else ""
     probe = f"; a linear probe on the frozen base: {_scores(learnt.start.metrics, headline)}" if learnt.start else ""
-    form = "Weights" if recipe.whole else "Adapter and head"
     scores = _scores(figures, headline)
     numbers = ", ".join(f"{name} {value}" for name, value in plan.items() if value is not None)
     return f"""# {recipe.name}
 
-{recipe.about} {classes}{form} in float16.
+{recipe.about} {classes}Adapter and head in float16.
 
 - Data: {recipe.licence} {len(parts.train)} {noun} to train on, {len(parts.validation)} to choose the best state by.
 - Base: {offer.title}, {offer.licence}.

@@ -14,7 +14,6 @@ RECIPE = Recipe(
     weaknesses="one intent for each question; questions that are not for a bank get one of the 77 all the same.",
     write=writer("text-classification"),
     base=BASE,
-    whole=False,
 )
 
 if __name__ == "__main__":

@@ -5,16 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from adapters.pretraining.adapted import Recipe, main
-from adapters.training.layouts.segmenter import write_own_segmenter
+from adapters.training.architectures.unet import UNetDecoder
+from adapters.training.layouts.adapted import write_adapted
+from adapters.training.layouts.segmenter import ARCHITECTURE
 from adapters.training.learning import Learnt
-from zoo.tasks.processors.image import Preprocessing
 
 
 def write(learnt: Learnt, folder: Path) -> None:
-    """The segmenter's folder."""
+    """Adapter, decoder and ``config.json``; the body is fetched with them when the starter is pulled."""
     adaptation = learnt.adaptation
-    how = Preprocessing.of(adaptation.servable().options["preprocessing"])
-    write_own_segmenter(folder, adaptation.network, labels=adaptation.labels, preprocessing=how)  # type: ignore[arg-type]
+    assert isinstance(adaptation.head, UNetDecoder)
+    write_adapted(
+        folder,
+        learnt.wrapped,
+        adaptation.head,
+        labels=adaptation.labels,
+        architecture=ARCHITECTURE,
+        task="image-segmentation",
+        channels=list(adaptation.head.channels),
+        preprocessing=adaptation.servable().options["preprocessing"],
+    )
 
 
 RECIPE = Recipe(

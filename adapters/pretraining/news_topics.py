@@ -26,7 +26,6 @@ RECIPE = Recipe(
         target_modules=("query", "key", "value", "dense"),
     ),
     base=BASE,
-    whole=False,
 )
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ RECIPE = Recipe(
     write=writer("text-classification"),
     asked=Hyperparameters(n_epochs=5, lora_rank=16, target_modules=ALL_LAYERS),
     base=BASE,
-    whole=False,
 )
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ RECIPE = Recipe(
     weaknesses="sentences of film reviews, in lower case; there is no neutral, and irony is often missed.",
     write=writer("text-classification"),
     base=BASE,
-    whole=False,
 )
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ RECIPE = Recipe(
     weaknesses="messages of the 2000s, from Britain and Singapore; newer tricks and mail are unknown to it.",
     write=writer("text-classification"),
     base=BASE,
-    whole=False,
 )
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ RECIPE = Recipe(
     "Any other word is taken for a digit.",
     write=write,
     base=BASE,
-    whole=False,
 )
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ RECIPE = Recipe(
     weaknesses="three words, clips of a second. Any other word, and silence, is taken for one of the three.",
     write=write,
     base=BASE,
-    whole=False,
 )
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ RECIPE = Recipe(
     write=writer("token-classification"),
     asked=Hyperparameters(n_epochs=4, lora_rank=16),
     base=BASE,
-    whole=False,
 )
 
 if __name__ == "__main__":

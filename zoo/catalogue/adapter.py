@@ -34,8 +34,9 @@ Pair = tuple[FloatArray, FloatArray]
 class LoraAdapter:
     """Low-rank changes of linear layers by module name, e.g. ``encoder.layer.0.attention.self.query``.
 
-    ``pairs``: A of shape (rank, in) and B of shape (out, rank). ``scales``: what B @ A is multiplied with. ``head``:
-    tensors of layers that were trained whole, by parameter name, e.g. ``classifier.weight``.
+    A convolution of one pixel is a linear layer over channels. ``pairs``: A of shape (rank, in) and B of shape (out,
+    rank). ``scales``: what B @ A is multiplied with. ``head``: tensors of layers that were trained whole, by parameter
+    name, e.g. ``classifier.weight``.
     """
 
     rank: int
@@ -119,7 +120,12 @@ def _split(tensors: Mapping[str, FloatArray], settings: LoraSettings) -> tuple[d
             raise _invalid(WEIGHTS, "a tensor is neither lora_A or lora_B of a linear layer nor of modules_to_save")
     if set(sides["A"]) != set(sides["B"]) or not sides["A"]:
         raise _invalid(WEIGHTS, "each adapted layer needs lora_A and lora_B")
-    return {module: (a, sides["B"][module]) for module, a in sides["A"].items()}, head
+    return {module: _as_linear(a, sides["B"][module]) for module, a in sides["A"].items()}, head
+
+
+def _as_linear(a: FloatArray, b: FloatArray) -> Pair:
+    """A pair as it is, that of a convolution of one pixel without its two axes of one place."""
+    return (a[..., 0, 0], b[..., 0, 0]) if a.shape[2:] == b.shape[2:] == (1, 1) else (a, b)
 
 
 def _check_shapes(pair: Pair, rank: int) -> None:

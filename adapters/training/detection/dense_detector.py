@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from adapters.training.architectures.efficientnet_lite import EfficientNetLite
 from adapters.training.architectures.fcos import FcosHead
-from adapters.training.checkpoint import read_json
-from adapters.training.layouts.lite import PREPROCESSING
+from adapters.training.checkpoint import is_adapted, read_json
+from adapters.training.layouts.adapted import fill_head, merge
+from adapters.training.layouts.lite import PREPROCESSING, read_network
 from adapters.training.layouts.parts import WEIGHTS_FILE, Parts, named_labels, read_weights, unfit
 from adapters.training.pictures.body import INPUT, PictureBody, example_pictures
 from adapters.training.recipe import Servable
@@ -69,6 +70,8 @@ def read_detector(checkpoint: Path) -> tuple[DenseDetector, DetectorConfig]:
     except ValidationError as error:
         raise unfit(f"has a config.json with a senseless {error.errors()[0]['loc'][0]}") from None
     named_labels(config.label_names, len(config.label_names), field="label_names")
+    if is_adapted(checkpoint):
+        return _beside_its_body(checkpoint, config).requires_grad_(False), config
     detector = new_detector(config)
     weights = read_weights(checkpoint)
     wanted = {name: tensor.shape for name, tensor in written_state(detector).items()}
@@ -81,9 +84,10 @@ def read_detector(checkpoint: Path) -> tuple[DenseDetector, DetectorConfig]:
     return detector.requires_grad_(False), config
 
 
-def new_detector(config: DetectorConfig) -> DenseDetector:
-    """A network of this layout with random weights."""
-    return DenseDetector(_lite_body(config.side), _head(_LITE_CHANNELS, config)).eval()
+def new_detector(config: DetectorConfig, network: EfficientNetLite | None = None) -> DenseDetector:
+    """A network of this layout: a random head on ``network``, an EfficientNet-Lite0, or on a random one."""
+    body = _lite_body(config.side, EfficientNetLite(classes=0) if network is None else network)
+    return DenseDetector(body, _head(_LITE_CHANNELS, config)).eval()
 
 
 def write_detector(detector: DenseDetector, config: DetectorConfig, folder: Path, *, dtype: torch.dtype) -> None:
@@ -180,6 +184,14 @@ def detector_servable(detector: DenseDetector, body: PictureBody, labels: tuple[
     )
 
 
+def _beside_its_body(checkpoint: Path, config: DetectorConfig) -> DenseDetector:
+    network, _ = read_network(checkpoint)
+    detector = new_detector(config, network)
+    merge(detector.body, checkpoint)
+    fill_head(checkpoint, detector.head)
+    return detector
+
+
 _LITE_CHANNELS = {4: 24, 8: 40, 16: 112, 32: 320}
 
 
@@ -193,8 +205,7 @@ def _head(channels: dict[int, int], config: DetectorConfig, *, widths: Sequence[
     )
 
 
-def _lite_body(side: int) -> PictureBody:
-    network = EfficientNetLite(classes=0)
+def _lite_body(side: int, network: EfficientNetLite) -> PictureBody:
     parts = Parts(
         network=network,
         steps=("stem", *(f"blocks.{place}" for place in range(len(network.blocks)))),

@@ -28,9 +28,9 @@ def merge(body: nn.Module, checkpoint: Path) -> None:
     weights = dict(body.named_parameters())
     for module in adapter.pairs:
         weight, delta = weights.get(f"{module}.weight"), torch.from_numpy(adapter.delta(module))
-        if weight is None or weight.shape != delta.shape:
+        if weight is None or weight.shape not in (delta.shape, (*delta.shape, 1, 1)):
             raise unfit(f"has an adapter for {module[:64]}, which its body lacks or has in another shape")
-        weight.data.add_(delta)
+        weight.data.add_(delta.view_as(weight))
 
 
 def read_head(checkpoint: Path, width: int) -> tuple[nn.Linear, tuple[str, ...]]:

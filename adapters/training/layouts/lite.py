@@ -29,13 +29,7 @@ def is_lite(checkpoint: Path) -> bool:
 
 def read_lite(checkpoint: Path) -> Parts:
     """The network with its ImageNet classifier; raises ``InvalidInput`` for another file than the published one."""
-    weights = EfficientNetLite.read_weights(checkpoint / WEIGHTS_FILE)
-    with torch.device("meta"):
-        network = EfficientNetLite()
-    fill(network, weights)
-    classifier = network.classifier
-    assert isinstance(classifier, nn.Linear)
-    network.classifier = nn.Identity()
+    network, classifier = read_network(checkpoint)
     return Parts(
         network=network,
         steps=("stem", *(f"blocks.{place}" for place in range(len(network.blocks))), "top"),
@@ -44,3 +38,15 @@ def read_lite(checkpoint: Path) -> Parts:
         architecture="efficientnet_lite",
         preprocessing=PREPROCESSING,
     )
+
+
+def read_network(checkpoint: Path) -> tuple[EfficientNetLite, nn.Linear]:
+    """The network without its classifier, and that; raises as ``read_lite`` does."""
+    weights = EfficientNetLite.read_weights(checkpoint / WEIGHTS_FILE)
+    with torch.device("meta"):
+        network = EfficientNetLite()
+    fill(network, weights)
+    classifier = network.classifier
+    assert isinstance(classifier, nn.Linear)
+    network.classifier = nn.Identity()
+    return network, classifier

@@ -1,5 +1,7 @@
 """This project's own layout of a segmenter: config.json, and model.safetensors with ``body.…`` and ``head.…``.
 
+Or, in place of the latter, the published body, and an adapter and the decoder beside it: see ``adapted``.
+
 config.json holds ``architecture``, ``label_names`` by the decoder's outputs, ``channels`` of the decoder and
 ``preprocessing`` as a manifest does. Weights may be stored as float16.
 """
@@ -18,7 +20,9 @@ from torch import nn
 
 from adapters.training.architectures.efficientnet_lite import MAPS, WIDTH, EfficientNetLite
 from adapters.training.architectures.unet import CHANNELS, GROUPS, Segmenter, UNetDecoder
-from adapters.training.checkpoint import read_json
+from adapters.training.checkpoint import is_adapted, read_json
+from adapters.training.layouts.adapted import fill_head, merge
+from adapters.training.layouts.lite import read_network
 from adapters.training.layouts.parts import WEIGHTS_FILE, Parts, fill, named_labels, read_weights, unfit
 from adapters.training.pictures.body import PictureBody
 from zoo.errors import ArtifactCorrupt
@@ -66,15 +70,24 @@ def read_own_segmenter(checkpoint: Path) -> OwnSegmenter:
     if preprocessing.fixed is None:
         raise unfit("prepares pictures of different sizes, and its network is served with one")
     labels = named_labels(config.label_names, len(config.label_names), field="label_names")
+    head = UNetDecoder(tuple(MAPS.values()), len(labels), channels=config.channels)
+    if is_adapted(checkpoint):
+        body = lite_body(read_network(checkpoint)[0], preprocessing)
+        merge(body, checkpoint)
+        fill_head(checkpoint, head)
+    else:
+        body = _read_whole(checkpoint, head, preprocessing)
+    network = Segmenter(body, head).eval().requires_grad_(False)
+    return OwnSegmenter(network, body, head, labels, preprocessing)
+
+
+def _read_whole(checkpoint: Path, head: UNetDecoder, preprocessing: Preprocessing) -> PictureBody:
     with torch.device("meta"):
         lite = EfficientNetLite(0)
-        head = UNetDecoder(tuple(MAPS.values()), len(labels), channels=config.channels)
     weights = read_weights(checkpoint)
     fill(lite, {name.removeprefix("body."): value for name, value in weights.items() if name.startswith("body.")})
     fill(head, {name.removeprefix("head."): value for name, value in weights.items() if not name.startswith("body.")})
-    body = lite_body(lite, preprocessing)
-    network = Segmenter(body, head).eval().requires_grad_(False)
-    return OwnSegmenter(network, body, head, labels, preprocessing)
+    return lite_body(lite, preprocessing)
 
 
 def lite_body(network: EfficientNetLite, preprocessing: Preprocessing) -> PictureBody:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from adapters.training.checkpoint import is_adapted
+from adapters.training.layouts.adapted import merge
 from adapters.training.layouts.hub import read_hub
 from adapters.training.layouts.lite import is_lite, read_lite
 from adapters.training.layouts.parts import Parts, unfit
@@ -83,7 +85,7 @@ class PictureBody(nn.Module):
 
 
 def load_body(checkpoint: Path) -> PictureBody:
-    """The network of a checkpoint folder, frozen and in evaluation mode, float32.
+    """The network of a checkpoint folder, with what an adapter beside it has learnt; frozen, float32.
 
     Known are ResNet, ViT, DeiT, ConvNeXt and MobileNetV2 of transformers, ResNet and VGG of timm, and the published
     EfficientNet-Lite0. Raises ``Unsupported`` (``unsupported_architecture``) for others and ``InvalidInput``
@@ -101,7 +103,10 @@ def load_body(checkpoint: Path) -> PictureBody:
             pooled: Tensor = _call(network, "pooled", torch.zeros(1, 3, *size))
         except (RuntimeError, ValueError) as error:
             raise unfit(f"takes no pictures of {size[0]} x {size[1]} pixels, which its own settings make") from error
-    return PictureBody(parts, size, int(pooled.shape[1])).eval()
+    body = PictureBody(parts, size, int(pooled.shape[1])).eval()
+    if is_adapted(checkpoint):
+        merge(body, checkpoint)
+    return body
 
 
 def example_pictures(rows: int, size: Size) -> Batch:

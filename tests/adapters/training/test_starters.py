@@ -5,12 +5,17 @@ from __future__ import annotations
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+from adapters.training.architectures.efficientnet_lite import MAPS
+from adapters.training.architectures.unet import UNetDecoder
 from adapters.training.architectures.word_head import WordHead
 from adapters.training.checkpoint import infer_task, read_json
+from adapters.training.detection.dense_detector import DetectorConfig, new_detector
 from adapters.training.layouts.adapted import fill_head, read_head, read_layer
 from adapters.training.recipe import load_recipe
 from zoo.catalogue.adapter import LoraAdapter
@@ -27,20 +32,34 @@ WHOLE = [entry for entry in ENTRIES if not entry.companions]
 SMALL = [entry for entry in ENTRIES if entry.companions]
 
 
+def _word_head(config: dict[str, Any], adapter: LoraAdapter) -> nn.Module:
+    return WordHead(torch.zeros(len(adapter.head["bias"]), adapter.head["dense.weight"].shape[1]))
+
+
+def _detection_head(config: dict[str, Any], adapter: LoraAdapter) -> nn.Module:
+    return new_detector(DetectorConfig.model_validate(config)).head
+
+
+def _decoder(config: dict[str, Any], adapter: LoraAdapter) -> nn.Module:
+    return UNetDecoder(tuple(MAPS.values()), len(config["label_names"]), channels=config["channels"])
+
+
+# Those of more than one layer; all others are linear.
+HEADS = {"fill-mask": _word_head, "object-detection": _detection_head, "image-segmentation": _decoder}
+
+
 @pytest.mark.parametrize("entry", SMALL, ids=lambda entry: entry.name)
 def test_a_starter_without_its_body_is_an_adapter_and_a_head(entry: CatalogueEntry) -> None:
     folder = STARTERS / entry.name
     assert infer_task(folder) == entry.task
-    adapter = LoraAdapter.read(folder / "adapter")
-    words = "dense.weight" in adapter.head  # a head of more than one layer
-    width = adapter.head["dense.weight" if words else "weight"].shape[1]
-    if words:
-        fill_head(folder, WordHead(torch.zeros(len(adapter.head["bias"]), width)))
-    elif read_json(folder / "config.json")["label_names"]:
-        head, labels = read_head(folder, width)
+    adapter, config = LoraAdapter.read(folder / "adapter"), read_json(folder / "config.json")
+    if entry.task in HEADS:
+        fill_head(folder, HEADS[entry.task](config, adapter))
+    elif config["label_names"]:
+        head, labels = read_head(folder, adapter.head["weight"].shape[1])
         assert head.out_features == len(labels) >= 2
     else:  # answers without names
-        assert read_layer(folder, width).out_features
+        assert read_layer(folder, adapter.head["weight"].shape[1]).out_features
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 6_000_000
 
 

@@ -93,6 +93,19 @@ def test_an_adapter_as_peft_writes_it_is_read(tmp_path: Path) -> None:
     assert {a.dtype.name, b.dtype.name} == {"float32"}
 
 
+def test_a_convolution_of_one_pixel_is_a_linear_layer_over_channels(tmp_path: Path) -> None:
+    tensors = {name: value[..., None, None] if "lora" in name else value for name, value in _tensors().items()}
+    a, b = LoraAdapter.read(_write(tmp_path / "adapter", tensors)).pairs[QUERY]
+    assert (a.shape, b.shape) == ((2, 3), (4, 2))
+
+
+def test_a_convolution_of_more_pixels_is_refused(tmp_path: Path) -> None:
+    tensors = _tensors()
+    tensors[f"base_model.model.{QUERY}.lora_A.weight"] = np.ones((2, 3, 3, 3), dtype=np.float32)
+    tensors[f"base_model.model.{QUERY}.lora_B.weight"] = np.ones((4, 2, 1, 1), dtype=np.float32)
+    assert "lora_A has to be (rank, in)" in _refusal(_write(tmp_path / "adapter", tensors))
+
+
 def test_the_delta_is_scaled_b_times_a(tmp_path: Path) -> None:
     delta = LoraAdapter.read(_write(tmp_path / "adapter")).delta(QUERY)
     # B @ A = [[1,2,3],[0,2,0],[1,3,3],[0,0,0]], times alpha / r = 2

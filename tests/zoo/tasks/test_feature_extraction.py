@@ -1,4 +1,4 @@
-"""feature-extraction answers what the encoder, pooling and normalisation of transformers and torch give."""
+"""feature-extraction answers what transformers' pipeline gives, pooled and normalised."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoTokenizer, pipeline
 
 from tests.conftest import TinyZoo
 from zoo.engine.predictor import Predictor
@@ -21,12 +21,12 @@ TEXTS = ["my parcel was late", "Refund my card!", "why is the price not the pric
 
 
 def by_torch(zoo: TinyZoo, model: str, text: str, *, pooling: str = "mean", side: str = "right") -> torch.Tensor:
-    """The text's vector before any normalisation."""
+    """The vector that the pipeline's states of the text are pooled to."""
     folder = zoo.checkpoints / model
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, truncation_side=side)
-    encoded = tokenizer(text, truncation=True, max_length=48, return_tensors="pt")
-    with torch.no_grad():
-        hidden: torch.Tensor = AutoModel.from_pretrained(folder)(**encoded).last_hidden_state[0]
+    reader: Any = pipeline("feature-extraction", model=str(folder), tokenizer=tokenizer, device="cpu")
+    (states,) = reader(text, tokenize_kwargs={"truncation": True, "max_length": 48})
+    hidden = torch.tensor(states)
     return {"mean": hidden.mean(dim=0), "cls": hidden[0], "max": hidden.max(dim=0).values}[pooling]
 
 
