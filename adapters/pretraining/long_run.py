@@ -21,7 +21,7 @@ from adapters.pretraining.low_rank import LowRank
 from adapters.pretraining.texts import network_of
 from adapters.training import lora
 from adapters.training.encoder import load_weights
-from adapters.training.hyperparameters import Plan
+from adapters.training.hyperparameters import Ranks
 from adapters.training.layouts.adapted import write_adapted
 from adapters.training.precision import fast_bfloat16
 
@@ -83,22 +83,8 @@ class Learner:
 
     def write(self, folder: Path, run: Steps, *, base: str, task: str, **options: Any) -> None:
         """Adapter, head and ``config.json``; the body is fetched with them when the starter is pulled."""
-        plan = Plan(
-            n_epochs=1,
-            batch_size=1,
-            learning_rate=run.rate,
-            lora_rank=run.rank,
-            lora_alpha=run.rank * run.scale,
-            lora_dropout=0.0,
-            target_modules=None,
-            top_layers=len(lora.blocks(self.body)[1]),
-            weight_decay=run.decay,
-            warmup_ratio=run.warm_up / run.steps,
-            max_tokens=run.longest,
-            views=1,
-        )
         described = network_of(self.body)
-        wrapped = lora.wrap(self.body, self.changes.names, plan, base=base)
+        wrapped = lora.wrap(self.body, self.changes.names, Ranks(run.rank, run.rank * run.scale), base=base)
         self.changes.give(wrapped)
         write_adapted(folder, wrapped, self.head, labels=(), **described, **options, task=task)
 

@@ -15,6 +15,15 @@ LARGE_ROWS = 1000  # from here on batches are large
 
 
 @dataclass(frozen=True)
+class Ranks:
+    """What LoRA adds to a weight: ``B A`` of ``rank``, times ``alpha / rank``; ``dropout`` is of what enters A."""
+
+    rank: int
+    alpha: float
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
 class Plan:
     """Every number of one training run.
 
@@ -35,6 +44,11 @@ class Plan:
     max_tokens: int | None
     views: int
     refit: bool = False
+
+    @property
+    def ranks(self) -> Ranks:
+        """How large the low-rank changes are."""
+        return Ranks(self.lora_rank, self.lora_alpha, self.lora_dropout)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, for lineage and clients."""

@@ -141,7 +141,7 @@ def learn_all(job: Run, parts: Parts, learnt: Learnt, *, share: float) -> Learnt
         if count > 1:
             adaptation.network.body = wrapped.unload()
     if count > 1:
-        wrapped = lora.mean(adaptation.body, _names(adaptation, plan), plan, runs, base=_base_name(job))
+        wrapped = lora.mean(adaptation.body, _names(adaptation, plan), plan.ranks, runs, base=_base_name(job))
         adaptation.network.body = wrapped
         adaptation.head.load_state_dict({name: _mean([one[name] for one in heads]) for name in head})
     times = "once more" if count == 1 else f"{count} times more, of which the mean is taken,"
@@ -264,7 +264,7 @@ def _train(
     estimate.
     """
     job.watch.start(stage)
-    wrapped = lora.wrap(adaptation.body, _names(adaptation, plan), plan, base=_base_name(job))
+    wrapped = lora.wrap(adaptation.body, _names(adaptation, plan), plan.ranks, base=_base_name(job))
     adaptation.network.body = wrapped
     folder = job.context.folder / (("training" if stage == "train" else stage) + (f"-{run + 1}" if run else ""))
     seed, outputs = job.context.job.spec.seed + run * APART, encoded.activations.outputs

@@ -19,7 +19,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
 from torch import nn
 
-from adapters.training.hyperparameters import Plan
+from adapters.training.hyperparameters import Ranks
 from zoo.catalogue.adapter import CONFIG
 from zoo.errors import InvalidInput, Unsupported
 
@@ -75,7 +75,7 @@ def _ends_with(name: str, entry: str) -> bool:
     return name == entry or name.endswith(f".{entry}")
 
 
-def wrap(body: nn.Module, names: Sequence[str], plan: Plan, *, base: str) -> PeftModel:
+def wrap(body: nn.Module, names: Sequence[str], ranks: Ranks, *, base: str) -> PeftModel:
     """Put LoRA beside the named layers; A is random, B zero, so that nothing changes yet.
 
     ``base`` is what ``adapter_config.json`` calls the model to load below the adapter.
@@ -83,9 +83,9 @@ def wrap(body: nn.Module, names: Sequence[str], plan: Plan, *, base: str) -> Pef
     # with a type of task peft hands every input on as one of a text's
     textual = "input_ids" in inspect.signature(body.forward).parameters
     config = LoraConfig(
-        r=plan.lora_rank,
-        lora_alpha=plan.lora_alpha,
-        lora_dropout=plan.lora_dropout,
+        r=ranks.rank,
+        lora_alpha=ranks.alpha,
+        lora_dropout=ranks.dropout,
         target_modules=list(names),
         exclude_modules=unmeant(body, names),
         bias="none",
@@ -118,13 +118,13 @@ def weights(wrapped: PeftModel) -> Iterator[tuple[str, nn.Parameter]]:
 
 @torch.no_grad()
 def mean(
-    body: nn.Module, names: Sequence[str], plan: Plan, runs: Sequence[Mapping[str, torch.Tensor]], *, base: str
+    body: nn.Module, names: Sequence[str], ranks: Ranks, runs: Sequence[Mapping[str, torch.Tensor]], *, base: str
 ) -> PeftModel:
-    """``wrap`` with the mean of what several runs of ``plan`` made of A and B (``weights`` of each).
+    """``wrap`` with the mean of what several runs with ``ranks`` made of A and B (``weights`` of each).
 
     Every run keeps its ranks: as many times the rank with the same alpha is exactly the mean of the products.
     """
-    wrapped = wrap(body, names, replace(plan, lora_rank=plan.lora_rank * len(runs)), base=base)
+    wrapped = wrap(body, names, replace(ranks, rank=ranks.rank * len(runs)), base=base)
     for name, weight in weights(wrapped):
         weight.copy_(torch.cat([run[name] for run in runs], dim=0 if "lora_A" in name else 1))
     return wrapped

@@ -92,6 +92,7 @@ class Trainer:
         self._optimiser = torch.optim.AdamW(
             [{"params": lora, "weight_decay": 0.0}, {"params": head, "weight_decay": plan.weight_decay}],
             lr=plan.learning_rate,
+            fused=True,  # 72 pairs of MiniLM's took 8 of 195 ms of a step one by one, 3 so
         )
         self._best = self._copy()
         self._saved = time.monotonic()
@@ -114,6 +115,7 @@ class Trainer:
             epoch, first = divmod(self.progress.step, batches)
             if first == 0 and not self._judged():  # the start, or a run that was cut off between an epoch and its score
                 self._judge(validation)
+            self._drop_out()
             for items in self._batches(train, epoch)[first:]:
                 loss = self._update(train, items, total)
                 self.progress.step += 1
@@ -148,11 +150,6 @@ class Trainer:
         rate = self._plan.learning_rate * _schedule(self.progress.step, total, self._plan.warmup_ratio)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        network = self._adaptation.network
-        network.eval()  # the body's own dropout stays off: a few hundred rows give too little signal for its noise
-        for name, module in network.named_modules():
-            if "lora_dropout" in name:
-                module.train()
         self._optimiser.zero_grad()
         value = 0.0
         for part in _parts(items, self._adaptation.defaults.together):
@@ -170,6 +167,14 @@ class Trainer:
         self._optimiser.step()
         self.progress.tokens += sum(item.length for item in items)
         return value
+
+    def _drop_out(self) -> None:
+        """The body's own dropout stays off: a few hundred rows give too little signal for its noise."""
+        network = self._adaptation.network
+        network.eval()
+        for name, module in network.named_modules():
+            if "lora_dropout" in name:
+                module.train()
 
     def _attention(self, items: Sequence[Item]) -> AbstractContextManager[None]:
         plain = self._adaptation.defaults.plain_attention

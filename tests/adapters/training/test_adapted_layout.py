@@ -36,7 +36,7 @@ def written(recogniser: Path, folder: Path) -> tuple[SoundAdaptation, Path]:
     adaptation = SoundAdaptation(load_body(recogniser), LABELS, architecture="whisper")
     plan = resolve(Hyperparameters(), adaptation.defaults, rows=10, layers=3, max_tokens=None)
     names = lora.targets(adaptation.body, adaptation.steps(), top=2)
-    wrapped = lora.wrap(adaptation.body, names, plan, base="recogniser")
+    wrapped = lora.wrap(adaptation.body, names, plan.ranks, base="recogniser")
     with torch.no_grad():
         for weight in [*wrapped.parameters(), *adaptation.head.parameters()]:
             if weight.requires_grad:

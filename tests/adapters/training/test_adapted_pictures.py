@@ -69,7 +69,7 @@ def written(network: Any, folder: Path, **config: Any) -> nn.Module:
     """A folder with an adapter that changes the body's last two blocks, and a head; the network with both."""
     body: PictureBody = network.body
     plan = resolve(Hyperparameters(), DetectionAdaptation.defaults, rows=10, layers=17, max_tokens=None)
-    wrapped = lora.wrap(body.requires_grad_(False), lora.targets(body, body.steps()[-2:]), plan, base="lite")
+    wrapped = lora.wrap(body.requires_grad_(False), lora.targets(body, body.steps()[-2:]), plan.ranks, base="lite")
     with torch.no_grad():
         for weight in [*wrapped.parameters(), *network.head.parameters()]:
             if weight.requires_grad:

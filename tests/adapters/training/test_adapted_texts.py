@@ -68,7 +68,7 @@ def written(task: str, encoder: Path, folder: Path) -> Adaptation:
     torch.manual_seed(1)
     adaptation = adapt(task, encoder, base("feature-extraction"))
     plan = resolve(Hyperparameters(), adaptation.defaults, rows=10, layers=2, max_tokens=None)
-    wrapped = lora.wrap(adaptation.body, lora.targets(adaptation.body, adaptation.steps()), plan, base="encoder")
+    wrapped = lora.wrap(adaptation.body, lora.targets(adaptation.body, adaptation.steps()), plan.ranks, base="encoder")
     with torch.no_grad():
         for weight in [*wrapped.parameters(), *adaptation.head.parameters()]:
             if weight.requires_grad:

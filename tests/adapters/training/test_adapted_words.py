@@ -60,7 +60,7 @@ def written(small: Path, whole: Path | None = None) -> Path:
             source.copy_(source.half())
             target.copy_(source)
         plan = resolve(Hyperparameters(), DEFAULTS, rows=1, layers=2, max_tokens=None)
-        wrapped = lora.wrap(body, lora.targets(body, list(lora.blocks(body)[1])), plan, base="body")
+        wrapped = lora.wrap(body, lora.targets(body, list(lora.blocks(body)[1])), plan.ranks, base="body")
         for _, weight in lora.weights(wrapped):
             weight.copy_((0.1 * torch.randn_like(weight)).half())
     write_adapted(small, wrapped, head, labels=(), **config, task=TASK)

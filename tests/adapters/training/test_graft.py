@@ -36,7 +36,7 @@ def adaptation_of(store: Store, name: str) -> TextAdaptation:
 def adapted(adaptation: TextAdaptation) -> tuple[list[Change], nn.Module]:
     """Changes of an adapter with random weights, and the merged body."""
     plan = resolve(Hyperparameters(), adaptation.defaults, rows=100, layers=2, max_tokens=48)
-    wrapped = lora.wrap(adaptation.body, lora.targets(adaptation.body, adaptation.steps()), plan, base="x")
+    wrapped = lora.wrap(adaptation.body, lora.targets(adaptation.body, adaptation.steps()), plan.ranks, base="x")
     torch.manual_seed(1)
     for name, weight in wrapped.named_parameters():
         if "lora_B" in name:

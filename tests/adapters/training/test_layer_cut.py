@@ -115,7 +115,7 @@ def test_adapters_of_peft_above_the_cut_are_part_of_the_upper_half() -> None:
     kept = parts.lower(lambda: network(pictures()))
     names = lora.targets(network, network.steps(), top=2)
     plan = resolve(DEFAULTS.asked, DEFAULTS.defaults, rows=9, layers=4, max_tokens=None)
-    wrapped = stirred(lora.wrap(network, names, plan, base="x"))
+    wrapped = stirred(lora.wrap(network, names, plan.ranks, base="x"))
     whole = wrapped(pictures())
     assert not torch.allclose(whole, before)
     assert torch.equal(parts.upper(kept, lambda: wrapped(DUMMIES)), whole)

@@ -51,7 +51,7 @@ def targets(body: nn.Module, **chosen: Any) -> list[str]:
 
 def trained(body: Any) -> Any:
     """A body whose LoRA matrices are no longer zero."""
-    return stirred(lora.wrap(body, targets(body), plan(), base="mini@1"))
+    return stirred(lora.wrap(body, targets(body), plan().ranks, base="mini@1"))
 
 
 def test_the_stack_of_layers_is_found(body: Any) -> None:
@@ -93,12 +93,12 @@ def test_a_name_without_a_layer_is_refused_with_those_that_exist(body: Any, entr
 
 def test_lora_changes_nothing_before_it_is_trained(body: Any) -> None:
     before = answer(body)
-    wrapped = lora.wrap(body, targets(body), plan(), base="mini@1").eval()
+    wrapped = lora.wrap(body, targets(body), plan().ranks, base="mini@1").eval()
     assert torch.equal(answer(wrapped), before)
 
 
 def test_the_lora_matrices_alone_are_trained(body: Any) -> None:
-    wrapped = lora.wrap(body, targets(body, top=1), plan(), base="mini@1")
+    wrapped = lora.wrap(body, targets(body, top=1), plan().ranks, base="mini@1")
     learning = [name for name, weight in wrapped.named_parameters() if weight.requires_grad]
     assert len(learning) == 2 * 6
     assert all("lora_" in name and ".layer.1." in name for name in learning)
@@ -151,11 +151,11 @@ def test_the_mean_of_two_runs_moves_each_weight_by_the_mean_of_both(body: Any) -
     names = targets(body)
     runs, moved = [], []
     for seed in (1, 2):
-        wrapped = stirred(lora.wrap(body, names, plan(), base="mini@1"), seed=seed)
+        wrapped = stirred(lora.wrap(body, names, plan().ranks, base="mini@1"), seed=seed)
         runs.append({name: weight.detach().clone() for name, weight in lora.weights(wrapped)})
         moved.append([after - before for before, after in lora.changes(wrapped, lora.merged(wrapped))])
         body = wrapped.unload()
-    both = lora.mean(body, names, plan(), runs, base="mini@1")
+    both = lora.mean(body, names, plan().ranks, runs, base="mini@1")
     changes = lora.changes(both, lora.merged(both))
     for (before, after), one, other in zip(changes, *moved, strict=True):
         assert not torch.allclose(one, other)

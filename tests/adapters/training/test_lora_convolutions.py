@@ -85,7 +85,7 @@ def test_a_layer_that_lora_cannot_follow_is_never_a_target(kind: str) -> None:
 def test_a_merged_convolution_answers_as_the_one_with_lora_beside_it(kind: str) -> None:
     body = Body(ADAPTABLE[kind]())
     before = answer(body)
-    wrapped = lora.wrap(body, body.targets(), plan(), base="x")
+    wrapped = lora.wrap(body, body.targets(), plan().ranks, base="x")
     assert torch.equal(answer(wrapped.eval()), before)
     expected = answer(stirred(wrapped))
     assert float((expected - before).abs().max()) > 0.01
@@ -99,7 +99,7 @@ def test_a_merged_convolution_answers_as_the_one_with_lora_beside_it(kind: str) 
 def test_a_wrapped_network_takes_its_inputs_by_place_and_by_name() -> None:
     network = Convolutions()
     names = lora.targets(network, network.steps())
-    wrapped = stirred(lora.wrap(network, names, plan(), base="x"))
+    wrapped = stirred(lora.wrap(network, names, plan().ranks, base="x"))
     assert torch.equal(wrapped(pixels=pictures()), wrapped(pictures()))
 
 
@@ -122,14 +122,14 @@ def test_a_layer_whose_name_ends_like_a_target_is_no_target() -> None:
     body: Any = Body(nn.Conv2d(8, 6, 1))
     body.neck = nn.ModuleDict({"blocks": nn.ModuleList([nn.Conv2d(6, 6, 3, groups=6)])})
     assert body.targets() == ["blocks.0"]
-    wrapped = lora.wrap(body, body.targets(), plan(), base="x")
+    wrapped = lora.wrap(body, body.targets(), plan().ranks, base="x")
     adapted = [name for name, module in wrapped.named_modules() if isinstance(module, LoraLayer)]
     assert adapted == ["base_model.model.blocks.0"]
 
 
 def test_a_saved_adapter_of_convolutions_is_loaded_by_peft_with_the_same_answers(tmp_path: Path) -> None:
     network = Convolutions()
-    wrapped = stirred(lora.wrap(network, lora.targets(network, network.steps()), plan(), base="x"))
+    wrapped = stirred(lora.wrap(network, lora.targets(network, network.steps()), plan().ranks, base="x"))
     head = nn.Sequential(nn.Conv2d(8, 4, 3), nn.GroupNorm(2, 4), nn.Conv2d(4, 2, 1))
     lora.save(wrapped, head, tmp_path)
     loaded = PeftModel.from_pretrained(Convolutions(), str(tmp_path)).eval()
@@ -149,7 +149,7 @@ def test_every_picture_body_runs_with_lora_beside_its_upper_half_and_merged(tmp_
     parts = LayerCut(body.steps, cut)
     kept = parts.lower(lambda: body(pixels))
     names = lora.targets(body, body.steps(), top=len(body.steps()) - cut)
-    wrapped = stirred(lora.wrap(body, names, plan(), base="x"))
+    wrapped = stirred(lora.wrap(body, names, plan().ranks, base="x"))
     adapted = {name for name, module in body.named_modules() if isinstance(module, LoraLayer)}
     assert adapted == set(names)
     whole = wrapped(pixels)

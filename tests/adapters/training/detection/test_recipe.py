@@ -175,7 +175,7 @@ def test_lora_stands_in_the_body_and_merges_into_it(checkpoint: Path, examples: 
     before = whole(adaptation, examples)
     plan = resolve(Hyperparameters(), adaptation.defaults, rows=4, layers=len(adaptation.steps()), max_tokens=None)
     names = lora.targets(adaptation.body, adaptation.steps(), top=plan.top_layers)
-    wrapped = lora.wrap(adaptation.body, names, plan, base="body@1")
+    wrapped = lora.wrap(adaptation.body, names, plan.ranks, base="body@1")
     network: torch.nn.Module = adaptation.network
     network.body = wrapped
     with torch.no_grad():
