@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,9 @@ class PictureBody(nn.Module):
 
 
 def load_body(checkpoint: Path) -> PictureBody:
-    """The network of a checkpoint folder, with what an adapter beside it has learnt; frozen, float32.
+    """The network of a checkpoint folder, frozen and in evaluation mode, float32.
 
+    An adapter beside it is merged into it, and its classifier left out, which would read other vectors then.
     Known are ResNet, ViT, DeiT, ConvNeXt and MobileNetV2 of transformers, ResNet and VGG of timm, and the published
     EfficientNet-Lite0. Raises ``Unsupported`` (``unsupported_architecture``) for others and ``InvalidInput``
     (``invalid_checkpoint``) for weights, sizes or labels that do not fit each other.
@@ -103,9 +105,11 @@ def load_body(checkpoint: Path) -> PictureBody:
             pooled: Tensor = _call(network, "pooled", torch.zeros(1, 3, *size))
         except (RuntimeError, ValueError) as error:
             raise unfit(f"takes no pictures of {size[0]} x {size[1]} pixels, which its own settings make") from error
-    body = PictureBody(parts, size, int(pooled.shape[1])).eval()
-    if is_adapted(checkpoint):
-        merge(body, checkpoint)
+    width = int(pooled.shape[1])
+    if not is_adapted(checkpoint):
+        return PictureBody(parts, size, width).eval()
+    body = PictureBody(replace(parts, classifier=None, labels=()), size, width).eval()  # its vectors are others now
+    merge(body, checkpoint)
     return body
 
 

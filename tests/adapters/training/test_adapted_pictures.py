@@ -24,7 +24,7 @@ from adapters.training.pictures.body import PictureBody, load_body
 from adapters.training.recipe import Servable, load_recipe
 from adapters.training.recipes.object_detection import DetectionAdaptation
 from tests.tiny_pictures import stir
-from zoo.errors import InvalidInput
+from zoo.errors import InvalidInput, Unsupported
 from zoo.tasks.processors.image import Fit, Preprocessing
 
 LABELS = ("ground", "thing")
@@ -115,6 +115,16 @@ def test_its_body_keeps_what_the_adapter_has_learnt(
     MADE[task](published, tmp_path / "small")
     coarsest, untaught = (load_body(folder).maps(PICTURES)[-1] for folder in (tmp_path / "small", bare))
     assert not torch.allclose(coarsest, untaught, atol=1e-2)
+
+
+@pytest.mark.parametrize("task", MADE)
+def test_it_is_no_classifier_of_what_its_body_was_trained_on(
+    task: str, published: Mapping[str, Tensor], tmp_path: Path
+) -> None:
+    MADE[task](published, tmp_path / "small")
+    with pytest.raises(Unsupported) as caught:
+        load_recipe("image-classification").load(tmp_path / "small")
+    assert caught.value.code == "unsupported_task"
 
 
 @pytest.mark.parametrize("task", MADE)
