@@ -115,7 +115,7 @@ class Trainer:
             epoch, first = divmod(self.progress.step, batches)
             if first == 0 and not self._judged():  # the start, or a run that was cut off between an epoch and its score
                 self._judge(validation)
-            self._drop_out()
+            self._set_modes()
             for items in self._batches(train, epoch)[first:]:
                 loss = self._update(train, items, total)
                 self.progress.step += 1
@@ -168,7 +168,7 @@ class Trainer:
         self.progress.tokens += sum(item.length for item in items)
         return value
 
-    def _drop_out(self) -> None:
+    def _set_modes(self) -> None:
         """The body's own dropout stays off: a few hundred rows give too little signal for its noise."""
         network = self._adaptation.network
         network.eval()
