@@ -25,7 +25,7 @@ from api.readiness import Readiness
 from api.request_log import RequestLog
 from api.routes import audio, embeddings, files, fine_tuning, health, jobs, models, page, predict, rollouts
 from api.services import Services
-from zoo.catalogue.registry import Registry, load_catalogue
+from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
 from zoo.engine.loader import Loader
 from zoo.engine.rollouts import Rollouts
@@ -37,16 +37,15 @@ FORM_OVERHEAD = 64 * 1024  # boundaries, part headers and text fields around an 
 _ROUTERS = (predict, embeddings, health, rollouts, models, audio, files, fine_tuning, jobs, page)
 
 
-def build(settings: Settings) -> FastAPI:
+def build(settings: Settings, loader: Loader | None = None) -> FastAPI:
     """The application with its real parts; jobs need ``settings.redis_url``."""
-    store = Store(settings.home)
-    registry = Registry(store, load_catalogue())
+    loader = loader or Loader.of(settings)
     return create_app(
         settings,
         queue=JobQueue(settings.redis_url, settings) if settings.redis_url else None,
-        loader=Loader(registry, store, settings),
-        registry=registry,
-        store=store,
+        loader=loader,
+        registry=loader.registry,
+        store=loader.store,
         files=FileStore(settings.home, settings),
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.address import is_loopback
 from api.errors import BadRequest, Forbidden, RequestTimeout, Unauthorized
 from zoo.errors import TooLarge, Unsupported, ZooError
 from zoo.settings import Settings
@@ -96,14 +97,6 @@ def is_local_name(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class BodyLimit:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from adapters.jobs import Job, JobKind, JobSpec
+from api.address import is_loopback
 from api.fine_tune import adaptable
-from api.limits import is_loopback
 from api.schemas import ImportRequest
 from api.services import Services
 from zoo.catalogue.entry import is_name

@@ -21,8 +21,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api.address import address_of, listen
 from api.app import build
-from api.serving import DrainingServer, address_of, configuration, listen
+from api.draining import DrainingServer, configuration
 from benchmarks.http_load import Answer, Connections, saturated, steady
 from benchmarks.service import circumstances
 from tests.tiny_signatures import publish_signature
@@ -68,9 +69,12 @@ def serve(home: Path) -> None:
     """The service, until it is terminated."""
     settings = settings_in(home)
     app = build(settings)
-    server = DrainingServer(configuration(app, settings), app.state.services)
     listener = listen("127.0.0.1", 0)
-    server.announce = address_of(listener)
+
+    def ready() -> None:
+        print(address_of(listener), flush=True)
+
+    server = DrainingServer(configuration(app, settings), app.state.services, ready=ready)
     server.run(sockets=[listener])
 
 

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from adapters.datasets import Example, FileStore, open_mask
+from adapters.datasets import Example, FileStore
+from adapters.datasets.pictures import open_mask
 from adapters.jobs import Hyperparameters, JobKind, JobSpec
 from adapters.training.division import Parts, divide
 from adapters.training.importing import checkpoint_of

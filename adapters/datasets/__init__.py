@@ -9,7 +9,6 @@ from adapters.datasets.files import FileStore
 from adapters.datasets.inspection import fatal_report, inspect_file
 from adapters.datasets.limits import Limits
 from adapters.datasets.media.survey import Survey
-from adapters.datasets.pictures import IGNORED_VALUE, open_mask
 from adapters.datasets.problems import DatasetFault, Problem
 from adapters.datasets.records import FileRecord, Page
 from adapters.datasets.report import Report
@@ -17,7 +16,6 @@ from adapters.datasets.split import Split, split
 from adapters.datasets.zips import inspect_zip
 
 __all__ = [
-    "IGNORED_VALUE",
     "ArchiveFile",
     "Box",
     "DatasetFault",
@@ -34,7 +32,6 @@ __all__ = [
     "fatal_report",
     "inspect_file",
     "inspect_zip",
-    "open_mask",
     "read_examples",
     "split",
 ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from adapters.datasets import pictures, sounds
 from adapters.datasets.archives import Archive, suffix_of
 from adapters.datasets.example import Example
 from adapters.datasets.limits import Limits
@@ -21,9 +21,16 @@ from adapters.datasets.report import Report
 from adapters.datasets.schema import schema_for
 from zoo.errors import Unsupported
 
-MEDIA: tuple[Medium, ...] = (pictures.MEDIUM, sounds.MEDIUM)
 SHEET_FILE, SURVEY_FILE = "sheet.jpg", "survey.jsonl"
 _TABLES = frozenset({"csv", "tsv", "jsonl", "parquet", "txt"})
+
+
+@cache
+def media() -> tuple[Medium, ...]:
+    """All there are. Their decoders are imported with the first zip: a service that starts does not wait for them."""
+    from adapters.datasets import pictures, sounds
+
+    return pictures.MEDIUM, sounds.MEDIUM
 
 
 class Asked(NamedTuple):
@@ -80,7 +87,7 @@ def read_zip(path: Path, report: Report, survey: Survey | None = None) -> Iterat
 
 def read_survey(folder: Path) -> Survey:
     """What ``keep`` has written there; empty without it."""
-    return Survey.read(folder / SURVEY_FILE, {role: look for medium in MEDIA for role, look in medium.looks.items()})
+    return Survey.read(folder / SURVEY_FILE, {role: look for medium in media() for role, look in medium.looks.items()})
 
 
 def keep(folder: Path, found: Inspected) -> list[Path]:
@@ -100,7 +107,7 @@ def _medium(archive: Archive, wanted: str | None) -> Medium:
         count = sum(suffix in medium.kind.suffixes for suffix in suffixes)
         return count > 0, medium.kind.role == wanted, count
 
-    best = max(MEDIA, key=rank)
+    best = max(media(), key=rank)
     if rank(best)[0]:
         return best
     tables = " but tables: unpack it and send the table itself" if _TABLES.intersection(suffixes) else ""

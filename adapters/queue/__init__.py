@@ -5,7 +5,6 @@ from adapters.queue.events import Page
 from adapters.queue.janitor import Janitor
 from adapters.queue.queue import JobQueue
 from adapters.queue.supervisor import WorkerSupervisor
-from adapters.queue.worker import run_worker
 from adapters.queue.workers import WorkerInfo
 
-__all__ = ["EmbeddedRedis", "Janitor", "JobQueue", "Page", "WorkerInfo", "WorkerSupervisor", "run_worker"]
+__all__ = ["EmbeddedRedis", "Janitor", "JobQueue", "Page", "WorkerInfo", "WorkerSupervisor"]

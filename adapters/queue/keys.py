@@ -8,6 +8,9 @@ PREFIX = "zoo:"
 QUEUE = "train"
 """Name of the one rq queue; a worker listens on exactly one, because rq loses jobs when it pops from several."""
 
+RUN_JOB = "adapters.worker.run_job"
+"""The one function that an entry of that queue may name."""
+
 JOBS = PREFIX + "jobs"  # sorted set: every job by creation, in microseconds
 QUEUED = PREFIX + "queued"  # sorted set: waiting jobs by the moment they were queued
 DELAYED = PREFIX + "delayed"  # sorted set: waiting jobs that may not start before their score

@@ -14,7 +14,6 @@ from adapters.jobs import JobKind
 from adapters.queue.assignment import RUNNERS
 from adapters.queue.attempt import Timing
 from adapters.queue.launch import outlast, start_call
-from adapters.queue.worker import run_worker
 from zoo import logs
 from zoo.settings import Settings
 
@@ -78,6 +77,8 @@ class WorkerSupervisor:
 
 def work(order: Mapping[str, Any]) -> int:
     """Entry point of the worker process."""
+    from adapters.queue.worker import run_worker  # with all of rq, which the process that starts it can do without
+
     settings = Settings(**order["settings"])
     logs.configure(settings)
     runners = {JobKind(kind): name for kind, name in order["runners"].items()}

@@ -27,7 +27,7 @@ from adapters.jobs import JobKind
 from adapters.queue.assignment import RUNNERS, Assignment
 from adapters.queue.attempt import Attempt, Outcome, Timing
 from adapters.queue.connection import LOST, connect
-from adapters.queue.dispatch import DispatchedJob
+from adapters.queue.dispatched_job import DispatchedJob
 from adapters.queue.janitor import Janitor
 from adapters.queue.launch import start_call
 from adapters.queue.queue import JobQueue

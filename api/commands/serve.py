@@ -38,7 +38,7 @@ def worker(session: Session) -> None:
             " of your own run `zoo serve`, which starts its own and a worker",
             param="redis_url",
         )
-    from adapters.queue import run_worker
+    from adapters.queue.worker import run_worker
     from api.commands.checks import lacking_libraries
     from zoo import logs
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:  # rich is imported where something is shown: `zoo serve`, which shows nothing, starts earlier
+    from rich.console import Console, RenderableType
+    from rich.table import Table
 
 BAR = 24  # characters of a full score bar
 JOINERS = "\u200c\u200d"  # no width of their own; Persian words and families of emoji need them
@@ -20,9 +21,21 @@ class Terminal:
 
     def __init__(self, *, json: bool = False) -> None:
         self.json = json
-        self.out = _console(sys.stdout)
-        self.err = _console(sys.stderr)
-        self.story = self.err if json else self.out  # what a long command tells as it goes
+
+    @cached_property
+    def out(self) -> Console:
+        """Results."""
+        return _console(sys.stdout)
+
+    @cached_property
+    def err(self) -> Console:
+        """All else."""
+        return _console(sys.stderr)
+
+    @property
+    def story(self) -> Console:
+        """What a long command tells as it goes."""
+        return self.err if self.json else self.out
 
     def result(self, data: object, *shown: RenderableType) -> None:
         """Print the command's result: ``data`` as JSON, or ``shown`` for people."""
@@ -30,6 +43,8 @@ class Terminal:
             sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n")
             sys.stdout.flush()
             return
+        from rich.text import Text
+
         for item in shown:
             # A line is left to the terminal to wrap, so that a command in it can be copied.
             self.out.print(item, soft_wrap=isinstance(item, str | Text))
@@ -40,12 +55,16 @@ class Terminal:
 
     def failure(self, message: str, code: str) -> None:
         """One line for people; with `--json` also ``{"error": {"message", "code"}}`` on stdout."""
+        from rich.text import Text
+
         self.err.print(Text.assemble(("error: ", "bold red"), printable(message)), soft_wrap=True)
         if self.json:
             self.result({"error": {"message": message, "code": code}})
 
 
 def _console(stream: Any) -> Console:
+    from rich.console import Console
+
     # Off a terminal a table keeps its columns whole: nobody's window bounds it.
     width = None if stream.isatty() else 140
     return Console(file=stream, markup=False, highlight=False, emoji=False, width=width)
@@ -64,6 +83,8 @@ def _shown(char: str) -> str:
 
 def table(*columns: str, title: str | None = None, numbers: tuple[str, ...] = ()) -> Table:
     """An empty table in the project's one style; the columns in ``numbers`` are set right."""
+    from rich.table import Table
+
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
@@ -72,6 +93,9 @@ def table(*columns: str, title: str | None = None, numbers: tuple[str, ...] = ()
 
 def facts(rows: list[tuple[str, object]]) -> Table:
     """Two columns, name and value, without the rows that have no value."""
+    from rich.table import Table
+    from rich.text import Text
+
     made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     made.add_column(style="bold", no_wrap=True)
     made.add_column(overflow="fold")

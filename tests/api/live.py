@@ -15,8 +15,9 @@ from fastapi import FastAPI
 
 from adapters.datasets import FileStore
 from adapters.queue import JobQueue
+from api.address import listen
 from api.app import create_app
-from api.serving import DrainingServer, configuration, listen
+from api.draining import DrainingServer, configuration
 from tests.api.fakes import CATALOGUE, CountingLoader, publish
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store

@@ -159,7 +159,7 @@ def test_a_worker_runs_on_the_redis_given(monkeypatch: pytest.MonkeyPatch) -> No
         started.append((url, settings.redis_url == url))
         return 0
 
-    fake(monkeypatch, "adapters.queue", run_worker=run_worker)
+    fake(monkeypatch, "adapters.queue.worker", run_worker=run_worker)
     assert zoo("worker", "--redis-url", "redis://here").exit_code == 0
     assert started == [("redis://here", True)]
 
@@ -168,7 +168,7 @@ def test_a_worker_that_cannot_train_takes_no_jobs_from_others(monkeypatch: pytes
     def run_worker(url: str, settings: Settings) -> int:
         raise AssertionError("it was started")
 
-    fake(monkeypatch, "adapters.queue", run_worker=run_worker)
+    fake(monkeypatch, "adapters.queue.worker", run_worker=run_worker)
     monkeypatch.setattr(checks, "TRAINING_LIBRARIES", ("json", "no_such_module"))
     result = zoo("worker", "--redis-url", "redis://here")
     assert result.exit_code == 78

@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import build
-from api.serving import DrainingServer
+from api.draining import DrainingServer
 from tests.api.conftest import settings_in
 from tests.api.live import serving
 from tests.tiny_signatures import publish_signature

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from adapters.queue import JobQueue
-from api.serving import address_of, listen, serve
+from api.address import address_of, listen
+from api.serving import serve
 from tests.api.live import running
 from tests.api.test_predict import wait_until
 from zoo.settings import Settings

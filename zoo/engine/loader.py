@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from zoo.catalogue.entry import ModelEntry
-from zoo.catalogue.registry import Registry
+from zoo.catalogue.registry import Registry, load_catalogue
 from zoo.catalogue.store import Store
 from zoo.engine.answers import AnswerCounts, Answers, Question
 from zoo.engine.assembly import Assembly
@@ -27,7 +27,7 @@ from zoo.engine.threads import granted_threads
 from zoo.engine.workers import Workers
 from zoo.errors import DeadlineExceeded, InvalidInput, Unavailable, ZooError
 from zoo.settings import Settings
-from zoo.tasks.task import is_task, task_module
+from zoo.tasks.task import task_module
 
 ADAPTERS_SHARE = 0.25  # of the memory for models: what the adapters beside one body may take
 PREPARERS = 2  # threads that decode pictures, tokenise lists and load models
@@ -36,10 +36,7 @@ LISTENERS = 16  # requests at once of tasks that share batches; most of them wai
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version in memory: its reference, the bytes that it takes there and when it was loaded (Unix seconds).
-
-    The bytes are those by which the process grew then, at least those of its files.
-    """
+    """A version in memory, the bytes by which the process grew for it, its files at least, and when (Unix seconds)."""
 
     reference: str
     bytes: int
@@ -50,23 +47,31 @@ class Loader:
     """Served versions by reference. All methods may be called from any thread."""
 
     def __init__(self, registry: Registry, store: Store, settings: Settings) -> None:
-        self._registry = registry
-        self._store = store
+        self.registry = registry
+        self.store = store
         self._settings = settings
         self.cores = granted_threads(settings.threads)
         self.counts = RowCounts()
         self._workers = Workers(self.cores)
+        self.calm = self._workers.calm
         # What lies in the store is published whole and never written to again.
         placement = Placement(chosen_providers(offered_providers(), settings.providers), mapped=True)
         limit = memory_limit()
-        self._shelf: Shelf[Served] = Shelf(settings.memory or int(limit * MODELS_SHARE), limit=limit)
-        room = int(self._shelf.budget * ADAPTERS_SHARE)
+        budget = settings.memory or int(limit * MODELS_SHARE)
+        self._shelf: Shelf[Served] = Shelf(budget, limit=limit, calm=self.calm)
+        room = int(budget * ADAPTERS_SHARE)
         self._assembly = Assembly(store, self._workers, self.counts, placement=placement, adapter_bytes=room)
         self._answers = Answers(settings.answer_cache)
         self._waiting = 0
         self._seconds = 0.1  # moving average of how long a request is in here: what another one would take now
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._listeners = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listen")
+
+    @classmethod
+    def of(cls, settings: Settings) -> Loader:
+        """Of the models in ``settings.home``."""
+        store = Store(settings.home)
+        return cls(Registry(store, load_catalogue()), store, settings)
 
     async def predict(
         self,
@@ -82,7 +87,7 @@ class Loader:
         ``task`` refuses a model of another one. Raises what ``load`` and ``Predictor`` raise, ``Unavailable`` where
         the server is full, ``DeadlineExceeded`` where it was not in time.
         """
-        entry = self._registry.resolve(reference)
+        entry = self.registry.resolve(reference)
         if task is not None and task != entry.task:
             message = f"{entry.name} answers {entry.task}, not {task[:64]}."
             raise InvalidInput(message, code="wrong_task", param="task")
@@ -99,7 +104,7 @@ class Loader:
 
     async def embed(self, reference: str, texts: list[str], *, deadline: float = math.inf) -> Prediction:
         """Vectors for texts (``body``: float32 arrays in the order sent); raises like ``predict``."""
-        entry = self._registry.resolve(reference)
+        entry = self.registry.resolve(reference)
 
         async def work() -> Prediction:
             async with self._at_hand(entry) as served:
@@ -115,7 +120,7 @@ class Loader:
         What cannot be resolved, or is not in memory, is not this method's business.
         """
         try:
-            served = self._shelf.here(self._registry.resolve(reference).reference)
+            served = self._shelf.here(self.registry.resolve(reference).reference)
         except ZooError:
             return
         if served is not None:
@@ -146,7 +151,7 @@ class Loader:
         """
         step: Future[Prediction | None] | None = None
         try:
-            entry = self._registry.resolve(reference)
+            entry = self.registry.resolve(reference)
             with self._admitted():
                 heard = self._heard(entry, sound, parameters, eager)
                 while True:
@@ -163,7 +168,7 @@ class Loader:
 
     async def stream(self, reference: str, item: object, parameters: Mapping[str, Any]) -> AsyncIterator[Prediction]:
         """The answer to one item bit by bit, as ``Predictor.stream`` hands it out. Raises like ``predict``."""
-        entry = self._registry.resolve(reference)
+        entry = self.registry.resolve(reference)
         with self._admitted():
             bits = self._written(entry, item, parameters)
             while (bit := await asyncio.wrap_future(self._listeners.submit(next, bits, None))) is not None:
@@ -181,11 +186,11 @@ class Loader:
 
     def load(self, reference: str) -> Predictor:
         """The predictor of a version, loaded if need be; ``ModelNotFound``, ``ArtifactCorrupt``, ``Unsupported``."""
-        return self._shelf.get(self._wanted(self._registry.resolve(reference))).predictor
+        return self._shelf.get(self._wanted(self.registry.resolve(reference))).predictor
 
     def preload(self, reference: str) -> bool:
         """As ``load``, but nothing leaves for it: False where it does not fit beside what is loaded."""
-        entry = self._registry.resolve(reference)
+        entry = self.registry.resolve(reference)
         taken = sum(held.bytes for held in self._shelf.held() if held.key != entry.reference)
         if taken + entry.size > self._shelf.budget:
             return False
@@ -194,14 +199,10 @@ class Loader:
 
     def check(self, reference: str) -> None:
         """Raise unless the model can be loaded: reads and compares all its files, but takes no memory for it."""
-        entry = self._registry.resolve(reference)
+        entry = self.registry.resolve(reference)
         if self._shelf.here(entry.reference) is None:
             task_module(entry.task)
-            self._store.verify(entry)
-
-    def serves(self, entry: ModelEntry) -> bool:
-        """Whether this release has the version's task."""
-        return is_task(entry.task)
+            self.store.verify(entry)
 
     def unload(self, name: str) -> None:
         """Forget every loaded version of a name; requests that run go on."""

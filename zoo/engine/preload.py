@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from zoo.catalogue.registry import LIVE
-from zoo.catalogue.store import Store
 from zoo.engine.loader import Loader
 from zoo.errors import ZooError
 
@@ -15,31 +15,47 @@ log = logging.getLogger("zoo.engine.preload")
 
 
 class Preload:
-    """Loads one model after another in a thread of its own. A request for another model waits for none of them."""
+    """Loads one model after another in a thread of its own. A request for another model waits for none of them.
 
-    def __init__(self, store: Store, loader: Loader) -> None:
-        self._store = store
+    It may begin while the process still imports its other parts: until ``settle`` nothing is measured.
+    """
+
+    def __init__(self, loader: Loader) -> None:
         self._loader = loader
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self.run, name="preload", daemon=True)
+        self._then: Callable[[], object] | None = None
+        self._thread = threading.Thread(target=self._all, name="preload", daemon=True)
 
     def start(self) -> None:
         """Begin, and return at once."""
+        self._loader.calm.clear()
         self._thread.start()
+
+    def settle(self, then: Callable[[], object] | None = None) -> None:
+        """The process has started, and the models have the cores to themselves; ``then`` is called behind the last."""
+        self._then = then
+        self._loader.calm.set()
 
     def stop(self) -> None:
         """Begin no other model; wait for the one that is being loaded, within reason."""
         self._ending.set()
+        self.settle()
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
 
+    def _all(self) -> None:
+        self.run()
+        self._loader.calm.wait()
+        if self._then is not None and not self._ending.is_set():
+            self._then()
+
     def run(self) -> None:
         """Load all that fit into the budget together, by name; one that cannot be loaded is told in the log."""
-        for name in self._store.names():
+        for name in self._loader.store.names():
             if self._ending.is_set():
                 return
             try:
-                if LIVE in self._store.aliases(name) and not self._loader.preload(f"{name}@{LIVE}"):
+                if LIVE in self._loader.store.aliases(name) and not self._loader.preload(f"{name}@{LIVE}"):
                     log.info("left to its first request, as the memory for models is full", extra={"model": name})
             except ZooError as error:
                 log.warning("cannot be preloaded", extra={"model": name, "code": error.code})

@@ -83,11 +83,20 @@ class Shelf(Generic[T]):
     """All methods may be called from any thread; nothing waits for the loading of something else.
 
     ``budget``: bytes that all things together may take. One that is larger is loaded all the same, alone; one that is
-    larger than ``limit``, which would end the process, is refused with ``Unavailable`` (``memory_limit``).
+    larger than ``limit``, which would end the process, is refused with ``Unavailable`` (``memory_limit``). While
+    ``calm`` is not set the process grows by other things too, and what is loaded counts as large as its files.
     """
 
-    def __init__(self, budget: int, *, limit: int, resident: Callable[[], int] = resident_bytes) -> None:
+    def __init__(
+        self,
+        budget: int,
+        *,
+        limit: int,
+        resident: Callable[[], int] = resident_bytes,
+        calm: threading.Event | None = None,
+    ) -> None:
         self.budget = budget
+        self._calm = calm
         self._limit = limit
         self._resident = resident
         self._lock = threading.Lock()
@@ -186,7 +195,7 @@ class Shelf(Generic[T]):
 
     @contextmanager
     def _measured(self) -> Iterator[_Load]:
-        load = _Load(self._resident())
+        load = _Load(self._resident(), alone=self._calm is None or self._calm.is_set())
         with self._lock:
             self._loads.add(load)
             if len(self._loads) > 1:

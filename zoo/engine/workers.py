@@ -25,6 +25,9 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self.calm = threading.Event()
+        """Set while nothing else of this process keeps the cores busy: only then is measured how a model runs."""
+        self.calm.set()
         self._changed = threading.Condition()
         self._ready: dict[Scheduler, None] = {}
         self._idle = 0
@@ -37,6 +40,7 @@ class Workers:
 
     def queue(self, run: Run, row: Costly, *, budget: int, counts: RowCounts) -> tuple[Scheduler, Threads]:
         """A scheduler whose batches are run here, and how: measured by running ``row``, with which its costs begin."""
+        self.calm.wait()
         threads = measured(lambda whole: run([row], whole), cores=self.count)
         scheduler = Scheduler(run, budget=budget, workers=self.count, counts=counts)
         scheduler.cost_model.learn(1, row.cost, threads.single_ms)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from adapters.datasets import Example, open_mask
+from adapters.datasets import Example
+from adapters.datasets.pictures import open_mask
 from adapters.jobs import Hyperparameters
 from adapters.training.judging import compare_rows, judge_rows
 from adapters.training.layouts.hub_segmenter import read_hub_segmenter

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.datasets import open_mask
+from adapters.datasets.pictures import open_mask
 from tests.adapters.datasets.zips import saved
 
 VALUES = np.array([[0, 1], [1, 0]], dtype=np.uint8)

@@ -238,13 +238,6 @@ def test_the_setting_bounds_the_number_of_items(tiny_zoo: TinyZoo) -> None:
         assert caught.value.code == "batch_size"
 
 
-def test_what_this_release_cannot_serve_is_known_beforehand(tiny_zoo: TinyZoo) -> None:
-    entry = tiny_zoo.store.entry("mood", 1)
-    with loader_on(tiny_zoo) as loader:
-        assert loader.serves(entry)
-        assert not loader.serves(entry.model_copy(update={"task": "table-question-answering"}))
-
-
 WITHOUT_TORCH = """
 import asyncio, json, sys
 for name in ("torch", "transformers", "peft", "onnx", "sklearn"):

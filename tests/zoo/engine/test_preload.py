@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 import pytest
 
+from tests.api.test_predict import wait_until
 from tests.conftest import TinyZoo
 from tests.zoo.engine.test_loader import GatedStore, label_of, loader_on
 from zoo.engine.loader import Loader
@@ -20,21 +22,21 @@ def loaded(loader: Loader) -> list[str]:
 def test_what_live_names_is_loaded(own_zoo: TinyZoo) -> None:
     own_zoo.store.remove_alias("mini", "live")
     with loader_on(own_zoo) as loader:
-        Preload(own_zoo.store, loader).run()
+        Preload(loader).run()
         assert loaded(loader) == ["mood@1"]
 
 
 def test_what_does_not_fit_beside_the_others_is_left_to_its_first_request(tiny_zoo: TinyZoo) -> None:
     budget = tiny_zoo.store.entry("mini", 1).size
     with loader_on(tiny_zoo, memory=budget) as loader:
-        Preload(tiny_zoo.store, loader).run()
+        Preload(loader).run()
         assert loaded(loader) == ["mini@1"]
 
 
 def test_a_damaged_model_is_told_and_the_others_are_loaded(own_zoo: TinyZoo, caplog: pytest.LogCaptureFixture) -> None:
     (own_zoo.store.folder("mini", 1) / "model.onnx").write_bytes(b"damaged")
     with loader_on(own_zoo) as loader:
-        Preload(own_zoo.store, loader).run()
+        Preload(loader).run()
         assert loaded(loader) == ["mood@1"]
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert (record.__dict__["model"], record.__dict__["code"]) == ("mini", "artifact_corrupt")
@@ -43,8 +45,9 @@ def test_a_damaged_model_is_told_and_the_others_are_loaded(own_zoo: TinyZoo, cap
 def test_a_request_does_not_wait_for_another_model_that_is_being_preloaded(tiny_zoo: TinyZoo) -> None:
     store = GatedStore(tiny_zoo.home)
     with loader_on(tiny_zoo, store=store) as loader:
-        preload = Preload(store, loader)
+        preload = Preload(loader)
         preload.start()
+        preload.settle()
         assert store.begun.acquire(timeout=30)
         assert store.loads == ["mini@1"]
         asking = threading.Thread(target=label_of, args=(loader, "mood"))
@@ -55,3 +58,24 @@ def test_a_request_does_not_wait_for_another_model_that_is_being_preloaded(tiny_
         asking.join(30)
         preload.stop()
         assert loaded(loader) == ["mini@1", "mood@1"]
+
+
+def test_how_a_model_runs_is_measured_once_the_process_has_started(tiny_zoo: TinyZoo) -> None:
+    with loader_on(tiny_zoo) as loader:
+        preload = Preload(loader)
+        preload.start()
+        time.sleep(0.5)
+        assert loaded(loader) == []
+        preload.settle()
+        wait_until(lambda: loaded(loader) == ["mini@1", "mood@1"], 30)
+        preload.stop()
+        first = next(model for model in loader.loaded() if model.reference == "mini@1")
+        assert first.bytes == tiny_zoo.store.entry("mini", 1).size  # the process grew by other things too
+
+
+def test_one_that_is_stopped_before_the_process_has_started_ends(tiny_zoo: TinyZoo) -> None:
+    with loader_on(tiny_zoo) as loader:
+        preload = Preload(loader)
+        preload.start()
+        preload.stop()
+        assert loader.calm.is_set()
