@@ -17,9 +17,11 @@ from starlette.routing import compile_path
 
 from adapters.datasets import FileStore
 from adapters.queue import Janitor, JobQueue
+from api.connection_state import SHEDDING
 from api.direct import Direct
 from api.errors import ErrorBoundary, on_http_exception, on_validation_error
 from api.limits import BodyLimit, Gate
+from api.load_shedding import LoadShedding
 from api.metrics import Metrics
 from api.readiness import Readiness
 from api.request_log import RequestLog
@@ -86,12 +88,13 @@ def create_app(  # the parts of a service are many, and each is named
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, LoadShedding]]:
     services: Services = app.state.services
     janitor = Janitor(services.jobs) if services.jobs is not None else None
     if janitor is not None:
         janitor.start()  # here too: jobs of a lost worker go back to the queue though every other worker is busy
-    yield
+    gate = Gate(app, settings=services.settings)
+    yield {SHEDDING: LoadShedding(_posts(predict.router, embeddings.router), gate, services)}
     services.readiness.drain()
     if janitor is not None:
         janitor.stop()

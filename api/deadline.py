@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from starlette.requests import Request
+from starlette.datastructures import Headers
 
 from api.errors import BadRequest
 from zoo.settings import Settings
@@ -14,10 +14,10 @@ HEADER = "x-request-timeout"
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 
 
-def deadline_of(request: Request, settings: Settings) -> float:
+def deadline_of(headers: Headers, settings: Settings) -> float:
     """In ``time.monotonic``'s seconds; raises ``BadRequest`` for a header that is no number of seconds above 0."""
     given = settings.request_timeout_seconds
-    text = request.headers.get(HEADER)
+    text = headers.get(HEADER)
     if text is not None:
         if not _SECONDS.fullmatch(text) or float(text) <= 0:
             raise BadRequest(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from typing import Any
+from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from api.connection_state import LEFT, SHEDDING
 from api.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES
+from api.load_shedding import LoadShedding
 
 HEADER_SECONDS = 10.0
 
@@ -25,6 +28,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._header_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._shedding: LoadShedding | None = self.app_state.get(SHEDDING)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -32,7 +36,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        cycle = self.cycle
         super().connection_lost(exc)
+        if cycle is not None and not cycle.response_complete and (left := cycle.scope["state"].get(LEFT)):
+            left()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -53,6 +60,25 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._disarm()
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        refusal = self._shedding.refusal(cast(Scope, cycle.scope)) if self._shedding is not None else None
+        if refusal is None:
+            self._unset_keepalive_if_required()  # a refusal in the same packet has set it
+            super()._start_asgi_task(cycle, app)
+            return
+        cycle.response_started = cycle.response_complete = True
+        headers = [*self.server_state.default_headers, *refusal.raw_headers]
+        if not cycle.keep_alive:
+            headers.append((b"connection", b"close"))
+        head = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[refusal.status_code] + head + b"\r\n" + bytes(refusal.body))
+        if not cycle.keep_alive:
+            self.transport.close()
+        if self.pipeline:  # of as many requests as a packet holds: not one within the other
+            self.loop.call_soon(self.on_response_complete)
+        else:
+            self.on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "bad_http", "This is not a valid HTTP request.")

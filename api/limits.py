@@ -35,10 +35,11 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            self._admit(scope)
+            self.admit(scope)
         await self.app(scope, receive, send)
 
-    def _admit(self, scope: Scope) -> None:
+    def admit(self, scope: Scope) -> None:
+        """Raise unless the request may come in."""
         check_size(scope)
         headers = Headers(scope=scope)
         if self._local_only:

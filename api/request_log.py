@@ -45,21 +45,23 @@ class RequestLog:
             await self.app(scope, receive, sending)
         finally:
             self._metrics.active -= 1
-            self._record(scope, status, time.perf_counter() - started)
+            record(self._metrics, scope, status, time.perf_counter() - started)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
-        self._metrics.count_request(scope["method"], route, status, seconds)
-        if not log.isEnabledFor(logging.INFO):
-            return
-        fields = {
-            "request_id": scope["state"]["request_id"],
-            "method": scope["method"],
-            "route": route,
-            "status": status,
-            "ms": round(seconds * 1000, 1),
-        }
-        log.info("request", extra=fields)
+
+def record(metrics: Metrics, scope: Scope, status: int, seconds: float) -> None:
+    """Count, time and log a request that has ended."""
+    route = getattr(scope.get("route"), "path", "unmatched")
+    metrics.count_request(scope["method"], route, status, seconds)
+    if not log.isEnabledFor(logging.INFO):
+        return
+    fields = {
+        "request_id": scope["state"]["request_id"],
+        "method": scope["method"],
+        "route": route,
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+    }
+    log.info("request", extra=fields)
 
 
 def request_id_of(scope: Scope) -> str:

@@ -17,10 +17,10 @@ from zoo.catalogue.entry import CatalogueEntry, HubSource, ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
 from zoo.engine.answers import AnswerCounts
-from zoo.engine.loader import LoadedModel, Loader
+from zoo.engine.loader import Loader
 from zoo.engine.predictor import Prediction
 from zoo.engine.row_counts import RowCounts
-from zoo.engine.shelf import Change, Memory
+from zoo.engine.shelf import Change, Held, Memory
 from zoo.engine.threads import Threads
 from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, TooLarge, Unavailable
@@ -74,7 +74,7 @@ class CountingLoader(Loader):
         vectors = [np.array([len(text), len(text.split()), 0.5], dtype=np.float32) for text in texts]
         return _prediction(entry, vectors, items=len(texts), failed=0)
 
-    def check_room(self, reference: str, deadline: float) -> None:
+    def check_room(self, reference: str | None, deadline: float) -> None:
         if self.full:
             raise Unavailable("Too much to do.", code="overloaded", retry_after=3)
 
@@ -90,7 +90,7 @@ class CountingLoader(Loader):
     def running(self, entry: ModelEntry) -> Any:
         return SimpleNamespace(threads=Threads(workers=2, alone=2, single_ms=5.7, alone_ms=3.1), provider="cpu")
 
-    def loaded(self) -> list[LoadedModel]:
+    def loaded(self) -> list[Held]:
         return []
 
     def waiting(self) -> int:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from zoo.catalogue.entry import ModelEntry
@@ -22,7 +22,7 @@ from zoo.engine.providers import chosen_providers
 from zoo.engine.row_counts import RowCounts
 from zoo.engine.served import Served
 from zoo.engine.session import Placement, offered_providers
-from zoo.engine.shelf import Memory, Shelf, Wanted
+from zoo.engine.shelf import Held, Memory, Shelf, Wanted
 from zoo.engine.threads import granted_threads
 from zoo.engine.workers import Workers
 from zoo.errors import DeadlineExceeded, InvalidInput, Unavailable, ZooError
@@ -32,15 +32,6 @@ from zoo.tasks.task import task_module
 ADAPTERS_SHARE = 0.25  # of the memory for models: what the adapters beside one body may take
 PREPARERS = 2  # threads that decode pictures, tokenise lists and load models
 LISTENERS = 16  # requests at once of tasks that share batches; most of them wait for a place in one
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A version in memory, the bytes by which the process grew for it, its files at least, and when (Unix seconds)."""
-
-    reference: str
-    bytes: int
-    loaded_at: float
 
 
 class Loader:
@@ -114,11 +105,14 @@ class Loader:
 
         return await self._once(Question(entry, "embed", texts, {}), work, deadline)
 
-    def check_room(self, reference: str, deadline: float) -> None:
+    def check_room(self, reference: str | None, deadline: float) -> None:
         """Raise ``Unavailable`` where one row more would not be answered in time, before anybody reads the request.
 
-        What cannot be resolved, or is not in memory, is not this method's business.
+        Of any model for None. What cannot be resolved, or is not in memory, is not this method's business.
         """
+        if reference is None:
+            self._workers.check_room(deadline)
+            return
         try:
             served = self._shelf.here(self.registry.resolve(reference).reference)
         except ZooError:
@@ -208,9 +202,9 @@ class Loader:
         """Forget every loaded version of a name; requests that run go on."""
         self._shelf.drop(lambda key: key.partition("@")[0] == name)
 
-    def loaded(self) -> list[LoadedModel]:
-        """What is in memory now."""
-        return [LoadedModel(held.key, held.bytes, held.loaded_at) for held in self._shelf.held()]
+    def loaded(self) -> list[Held]:
+        """What is in memory now, by reference."""
+        return self._shelf.held()
 
     def memory(self) -> Memory:
         """The budget of the models, and what loading and unloading them did to this process."""

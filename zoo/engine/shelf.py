@@ -35,7 +35,7 @@ class Wanted(Generic[T]):
 
 @dataclass(frozen=True)
 class Held:
-    """Something on the shelf: the bytes that it takes and when it was loaded (Unix seconds)."""
+    """Something on the shelf: the bytes by which the process grew for it, at least its files, and when (Unix time)."""
 
     key: str
     bytes: int

@@ -52,6 +52,11 @@ class Workers:
             self._ready[scheduler] = None
             self._changed.notify(min(rows, self.count))
 
+    def check_room(self, deadline: float) -> None:
+        """Raise ``Unavailable`` where every body that has rows waiting would refuse one more."""
+        if crowded := tuple(self._ready):
+            min(crowded, key=Scheduler.backlog_ms).check_room(deadline)
+
     def close(self) -> None:
         """Let every thread end its batch, and start no more."""
         with self._changed:

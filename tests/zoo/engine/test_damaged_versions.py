@@ -83,7 +83,7 @@ def test_a_damaged_version_is_not_loaded_and_the_others_are_served(
         with pytest.raises(ArtifactCorrupt):
             loader.check(reference)
         assert asyncio.run(loader.predict("mini", "parcel", {})).items == 1
-        assert [model.reference for model in loader.loaded()] == ["mini@1"]
+        assert [model.key for model in loader.loaded()] == ["mini@1"]
 
 
 def test_a_damaged_version_leaves_the_one_before_it_served(own_zoo: TinyZoo) -> None:

@@ -73,7 +73,7 @@ def test_a_model_is_loaded_by_its_first_request_and_answers(tiny_zoo: TinyZoo) -
         assert (prediction.entry.reference, prediction.items) == ("mood@1", 2)
         assert prediction.queue_ms >= 0 and prediction.run_ms > 0
         (model,) = loader.loaded()
-        assert model.reference == "mood@1"
+        assert model.key == "mood@1"
         assert model.bytes >= tiny_zoo.store.entry("mood", 1).size
 
 
@@ -186,9 +186,9 @@ def test_unloading_forgets_every_version_of_the_name_alone(own_zoo: TinyZoo) -> 
         for reference in ("mood@1", "mood@2", "mini"):
             loader.load(reference)
         loader.unload("mood")
-        assert [model.reference for model in loader.loaded()] == ["mini@1"]
+        assert [model.key for model in loader.loaded()] == ["mini@1"]
         assert label_of(loader, "mood@2") in ("x", "y", "z")
-        assert {model.reference for model in loader.loaded()} == {"mini@1", "mood@2"}
+        assert {model.key for model in loader.loaded()} == {"mini@1", "mood@2"}
 
 
 def test_a_model_is_loaded_anew_after_it_was_unloaded(tiny_zoo: TinyZoo) -> None:
@@ -288,7 +288,7 @@ def test_the_least_recently_asked_for_leaves_when_memory_is_short_and_comes_back
     with loader_on(own_zoo, memory=1) as loader:
         assert label_of(loader, "mood@1") in ("bad", "good", "so-so")
         assert label_of(loader, "mood@2") in ("x", "y", "z")
-        assert [model.reference for model in loader.loaded()] == ["mood@2"]
+        assert [model.key for model in loader.loaded()] == ["mood@2"]
         assert label_of(loader, "mood@1") in ("bad", "good", "so-so")
         memory = loader.memory()
     assert memory.budget == 1

@@ -16,7 +16,7 @@ from zoo.engine.preload import Preload
 
 
 def loaded(loader: Loader) -> list[str]:
-    return sorted(model.reference for model in loader.loaded())
+    return sorted(model.key for model in loader.loaded())
 
 
 def test_what_live_names_is_loaded(own_zoo: TinyZoo) -> None:
@@ -69,7 +69,7 @@ def test_how_a_model_runs_is_measured_once_the_process_has_started(tiny_zoo: Tin
         preload.settle()
         wait_until(lambda: loaded(loader) == ["mini@1", "mood@1"], 30)
         preload.stop()
-        first = next(model for model in loader.loaded() if model.reference == "mini@1")
+        first = next(model for model in loader.loaded() if model.key == "mini@1")
         assert first.bytes == tiny_zoo.store.entry("mini", 1).size  # the process grew by other things too
 
 

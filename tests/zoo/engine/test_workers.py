@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
+from zoo.engine.cost_model import CostModel
 from zoo.engine.scheduler import Scheduler
 from zoo.engine.workers import Workers
+from zoo.errors import Unavailable
 
 SOON = 60.0
 
@@ -17,6 +21,12 @@ SOON = 60.0
 @dataclass(frozen=True)
 class Item:
     cost: int = 1
+
+
+def learnt(ms: float) -> CostModel:
+    model = CostModel(1)
+    model.learn(1, 1, ms)
+    return model
 
 
 def test_as_many_batches_run_at_once_as_there_are_workers() -> None:
@@ -93,3 +103,26 @@ def test_closing_waits_for_the_batch_that_runs() -> None:
     go.set()
     closing.join(SOON)
     assert ticket.future.result(0) == ["done"]
+
+
+def test_there_is_room_for_one_more_as_long_as_a_body_with_rows_waiting_has_it() -> None:
+    go = threading.Event()
+
+    def run(items: Sequence[Any], whole: bool) -> list[str]:
+        go.wait(SOON)
+        return ["done"] * len(items)
+
+    workers = Workers(1)
+    slow, quick = (Scheduler(run, budget=1, cost_model=learnt(ms)) for ms in (10_000.0, 1.0))
+    deadline = time.monotonic() + SOON / 60
+    workers.check_room(deadline)  # nothing waits
+    tickets = [scheduler.submit([Item(), Item()]) for scheduler in (slow, slow, quick)]
+    workers.wake(slow)
+    with pytest.raises(Unavailable):
+        workers.check_room(deadline)
+    workers.wake(quick)
+    workers.check_room(deadline)
+    go.set()
+    for ticket in tickets:
+        ticket.future.result(SOON)
+    workers.close()
