@@ -29,6 +29,7 @@ from zoo.catalogue.registry import Registry, load_catalogue
 from zoo.catalogue.store import Store
 from zoo.tasks.processors.boxes import Detections
 
+LEAST = 0.01  # score of an object: mAP wants the doubtful ones too
 TOPICS = {"World": "world politics", "Sports": "sports", "Business": "business", "Sci/Tech": "science"}
 
 
@@ -69,7 +70,7 @@ def choose_topic(client: InferenceClient, row: Any) -> str:
 
 
 def find_entities(client: InferenceClient, row: Any) -> list[tuple[str, int, int]]:
-    found = client.token_classification(" ".join(row["tokens"]), aggregation_strategy="simple")
+    found = client.token_classification(" ".join(row["tokens"]))
     return [(str(one.entity_group), int(one.start or 0), int(one.end or 0)) for one in found]
 
 
@@ -115,7 +116,7 @@ def score_words(said: Sequence[Any], rows: Sequence[Any]) -> float:
 
 
 def detect(client: InferenceClient, row: parts.Objects) -> Detections:
-    found = client.object_detection(row.picture)
+    found = client.object_detection(row.picture, threshold=LEAST)
     boxes = [[one.box.xmin, one.box.ymin, one.box.xmax, one.box.ymax] for one in found]
     classes = [row.labels.index(one.label) for one in found]
     return parts.detections(boxes, classes, [one.score for one in found])
