@@ -89,6 +89,15 @@ def test_a_raising_progress_stops_a_companion_too(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["index", "source", "target"]
 
 
+def test_all_is_there_only_when_the_companion_is(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    entry = _with_names(tmp_path).model_copy(update={"size_mb": 90.0})
+    fetched = fetch(entry, tmp_path / "target", progress=lambda *told: seen.append(told))
+    own = sum(file.size for file in fetched.files if file.path != "names.txt")
+    assert seen[len(COPIED) :] == [(own, 90_000_000)] * (len(seen) - len(COPIED) - 1) + [(90_000_000, 90_000_000)]
+    assert len(seen) > len(COPIED) + 1
+
+
 @pytest.fixture
 def starters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "starters"

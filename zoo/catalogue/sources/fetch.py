@@ -72,20 +72,24 @@ def fetch(
             failures.append((_label(source), error))
             _empty(target)
             continue
-        brought = {file.path: file for file in (*files, *_bring_companions(entry, target, order))}
+        own = sum(file.size for file in files)
+        brought = {file.path: file for file in (*files, *_bring_companions(entry, target, order, own=own))}
         return Fetched(_label(source), revision, tuple(brought.values()))
     raise _none_worked(entry.name, failures)
 
 
-def _bring_companions(entry: CatalogueEntry, target: Path, order: Order) -> list[ModelFile]:
+def _bring_companions(entry: CatalogueEntry, target: Path, order: Order, *, own: int) -> list[ModelFile]:
+    """``own``: bytes that are there already. A package tells when it is there, so that no more are told meanwhile."""
     brought: list[ModelFile] = []
     for companion in entry.companions:
         try:
             with storage_errors():
-                brought += _bring(companion, target, order)
+                brought += _bring(companion, target, replace(order, progress=lambda *_: order.report(own)))
         except (InvalidInput, SourceUnavailable) as error:
             _empty(target)
             raise _none_worked(entry.name, [(_label(companion.source), error)]) from error
+    if brought:
+        order.report(order.expected_bytes)
     return brought
 
 
@@ -93,18 +97,12 @@ def _bring(companion: Companion, target: Path, order: Order) -> tuple[ModelFile,
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".companion-") as scratch:
         folder = Path(scratch) / "files"
         folder.mkdir()
-        # A few files after the large ones: told is only that all is there, often enough to be stopped.
-        order = replace(order, pins=companion.files, progress=_still(order), only_pinned=True)
-        copy_from_package(companion.source, folder, order)
+        copy_from_package(companion.source, folder, replace(order, pins=companion.files, only_pinned=True))
         files = check(folder, companion.files)
         for file in files:
             (target / file.path).parent.mkdir(parents=True, exist_ok=True)
             os.replace(folder / file.path, target / file.path)
         return files
-
-
-def _still(order: Order) -> Callable[[int, int], None]:
-    return lambda done, total: order.report(order.expected_bytes)
 
 
 def _copy(name: str, source: OfferedSource, target: Path, order: Order, endpoint: str | None) -> str:
