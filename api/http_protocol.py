@@ -1,4 +1,4 @@
-"""Uvicorn's HTTP protocol with what it lacks: a deadline for headers, bounds on them, and errors as JSON."""
+"""Uvicorn's HTTP protocol with what it lacks: bounds and a deadline for headers, errors as JSON, cheap refusals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection: its first request line and headers have to be complete within ten seconds.
 
     URL and headers are collected only up to just over their limits, so that the application sees and refuses the
-    excess, however much of it is sent.
+    excess, however much of it is sent. What a full service refuses is answered here (``LoadShedding``), and a request
+    in work is told when its caller leaves.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
