@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.jobs import Hyperparameters
 from adapters.pretraining.adapted import Recipe, main
 from adapters.pretraining.texts import BASE, writer
 
@@ -13,6 +14,15 @@ RECIPE = Recipe(
     licence="BANKING77, CC BY 4.0.",
     weaknesses="one intent for each question; questions that are not for a bank get one of the 77 all the same.",
     write=writer("text-classification"),
+    asked=Hyperparameters(
+        n_epochs=8,
+        batch_size=16,
+        learning_rate=5e-4,
+        lora_rank=16,
+        lora_alpha=32,
+        lora_dropout=0.1,
+        target_modules=("query", "key", "value", "dense"),
+    ),
     base=BASE,
 )
 
