@@ -155,7 +155,7 @@ class Scheduler:
         while (row := self._oldest()) is not None and row.ticket.deadline < now:
             self._remove(row)
             self.counts.add(expired=1)
-            given = row.ticket.deadline - row.ticket.submitted
+            given = max(0.0, row.ticket.deadline - row.ticket.submitted)  # its body may have come after that
             message = (
                 f"The time that was given, {given:.3g} s, was over before it was this one's turn. Ask again later."
             )

@@ -306,3 +306,12 @@ def test_answers_keep_their_order_over_several_batches() -> None:
     drain(scheduler)
     assert ticket.future.result(SOON) == [f"answer to {cost}" for cost in (9, 3, 8, 2, 7)]
     assert len(ticket.batches) > 1
+
+
+def test_a_row_whose_time_was_over_when_it_came_is_told_no_negative_time() -> None:
+    scheduler = scheduler_of(Model(), budget=10)
+    ticket = scheduler.submit([Item(1)], deadline=time.monotonic() - 1)
+    scheduler.step()
+    (answer,) = ticket.future.result(SOON)
+    assert isinstance(answer, DeadlineExceeded)
+    assert "given, 0 s, was over" in answer.message
