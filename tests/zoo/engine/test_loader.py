@@ -238,6 +238,12 @@ def test_the_setting_bounds_the_number_of_items(tiny_zoo: TinyZoo) -> None:
         assert caught.value.code == "batch_size"
 
 
+def test_what_this_release_cannot_serve_is_known_beforehand(tiny_zoo: TinyZoo) -> None:
+    entry = tiny_zoo.store.entry("mood", 1)
+    assert is_task(entry.task)
+    assert not is_task("table-question-answering")
+
+
 WITHOUT_TORCH = """
 import asyncio, json, sys
 for name in ("torch", "transformers", "peft", "onnx", "sklearn"):
@@ -248,6 +254,7 @@ from zoo.catalogue.store import Store
 from zoo.engine.loader import Loader
 from zoo.engine.memory import memory_limit
 from zoo.settings import Settings
+from zoo.tasks.task import is_task
 
 home = Path(sys.argv[1])
 store = Store(home)
