@@ -24,6 +24,7 @@ from zoo.catalogue.store import Store
 from zoo.engine.loader import Loader
 from zoo.engine.memory import memory_limit
 from zoo.errors import ArtifactCorrupt, InvalidInput, ModelNotFound, Unavailable
+from zoo.tasks.task import is_task
 
 
 class GatedStore(Store):
