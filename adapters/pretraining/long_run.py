@@ -58,7 +58,12 @@ class Learner:
     head: nn.Module
 
     def parameters(self) -> list[nn.Parameter]:
-        return [*self.changes.parameters(), *self.head.parameters()]
+        """What is learnt now."""
+        return [one for one in (*self.changes.parameters(), *self.head.parameters()) if one.requires_grad]
+
+    def hold(self, layers: int) -> None:
+        """The lowest layers stay as they are from now on: the way back ends above them."""
+        self.changes.hold(tuple(f"encoder.layer.{layer}." for layer in range(layers)))
 
     def loss(self, batch: Any) -> tuple[Tensor, int]:
         """The mean over what is asked for in a batch, and how much that is."""

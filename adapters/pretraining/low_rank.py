@@ -37,6 +37,12 @@ class LowRank(nn.Module):
             for (name, weight), a, b in pairs
         }
 
+    def hold(self, prefixes: tuple[str, ...]) -> None:
+        """Changes of the layers whose names begin so get no gradients."""
+        for name, a, b in zip(self._weights, self.a, self.b, strict=True):
+            for part in (a, b):
+                part.requires_grad_(not name.startswith(prefixes))
+
     @property
     def names(self) -> list[str]:
         """Of the layers."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from adapters.pretraining.books import APART, SHORTEST, Library, Passage, passages
 from adapters.pretraining.long_run import train
-from adapters.pretraining.masked_words_training import GapLearner, Run, batches, hidden
+from adapters.pretraining.masked_words_training import LONG, STILL, GapLearner, Run, batches, hidden
 from adapters.pretraining.starter import command, starter_folder
 from adapters.pretraining.texts import BASE, base_checkpoint, loaded, plain_tokenizer
 from zoo.catalogue.registry import load_catalogue
@@ -40,12 +40,14 @@ class Score:
 def main() -> None:
     """Train, write the starter's folder, and measure what is written."""
     asked = command(NAME, data="english_books/books.txt.xz").parse_args()
-    checkpoint, run = base_checkpoint(asked.state), Run()
+    checkpoint, run, state = base_checkpoint(asked.state), Run(), asked.state / NAME
     tokenizer = plain_tokenizer(checkpoint)
     library = Library.read(asked.data / "english_books" / "books.txt.xz")
     lessons = passages(library.train, tokenizer, run.longest)
     learner = learner_of(checkpoint, lessons, run)
-    seconds = train(learner, batches(lessons, learner.mask, run), run, asked.state / NAME / "training.safetensors")
+    seconds = train(learner, batches(lessons, learner.mask, run), run, state / "training.safetensors")
+    learner.hold(STILL)
+    seconds += train(learner, batches(lessons, learner.mask, LONG), LONG, state / "long.safetensors")
     folder = starter_folder(NAME)
     learner.write(folder, run, base=BASE, task=TASK)
     figures = {
@@ -128,6 +130,9 @@ is the body's own.
   {run.rank * run.scale:g}. Of the whole words of a passage {run.masked:.0%} are masked at once, all of them by {MASK},
   and ever fewer while the rate goes down, {run.masked_last:.0%} in the end. A whole word is one token of letters
   that no other letter, figure, apostrophe or hyphen touches.
+- Then {LONG.steps} steps more, with a new optimiser and seed {LONG.seed}: the {STILL} lowest layers stay as they are, the
+  learning rate is {LONG.rate}, down to zero from the end of the warm-up on, and of the words {LONG.masked:.0%} are masked,
+  {LONG.masked_last:.0%} in the end.
 - Training took {seconds / 60:.0f} minutes of CPU time.
 - On the test part the hidden word is among the first five answers in {figures["test"]} of {CASES} cases. A case is one
   whole word, hidden by itself in its passage; all whole words of the test's books are as likely to be drawn. The five

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from adapters.pretraining.books import Passage
+from adapters.pretraining.last_layer import LastLayer
 from adapters.pretraining.long_run import Learner, Steps, changed_body
 from adapters.training.architectures.word_head import WordHead
 from adapters.training.precision import training
@@ -37,12 +38,22 @@ class Run(Steps):
     masked_last: float = 0.2
 
 
+# Behind the first run, with the lowest layers as they are: 120 steps more ended at a loss of 4.03 on the validation
+# part that way, with all layers at 4.05, and a step took 2.0 s of one core instead of 2.5 s.
+LONG, STILL = Run(steps=6500, rate=4e-4, cooling=1.0, masked=0.3, masked_last=0.15, seed=1), 2
+
+
 @dataclass(frozen=True, eq=False)
 class GapLearner(Learner):
-    """Guesses the words behind ``mask``."""
+    """Guesses the words behind ``mask``.
+
+    ``known``: (words,), those that the passages hold. Words are told apart from these alone while it learns, which
+    leaves out half of the largest product (30,522 words: 1.60 s a step of both cores, 16,860: 1.40 s).
+    """
 
     head: WordHead
     mask: int
+    known: Tensor
 
     @classmethod
     def of(cls, checkpoint: Path, passages: Sequence[Passage], mask: int, run: Run) -> GapLearner:
@@ -54,14 +65,15 @@ class GapLearner(Learner):
             np.add.at(counts, passage.ids[passage.words], 1)
         shares = (counts + 0.1) / (counts + 0.1).sum()
         head.bias.data.copy_(torch.from_numpy(np.log(shares)))
-        return cls(body, changes, head, mask)
+        body.encoder.layer[-1] = LastLayer(body.encoder.layer[-1])
+        return cls(body, changes, head, mask, torch.from_numpy(np.flatnonzero(counts)))
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         """Cross-entropy of the hidden words."""
         ids, places, words = batch
         with training():
-            logits = self.head(self.states(input_ids=ids).flatten(0, 1)[places])
-        return functional.cross_entropy(logits.float(), words), len(words)
+            logits = self.head.among(self.known, self.states(input_ids=ids, places=places)[0])
+        return functional.cross_entropy(logits.float(), torch.searchsorted(self.known, words)), len(words)
 
 
 def _rows(passages: Sequence[Passage], run: Run, epoch: int) -> list[list[int]]:
@@ -96,4 +108,4 @@ def hidden(passages: Sequence[Passage], mask: int, share: float, chance: np.rand
     ])  # fmt: skip
     words = ids.flat[places]
     ids.flat[places] = mask
-    return torch.from_numpy(ids), torch.from_numpy(places), torch.from_numpy(words)
+    return torch.from_numpy(ids), torch.from_numpy(places.astype(np.int64)), torch.from_numpy(words)

@@ -27,5 +27,12 @@ class WordHead(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(…, width) to a number for each word, before any softmax."""
+        return functional.linear(self._changed(hidden), self.get_buffer("table"), self.bias)
+
+    def among(self, words: Tensor, hidden: Tensor) -> Tensor:
+        """The same, for ``words`` alone: (…, width) to (…, words)."""
+        return functional.linear(self._changed(hidden), self.get_buffer("table")[words], self.bias[words])
+
+    def _changed(self, hidden: Tensor) -> Tensor:
         changed: Tensor = self.norm(functional.gelu(self.dense(hidden)))
-        return functional.linear(changed, self.get_buffer("table"), self.bias)
+        return changed

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModel
 
 from adapters.pretraining.books import Passage, passages
+from adapters.pretraining.last_layer import LastLayer
 from adapters.pretraining.long_run import train
 from adapters.pretraining.masked_words import (
     TASK,
@@ -21,6 +23,7 @@ from adapters.pretraining.masked_words import (
 )
 from adapters.pretraining.masked_words_training import GapLearner, Run, batches, hidden
 from adapters.pretraining.texts import BASE, plain_tokenizer
+from adapters.training.encoder import load_weights
 from tests.tiny_language import write_encoder
 
 RUN = Run(rank=4, longest=48, batch=256, steps=6, warm_up=2, rate=1e-2)
@@ -86,6 +89,30 @@ def test_a_new_head_knows_how_often_words_are(encoder: Path) -> None:
     reader = plain_tokenizer(encoder)
     the, lost, profile = (head.bias[reader.token_to_id(word)].item() for word in ("the", "lost", "profile"))
     assert the > lost > profile
+
+
+def test_the_last_layer_is_the_same_where_it_is_asked_for(encoder: Path) -> None:
+    whole: Any = load_weights(AutoModel, encoder, attention="eager").eval()
+    ids = torch.arange(5, 26).reshape(3, 7)
+    places = torch.tensor([1, 4, 0, 6, 3, 2]) + 7 * torch.tensor([0, 0, 1, 1, 1, 2])
+    with torch.no_grad():
+        expected = whole(input_ids=ids).last_hidden_state.flatten(0, 1)[places]
+        whole.encoder.layer[-1] = LastLayer(whole.encoder.layer[-1])
+        found = whole(input_ids=ids, places=places).last_hidden_state[0]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_what_is_held_does_not_change(encoder: Path, tmp_path: Path) -> None:
+    rows = lessons(encoder)
+    learner = learner_of(encoder, rows, RUN)
+    taught(learner, rows, RUN, tmp_path / "first.safetensors")
+    learner.hold(1)
+    before = {name: tensor.clone() for name, tensor in learner.state().items()}
+    taught(learner, rows, replace(RUN, seed=1), tmp_path / "second.safetensors")
+    changed = {name for name, tensor in learner.state().items() if not torch.equal(tensor, before[name])}
+    lowest = {f"changes.{part}.{place}" for part in "ab" for place, name in enumerate(learner.changes.names)
+              if name.startswith("encoder.layer.0.")}  # fmt: skip
+    assert lowest and changed == before.keys() - lowest
 
 
 def test_whole_words_alone_are_masked() -> None:
