@@ -39,7 +39,6 @@ async def create_embeddings(request: Request, services: ServicesDep, key: Rollou
     body, _ = await json_body.read(request, EmbeddingsRequest)
     texts = texts_of(body, most=services.settings.max_items)
     until = deadline_of(request.headers, services.settings)
-    services.loader.check_room(body.model, until)
     work = services.rollouts.answer(
         body.model, lambda version: services.loader.embed(version, texts, deadline=until), key=key
     )

@@ -110,4 +110,4 @@ def _delete(model_id: str, services: Services) -> None:
     if not services.registry.listing(reference.name).versions and reference.name not in services.store.names():
         raise ModelNotFound(f"{reference.name} is in the catalogue but not in the store: nothing to delete.")
     services.store.delete(reference.name, version)
-    services.loader.unload(reference.name)
+    services.loader.unload(reference.name if version is None else f"{reference.name}@{version}")

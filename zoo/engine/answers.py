@@ -71,7 +71,7 @@ class Answers:
                 self._cache.put(key, prediction, size=size, seconds=prediction.run_ms / 1000)
                 spent += time.perf_counter() - began
         else:
-            prediction = replace(kept, run_ms=0.0, queue_ms=0.0)
+            prediction = replace(kept, run_ms=0.0, queue_ms=0.0, batches=())
         if awake:
             self._cache.spent(spent)
         return prediction if prediction.entry is question.entry else replace(prediction, entry=question.entry)

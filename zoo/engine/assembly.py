@@ -10,7 +10,6 @@ from zoo.catalogue.entry import CHECKPOINT, ModelEntry
 from zoo.catalogue.store import Store
 from zoo.engine.body import ADAPTER_FOLDER, SERVED_BY, AdaptedRuns
 from zoo.engine.predictor import MODEL_FILE, Predictor
-from zoo.engine.row_counts import RowCounts
 from zoo.engine.served import Served
 from zoo.engine.session import Placement
 from zoo.engine.shared_body import SharedBody
@@ -28,11 +27,9 @@ class Assembly:
     the version's own graph is, with a warning in the log. ``adapter_bytes``: what the adapters of one body may take.
     """
 
-    def __init__(
-        self, store: Store, workers: Workers, counts: RowCounts, *, placement: Placement, adapter_bytes: int
-    ) -> None:
+    def __init__(self, store: Store, workers: Workers, *, placement: Placement, adapter_bytes: int) -> None:
         self._store = store
-        self._workers, self._counts = workers, counts
+        self._workers = workers
         self._placement = placement
         self._adapter_bytes = adapter_bytes
         self._bodies: WeakValueDictionary[str, SharedBody] = WeakValueDictionary()
@@ -52,7 +49,7 @@ class Assembly:
             entry, folder, threads=self._workers.count, max_items=max_items, placement=self._placement
         )
         predictor.warm()
-        return Served.alone(predictor, self._workers, self._counts)
+        return Served.alone(predictor, self._workers)
 
     def _beside_body(self, entry: ModelEntry, max_items: int) -> Served:
         try:
@@ -78,7 +75,6 @@ class Assembly:
                 body = SharedBody(
                     self._store.folder(entry.name, entry.version),
                     self._workers,
-                    self._counts,
                     placement=self._placement,
                     adapter_bytes=self._adapter_bytes,
                 )

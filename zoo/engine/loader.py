@@ -19,7 +19,6 @@ from zoo.engine.assembly import Assembly
 from zoo.engine.memory import MODELS_SHARE, memory_limit
 from zoo.engine.predictor import Prediction, Predictor
 from zoo.engine.providers import chosen_providers
-from zoo.engine.row_counts import RowCounts
 from zoo.engine.served import Served
 from zoo.engine.session import Placement, offered_providers
 from zoo.engine.shelf import Held, Memory, Shelf, Wanted
@@ -30,7 +29,8 @@ from zoo.settings import Settings
 from zoo.tasks.task import task_module
 
 ADAPTERS_SHARE = 0.25  # of the memory for models: what the adapters beside one body may take
-PREPARERS = 2  # threads that decode pictures, tokenise lists and load models
+PREPARERS = 2  # threads that decode pictures and tokenise lists
+LOADERS = 2  # threads that load models, or wait for one that is being loaded
 LISTENERS = 16  # requests at once of tasks that share batches; most of them wait for a place in one
 
 
@@ -42,8 +42,8 @@ class Loader:
         self.store = store
         self._settings = settings
         self.cores = granted_threads(settings.threads)
-        self.counts = RowCounts()
         self._workers = Workers(self.cores)
+        self.counts = self._workers.backlog.counts
         self.calm = self._workers.calm
         # What lies in the store is published whole and never written to again.
         placement = Placement(chosen_providers(offered_providers(), settings.providers), mapped=True)
@@ -51,11 +51,12 @@ class Loader:
         budget = settings.memory or int(limit * MODELS_SHARE)
         self._shelf: Shelf[Served] = Shelf(budget, limit=limit, calm=self.calm)
         room = int(budget * ADAPTERS_SHARE)
-        self._assembly = Assembly(store, self._workers, self.counts, placement=placement, adapter_bytes=room)
+        self._assembly = Assembly(store, self._workers, placement=placement, adapter_bytes=room)
         self._answers = Answers(settings.answer_cache)
         self._waiting = 0
         self._seconds = 0.1  # moving average of how long a request is in here: what another one would take now
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
+        self._loading = ThreadPoolExecutor(LOADERS, thread_name_prefix="load")
         self._listeners = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listen")
 
     @classmethod
@@ -108,33 +109,43 @@ class Loader:
     def check_room(self, reference: str | None, deadline: float) -> None:
         """Raise ``Unavailable`` where one row more would not be answered in time, before anybody reads the request.
 
-        Of any model for None. What cannot be resolved, or is not in memory, is not this method's business.
+        Of any model for None. What cannot be resolved, is not in memory or does not wait for the workers, is not this
+        method's business.
         """
-        if reference is None:
-            self._workers.check_room(deadline)
-            return
-        try:
-            served = self._shelf.here(self.registry.resolve(reference).reference)
-        except ZooError:
-            return
-        if served is not None:
-            served.scheduler.check_room(deadline)
+        if reference is not None:
+            try:
+                served = self._shelf.here(self.registry.resolve(reference).reference)
+            except ZooError:
+                return
+            if served is None or served.predictor.task.shares:
+                return
+        self._workers.backlog.check_room(deadline)
 
     async def _once(
         self, question: Question, work: Callable[[], Coroutine[Any, Any, Prediction]], deadline: float
     ) -> Prediction:
-        """Equal questions at once are worked on once; one whose time is longer than the first one's is asked again."""
+        """Equal questions at once are worked on once, each caller for as long as its own time lasts.
+
+        Where the first one's time was too short, one that has more is asked again.
+        """
+        own = False
 
         async def admitted() -> Prediction:
+            nonlocal own
+            own = True
             with self._admitted():
                 return await work()
 
         try:
-            return await self._answers.answer(question, admitted)
-        except DeadlineExceeded:
-            if time.monotonic() >= deadline:
-                raise
-        return await admitted()
+            async with asyncio.timeout(None if deadline == math.inf else deadline - time.monotonic()):
+                try:
+                    return await self._answers.answer(question, admitted)
+                except (DeadlineExceeded, Unavailable):
+                    if own:
+                        raise
+                return await admitted()
+        except TimeoutError:
+            raise DeadlineExceeded("There was no answer within the time that was given. Ask again later.") from None
 
     async def listen(
         self, reference: str, sound: BinaryIO, parameters: Mapping[str, Any], *, eager: bool = False
@@ -198,9 +209,9 @@ class Loader:
             task_module(entry.task)
             self.store.verify(entry)
 
-    def unload(self, name: str) -> None:
-        """Forget every loaded version of a name; requests that run go on."""
-        self._shelf.drop(lambda key: key.partition("@")[0] == name)
+    def unload(self, reference: str) -> None:
+        """Forget a version, or all versions of a name; requests that run go on."""
+        self._shelf.drop(lambda key: reference in (key, key.partition("@")[0]))
 
     def loaded(self) -> list[Held]:
         """What is in memory now, by reference."""
@@ -231,7 +242,7 @@ class Loader:
         for served in self._shelf.things():
             served.scheduler.close()
         self._workers.close()
-        for pool in (self._pool, self._listeners):
+        for pool in (self._pool, self._loading, self._listeners):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _lent(self, entry: ModelEntry) -> AbstractContextManager[Served]:
@@ -245,7 +256,7 @@ class Loader:
         if self._shelf.here(entry.reference, stamp=entry) is not None:
             served = lent.__enter__()
         else:
-            entering = self._pool.submit(lent.__enter__)
+            entering = self._loading.submit(lent.__enter__)
             try:
                 served = await asyncio.wrap_future(entering)
             except BaseException:  # a caller that leaves does not end the loading, and does not keep what was loaded

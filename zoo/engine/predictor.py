@@ -16,7 +16,7 @@ from zoo.engine.steps import Found, Outcome, Row, Steps, steps_of
 from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, ZooError
 from zoo.tasks.ready_made.answers import runs_of
-from zoo.tasks.task import Array, Encoded, Runs, Task, groups, load_task, task_class
+from zoo.tasks.task import ROWS_ALONE, Array, Encoded, Runs, Task, groups, load_task, task_class
 
 MODEL_FILE = "model.onnx"
 USUAL = 16  # words of a short text
@@ -66,6 +66,7 @@ class Predictor:
             sessions = Sessions(folder, main=MODEL_FILE, threads=threads, placement=placement)
             self.provider, runs = sessions.provider, runs_of(sessions, entry.options)
         self._whole = self._single = runs
+        self._alone = bool(entry.options.get(ROWS_ALONE, False))
 
     def predict(self, inputs: object, parameters: Mapping[str, Any] | None = None) -> Prediction:
         """Answer one item or a list of them; in a list, a bad item is answered with its error and harms no other.
@@ -203,7 +204,8 @@ class Predictor:
         """One answer for each row, run together with the threads of this predictor, or where not ``whole`` with one."""
         runs = self._whole if whole else self._single
         answers: list[Any] = [None] * len(rows)
-        for places in groups(rows, lambda row: row.task):
+        apart = [[place] for place in range(len(rows))] if self._alone else groups(rows, lambda row: row.task)
+        for places in apart:
             found = rows[places[0]].task.run([rows[place].encoded for place in places], runs)
             for place, answer in zip(places, found, strict=True):
                 answers[place] = answer

@@ -1,4 +1,4 @@
-"""Models in memory before the first user asks: those that ``live`` names, loaded behind the running service."""
+"""Models in memory before the first user asks: those that aliases name, loaded behind the running service."""
 
 from __future__ import annotations
 
@@ -50,14 +50,37 @@ class Preload:
             self._then()
 
     def run(self) -> None:
-        """Load all that fit into the budget together, by name; one that cannot be loaded is told in the log."""
-        for name in self._loader.store.names():
-            if self._ending.is_set():
-                return
-            try:
-                if LIVE in self._loader.store.aliases(name) and not self._loader.preload(f"{name}@{LIVE}"):
-                    log.info("left to its first request, as the memory for models is full", extra={"model": name})
-            except ZooError as error:
+        """Load all that fit into the budget together, by name; one that cannot be loaded is told in the log.
+
+        What ``live`` names comes first, then what the other aliases name, and the canaries and shadows of their
+        rollouts.
+        """
+        for live in (True, False):
+            for name in self._loader.store.names():
+                for version in self._versions(name, live=live):
+                    if self._ending.is_set():
+                        return
+                    self._load(name, version)
+
+    def _versions(self, name: str, *, live: bool) -> list[int]:
+        try:
+            table = self._loader.store.alias_table(name)
+        except ZooError as error:
+            if live:
                 log.warning("cannot be preloaded", extra={"model": name, "code": error.code})
-            except Exception:
-                log.exception("cannot be preloaded", extra={"model": name})
+            return []
+        if live:
+            return [table[LIVE].version] if LIVE in table else []
+        running = [alias.rollout for alias in table.values() if alias.rollout is not None]
+        named = [alias.version for alias in table.values()]
+        named += [version for one in running for version in (one.canary, one.shadow) if version is not None]
+        return sorted(set(named) - set(self._versions(name, live=True)))
+
+    def _load(self, name: str, version: int) -> None:
+        try:
+            if not self._loader.preload(f"{name}@{version}"):
+                log.info("left to its first request, as the memory for models is full", extra={"model": name})
+        except ZooError as error:
+            log.warning("cannot be preloaded", extra={"model": name, "code": error.code})
+        except Exception:
+            log.exception("cannot be preloaded", extra={"model": name})

@@ -18,16 +18,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from zoo.engine.backlog import Backlog
 from zoo.engine.cost_model import CostModel
-from zoo.engine.row_counts import RowCounts
 from zoo.engine.ticket import Batch, Costly, Ticket, Waiting
 from zoo.errors import DeadlineExceeded, RunFailed, Unavailable, ZooError
 
 Run = Callable[[Sequence[Any], bool], Sequence[Any]]
 """A batch of items, and whether it has every core, to one answer each: an array, or the ``ZooError`` of that item."""
-# Of the time that is left, what may be spent waiting. The rest is for the run and for what the estimate is wrong by: a
-# queue as long as the whole time answers every row too late, or just not in time.
-PART = 0.5
+SPENT = 64  # rows that were taken and are still in order of deadline, beside as many as wait: each holds its input
 log = logging.getLogger("zoo.engine.scheduler")
 
 
@@ -36,8 +34,8 @@ class Scheduler:
 
     ``run`` answers a batch. It is called by the threads that call ``step``, several at once, never under the lock. What
     it raises is not held against all rows of the batch: halves of it run again until the row at fault fails alone.
-    ``budget`` is the cost of a batch, padding counted; a costlier row runs by itself. ``workers`` is how many threads
-    run batches at once, for the estimate of how long a row has to wait. ``counts`` may be shared with other bodies.
+    ``budget`` is the cost of a batch, padding counted; a costlier row runs by itself. ``backlog``, which says whether
+    there is room for a row, and its counts are shared with the other bodies that the same workers run.
     """
 
     def __init__(
@@ -45,22 +43,19 @@ class Scheduler:
         run: Run,
         *,
         budget: int,
-        workers: int = 1,
+        backlog: Backlog | None = None,
         cost_model: CostModel | None = None,
-        counts: RowCounts | None = None,
     ) -> None:
         self.cost_model = cost_model or CostModel(budget)
-        self.counts = counts or RowCounts()
+        self.backlog = backlog or Backlog()
+        self.counts = self.backlog.counts
         self._run = run
         self._budget = budget
-        self._workers = workers
         self._lock = threading.Lock()
         self._orders = itertools.count()
         self._by_cost: list[Waiting] = []
         self._by_deadline: list[tuple[float, int, Waiting]] = []
         self._waiting_cost = 0
-        self._waiting_ms = 0.0
-        self._running_ms = 0.0
         self._closed = False
 
     def submit(self, items: Sequence[Costly], *, deadline: float = math.inf) -> Ticket:
@@ -72,13 +67,13 @@ class Scheduler:
         with self._lock:
             if self._closed:
                 raise _ending()
-            self.check_room(deadline, rows=len(items))
+            self.backlog.check_room(deadline, rows=len(items))
             for place, item in enumerate(items):
                 row = Waiting(item.cost, next(self._orders), item, ticket, place, self.cost_model.ms(1, item.cost))
                 bisect.insort(self._by_cost, row, key=_by_cost)
                 heapq.heappush(self._by_deadline, (deadline, row.order, row))
                 self._waiting_cost += row.cost
-                self._waiting_ms += row.ms
+                self.backlog.add(waiting=row.ms)
         ticket.future.add_done_callback(lambda future: self._drop(ticket) if future.cancelled() else None)
         if not items:
             ticket.finish()
@@ -87,10 +82,6 @@ class Scheduler:
     def waiting(self) -> int:
         """Rows that no worker has taken yet."""
         return len(self._by_cost)
-
-    def backlog_ms(self) -> float:
-        """How long a row that came now would wait, as the cost model has it."""
-        return (self._waiting_ms + self._running_ms / 2) / self._workers
 
     def next_deadline(self) -> float:
         """That of the row that is to run next; infinity where nothing waits."""
@@ -109,15 +100,14 @@ class Scheduler:
             whole = whole and len(self._by_cost) == 1
             batch = self._take(idle)
             expected = self.cost_model.ms(len(batch), _longest(batch)) if batch else 0.0
-            self._running_ms += expected
+        self.backlog.add(running=expected)
         for ticket in ended:
             ticket.finish()
         try:
             if batch:
                 self._answer(batch, whole)
         finally:
-            with self._lock:
-                self._running_ms -= expected
+            self.backlog.add(running=-expected)
         return bool(batch)
 
     def close(self) -> None:
@@ -125,21 +115,10 @@ class Scheduler:
         with self._lock:
             self._closed = True
             ended = [row.ticket for row in self._by_cost if row.ticket.answer(row.place, _ending())]
-            for row in self._by_cost:
-                row.taken = True
-            self._by_cost, self._waiting_cost, self._waiting_ms = [], 0, 0.0
+            rows, self._by_cost = self._by_cost, []
+            self._took(rows)
         for ticket in ended:
             ticket.finish()
-
-    def check_room(self, deadline: float, *, rows: int = 1) -> None:
-        """Raise ``Unavailable`` where rows that came now would not be answered in time, as ``submit`` does."""
-        wait = self.backlog_ms() / 1000
-        if wait > max(0.0, PART * (deadline - time.monotonic())):
-            self.counts.add(refused=rows)
-            message = (
-                f"The server is full: a turn would come in {wait:.2g} s, too late for this one. Try again shortly."
-            )
-            raise Unavailable(message, code="overloaded", retry_after=max(1.0, wait))
 
     def _drop(self, ticket: Ticket) -> None:
         """The caller has left: rows of it that wait are forgotten before a batch forms."""
@@ -155,10 +134,7 @@ class Scheduler:
         while (row := self._oldest()) is not None and row.ticket.deadline < now:
             self._remove(row)
             self.counts.add(expired=1)
-            given = max(0.0, row.ticket.deadline - row.ticket.submitted)  # its body may have come after that
-            message = (
-                f"The time that was given, {given:.3g} s, was over before it was this one's turn. Ask again later."
-            )
+            message = "The time that was given was over before it was this one's turn. Ask again later."
             if row.ticket.answer(row.place, DeadlineExceeded(message)):
                 ended.append(row.ticket)
         return ended
@@ -173,10 +149,14 @@ class Scheduler:
         self._took([row])
 
     def _took(self, rows: Iterable[Waiting]) -> None:
+        """They wait no longer, and are not in ``_by_cost`` any more."""
         for row in rows:
             row.taken = True
             self._waiting_cost -= row.cost
-            self._waiting_ms -= row.ms
+            self.backlog.add(waiting=-row.ms)
+        if len(self._by_deadline) > 2 * len(self._by_cost) + SPENT:
+            self._by_deadline = [one for one in self._by_deadline if not one[2].taken]
+            heapq.heapify(self._by_deadline)
 
     def _take(self, idle: int) -> list[Waiting]:
         """The next batch: a stretch of the rows in order of cost, around the one with the nearest deadline."""

@@ -12,7 +12,6 @@ from typing import Any
 
 from zoo.engine.body import AdaptedRuns
 from zoo.engine.predictor import Prediction, Predictor
-from zoo.engine.row_counts import RowCounts
 from zoo.engine.scheduler import Scheduler
 from zoo.engine.shared_body import SharedBody
 from zoo.engine.steps import Row, Steps
@@ -39,7 +38,7 @@ class Served:
         return self.predictor.provider if self.body is None else self.body.provider
 
     @classmethod
-    def alone(cls, predictor: Predictor, workers: Workers, counts: RowCounts) -> Served:
+    def alone(cls, predictor: Predictor, workers: Workers) -> Served:
         """A version with a graph of its own."""
 
         def run(rows: Sequence[Row], whole: bool) -> list[Any]:
@@ -48,7 +47,7 @@ class Served:
         if workers.count > 1:
             predictor.split()
         budget = predictor.task.batch_cost
-        scheduler, threads = workers.queue(run, predictor.sample(), budget=budget, counts=counts)
+        scheduler, threads = workers.queue(run, predictor.sample(), budget=budget)
         if threads.alone < workers.count:
             predictor.unite()
         return cls(predictor, scheduler, workers, threads)

@@ -15,7 +15,6 @@ from zoo.engine.adapter_weights import RANKS
 from zoo.engine.body import AdaptedRuns, Body
 from zoo.engine.predictor import Predictor
 from zoo.engine.rank_pool import slot_bytes
-from zoo.engine.row_counts import RowCounts
 from zoo.engine.scheduler import Scheduler
 from zoo.engine.session import Placement, Session
 from zoo.engine.steps import Row
@@ -31,13 +30,10 @@ class SharedBody:
     adapters may take. Raises ``ArtifactCorrupt`` where the version has no graph with slots or it cannot be run.
     """
 
-    def __init__(
-        self, folder: Path, workers: Workers, counts: RowCounts, *, placement: Placement, adapter_bytes: int
-    ) -> None:
+    def __init__(self, folder: Path, workers: Workers, *, placement: Placement, adapter_bytes: int) -> None:
         self.body = Body(folder, threads=1, budget=adapter_bytes, placement=placement)
         self.workers = workers
         self._whole = Session(folder / GRAPH, threads=workers.count, placement=placement) if workers.count > 1 else None
-        self._counts = counts
         self._versions: WeakKeyDictionary[Task, AdaptedRuns] = WeakKeyDictionary()
         self._holding = threading.Lock()
         # So many adapters of the highest rank are there at once for each worker, whatever the others hold.
@@ -60,7 +56,7 @@ class SharedBody:
         with self._lock:
             if self._queue is None:
                 budget = predictor.task.batch_cost
-                self._queue = self.workers.queue(self.run, predictor.sample(), budget=budget, counts=self._counts)
+                self._queue = self.workers.queue(self.run, predictor.sample(), budget=budget)
                 if self._queue[1].alone == 1:
                     self._whole = None
             return self._queue

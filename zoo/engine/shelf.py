@@ -120,10 +120,9 @@ class Shelf(Generic[T]):
             place.asked = time.monotonic()
         try:
             with place.lock:
-                if place.thing is None or place.stamp != wanted.stamp:
-                    self._load(place, wanted)
                 thing = place.thing
-            assert thing is not None
+                if thing is None or place.stamp != wanted.stamp:
+                    thing = self._load(place, wanted)
             yield thing
         finally:
             with self._lock:
@@ -167,7 +166,7 @@ class Shelf(Generic[T]):
     def _loaded(self) -> list[_Place[T]]:
         return [place for place in self._places.values() if place.thing is not None]
 
-    def _load(self, place: _Place[T], wanted: Wanted[T]) -> None:
+    def _load(self, place: _Place[T], wanted: Wanted[T]) -> T:
         expected = max(place.bytes, wanted.size)
         if expected > self._limit:
             raise Unavailable(
@@ -192,6 +191,7 @@ class Shelf(Generic[T]):
             fields = {"model": wanted.key, "bytes": size, "budget": self.budget}
             log.warning("a model alone takes more than the budget: raise ZOO_MEMORY", extra=fields)
         self._make_room()
+        return thing
 
     @contextmanager
     def _measured(self) -> Iterator[_Load]:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from zoo.engine.predictor import Predictor
 from zoo.engine.session import Array, Sessions
 from zoo.errors import InvalidInput, Unsupported, ZooError
 from zoo.tasks.ready_made.description import MAIN, Description, load_description
+from zoo.tasks.task import ROWS_ALONE
 
 MOST_SECONDS = 600.0
 # Address space of the process: a graph that asks for more than this beside its weights is not one of a text network.
@@ -29,7 +31,8 @@ ROOM = 8 * 1024**3
 COPIES = 8  # of the weights, while a graph is loaded and made faster
 ROWS = (1, 2, 5)
 LENGTHS = (17, 1, 5, 64, 33)
-ALONE = 1e-3  # how far an answer may move, for outputs up to 10, when others are computed beside it
+ALONE_MOVES = 1e-3  # how far an exact answer may, for outputs up to 10, when others are computed beside it
+LEAST_COSINE = 0.9999  # of an answer of 8 bits with itself, computed beside others and alone
 MOST_THREADS = 4  # each takes address space of its own
 POLL = 0.25
 
@@ -124,15 +127,14 @@ def _tried(staged: Path, checkpoint: Path, given: dict[str, Any], threads: int) 
     description = load_description(draft.task).describe(checkpoint, graphs)
     for name, path in description.files.items():
         shutil.copyfile(path, staged / name)
-    entry = draft.model_copy(
-        update={
-            "labels": description.labels,
-            "limits": description.limits,
-            "options": description.manifest_options(),
-        }
-    )
+    options = description.manifest_options()
     try:
-        rows = _answered(description, staged, threads, exact=draft.precision == "fp32") if description.answer else 0
+        exact = draft.precision == "fp32"
+        # What a decoder of 8 bits writes beside others cannot be compared step by step: it always writes alone.
+        rows, alone = _answered(description, staged, threads, exact=exact) if description.answer else (0, not exact)
+        options |= {ROWS_ALONE: True} if alone else {}
+        update = {"labels": description.labels, "limits": description.limits, "options": options}
+        entry = draft.model_copy(update=update)
         Predictor(entry, staged, threads=threads).warm()
     except ZooError as error:
         raise InvalidInput(f"The graph cannot be run: {error.message}", code="invalid_graph") from error
@@ -157,10 +159,11 @@ def _bound(weights: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
-def _answered(description: Description, staged: Path, threads: int, *, exact: bool) -> int:
-    """Run the main graph on texts of all lengths; the number of rows. Raises ``InvalidInput`` for other answers.
+def _answered(description: Description, staged: Path, threads: int, *, exact: bool) -> tuple[int, bool]:
+    """Run the main graph on texts of all lengths; the number of rows, and whether they have to be run one by one.
 
-    Graphs of 8 bits are not ``exact``: most round all rows of a batch by one scale.
+    Raises ``InvalidInput`` for other answers. Graphs of 8 bits are not ``exact``: most round all rows of a batch by one
+    scale, so that an answer would depend on whom it is computed beside.
     """
     runs = Sessions(staged, main=MAIN, threads=threads)
     rows = 0
@@ -169,9 +172,11 @@ def _answered(description: Description, staged: Path, threads: int, *, exact: bo
         _check(answer, feeds, description)
         rows += len(answer)
     feeds = next(_examples(description, rows=3))
+    pairs = list(_beside_and_alone(description.answers.of(runs, feeds), feeds, partial(description.answers.of, runs)))
     if exact:
-        _check_alone(description.answers.of(runs, feeds), feeds, lambda one: description.answers.of(runs, one))
-    return rows
+        for beside, alone in pairs:
+            _check_alone(beside, alone)
+    return rows, not exact and min(_cosine(beside, alone) for beside, alone in pairs) < LEAST_COSINE
 
 
 def _examples(description: Description, rows: int | None = None) -> Iterator[dict[str, Array]]:
@@ -200,15 +205,25 @@ def _check(answer: Array, feeds: dict[str, Array], description: Description) -> 
         raise InvalidInput("The graph answers with values that are no numbers.", code="invalid_graph")
 
 
-def _check_alone(answer: Array, feeds: dict[str, Array], run: Callable[[dict[str, Array]], Array]) -> None:
-    """A text is answered alike, whatever it shares a batch with and however long that is."""
+def _beside_and_alone(
+    answers: Array, feeds: dict[str, Array], run: Callable[[dict[str, Array]], Array]
+) -> Iterator[tuple[Array, Array]]:
+    """Each text's answer from a batch, and from a run of its own without padding."""
     for row, mask in enumerate(feeds["attention_mask"]):
         length = int(mask.sum())
         cut = {name: values[row : row + 1] if name == "masks" else values[row : row + 1, :length]
                for name, values in feeds.items()}  # fmt: skip
         (alone,) = run(cut)
-        beside = answer[row] if len(answer[row]) == len(alone) else answer[row][: len(alone)]
-        worst = float(np.abs(beside.astype(np.float64) - alone).max())
-        if worst > ALONE * max(1.0, float(np.abs(alone).max()) / 10):
-            message = f"The graph answers a text otherwise beside longer ones: by {worst:.2g}. It ignores its mask."
-            raise InvalidInput(message, code="invalid_graph")
+        yield answers[row][: len(alone)].astype(np.float64), alone.astype(np.float64)
+
+
+def _check_alone(beside: Array, alone: Array) -> None:
+    """A text is answered alike, whatever it shares a batch with and however long that is."""
+    worst = float(np.abs(beside - alone).max())
+    if worst > ALONE_MOVES * max(1.0, float(np.abs(alone).max()) / 10):
+        message = f"The graph answers a text otherwise beside longer ones: by {worst:.2g}. It ignores its mask."
+        raise InvalidInput(message, code="invalid_graph")
+
+
+def _cosine(one: Array, other: Array) -> float:
+    return float(np.sum(one * other) / max(1e-30, np.linalg.norm(one) * np.linalg.norm(other)))

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 
-from zoo.engine.row_counts import RowCounts
+from zoo.engine.backlog import Backlog
 from zoo.engine.scheduler import Run, Scheduler
 from zoo.engine.threads import Threads, measured
 from zoo.engine.ticket import Costly
@@ -25,6 +25,8 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self.backlog = Backlog(count)
+        """Of all bodies."""
         self.calm = threading.Event()
         """Set while nothing else of this process keeps the cores busy: only then is measured how a model runs."""
         self.calm.set()
@@ -38,11 +40,11 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    def queue(self, run: Run, row: Costly, *, budget: int, counts: RowCounts) -> tuple[Scheduler, Threads]:
+    def queue(self, run: Run, row: Costly, *, budget: int) -> tuple[Scheduler, Threads]:
         """A scheduler whose batches are run here, and how: measured by running ``row``, with which its costs begin."""
         self.calm.wait()
         threads = measured(lambda whole: run([row], whole), cores=self.count)
-        scheduler = Scheduler(run, budget=budget, workers=self.count, counts=counts)
+        scheduler = Scheduler(run, budget=budget, backlog=self.backlog)
         scheduler.cost_model.learn(1, row.cost, threads.single_ms)
         return scheduler, threads
 
@@ -51,11 +53,6 @@ class Workers:
         with self._changed:
             self._ready[scheduler] = None
             self._changed.notify(min(rows, self.count))
-
-    def check_room(self, deadline: float) -> None:
-        """Raise ``Unavailable`` where every body that has rows waiting would refuse one more."""
-        if crowded := tuple(self._ready):
-            min(crowded, key=Scheduler.backlog_ms).check_room(deadline)
 
     def close(self) -> None:
         """Let every thread end its batch, and start no more."""
@@ -73,6 +70,7 @@ class Workers:
                 scheduler.step(idle=idle, whole=idle == self.count - 1)
             except Exception:  # a worker that ended would leave every later caller waiting
                 log.exception("a batch was lost")
+            del found, scheduler  # a model that is unloaded must not stay for as long as this thread sleeps
 
     def _next(self) -> tuple[Scheduler, int] | None:
         """The scheduler to serve and how many other threads have nothing to do; None at the end."""
@@ -80,8 +78,7 @@ class Workers:
             while True:
                 if self._closed:
                     return None
-                for scheduler in [one for one in self._ready if not one.waiting()]:
-                    del self._ready[scheduler]
+                self._ready = {one: None for one in self._ready if one.waiting()}
                 if self._ready:
                     return min(self._ready, key=Scheduler.next_deadline), self._idle
                 self._idle += 1

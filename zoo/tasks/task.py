@@ -21,6 +21,9 @@ Array = NDArray[np.generic]
 Run = Callable[..., list[Array]]
 """Named input arrays, and perhaps the names of the outputs that are wanted, to those outputs."""
 
+ROWS_ALONE = "rows_alone"
+"""The option of a manifest whose graphs answer a row otherwise beside others: each is run by itself."""
+
 
 class Runs(Protocol):
     """The graphs of a version: called it runs the main one, others are had by their names."""

@@ -135,3 +135,20 @@ def test_a_graph_of_8_bits_is_served_as_such(tiny_zoo: TinyZoo, tmp_path: Path) 
     (logits,) = served.rows(TEXTS[:1])
     (exactly,) = Predictor(tiny_zoo.store.entry("mood", 1), tiny_zoo.store.folder("mood", 1), threads=1).rows(TEXTS[:1])
     assert 0 < np.abs(logits - exactly).max() < 1.0  # type: ignore[operator]
+
+
+def test_a_graph_that_rounds_by_the_batch_answers_each_text_as_it_does_alone(
+    tiny_zoo: TinyZoo, tmp_path: Path
+) -> None:
+    folder = write_classifier(tmp_path / "folder", tiny_zoo)
+    quantize_dynamic(folder / "onnx" / "model.onnx", folder / "onnx" / "model_quantized.onnx")
+    served = imported(tmp_path / "home", folder, precision="int8")
+    assert served.entry.options["rows_alone"] is True
+    together = served.rows(TEXTS)
+    for text, beside in zip(TEXTS, together, strict=True):
+        np.testing.assert_array_equal(beside, served.rows([text])[0])
+
+
+def test_an_exact_graph_shares_its_runs(tiny_zoo: TinyZoo, tmp_path: Path) -> None:
+    served = imported(tmp_path / "home", write_classifier(tmp_path / "folder", tiny_zoo))
+    assert "rows_alone" not in served.entry.options

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
 from zoo.engine.loader import Loader
 from zoo.engine.memory import memory_limit
-from zoo.errors import ArtifactCorrupt, InvalidInput, ModelNotFound, Unavailable
+from zoo.errors import ArtifactCorrupt, DeadlineExceeded, InvalidInput, ModelNotFound, Unavailable
 from zoo.tasks.task import is_task
 
 
@@ -192,6 +193,15 @@ def test_unloading_forgets_every_version_of_the_name_alone(own_zoo: TinyZoo) -> 
         assert {model.key for model in loader.loaded()} == {"mini@1", "mood@2"}
 
 
+def test_a_version_can_be_unloaded_alone(own_zoo: TinyZoo) -> None:
+    publish_with(own_zoo, ("x", "y", "z"), job="again")
+    with loader_on(own_zoo) as loader:
+        for reference in ("mood@1", "mood@2"):
+            loader.load(reference)
+        loader.unload("mood@1")
+        assert [model.key for model in loader.loaded()] == ["mood@2"]
+
+
 def test_a_model_is_loaded_anew_after_it_was_unloaded(tiny_zoo: TinyZoo) -> None:
     store = GatedStore(tiny_zoo.home)
     store.gate.set()
@@ -335,12 +345,65 @@ def test_equal_requests_at_once_run_once_and_others_do_not_wait_for_them(tiny_zo
         asyncio.run(ask(loader))
 
 
+def test_a_caller_whose_time_is_over_does_not_wait_for_what_others_still_wait_for(tiny_zoo: TinyZoo) -> None:
+    store = GatedStore(tiny_zoo.home)
+
+    async def ask(loader: Loader) -> None:
+        patient = asyncio.create_task(loader.predict("mood", "parcel", {}))
+        await asyncio.to_thread(store.begun.acquire, timeout=30)
+        with pytest.raises(DeadlineExceeded):
+            await loader.predict("mood", "parcel", {}, deadline=time.monotonic() + 0.05)
+        assert (loader.answers().shared, patient.done()) == (1, False)
+        store.gate.set()
+        assert (await patient).items == 1
+
+    with loader_on(tiny_zoo, store=store) as loader:
+        asyncio.run(ask(loader))
+
+
+def test_one_with_more_time_than_the_first_of_its_equals_is_answered(tiny_zoo: TinyZoo) -> None:
+    store = GatedStore(tiny_zoo.home)
+
+    async def ask(loader: Loader) -> None:
+        hasty = asyncio.create_task(loader.predict("mood", "parcel", {}, deadline=time.monotonic() + 0.05))
+        await asyncio.to_thread(store.begun.acquire, timeout=30)
+        patient = asyncio.create_task(loader.predict("mood", "parcel", {}))
+        with pytest.raises(DeadlineExceeded):
+            await hasty
+        store.gate.set()
+        assert (await patient).items == 1
+
+    with loader_on(tiny_zoo, store=store) as loader:
+        asyncio.run(ask(loader))
+
+
+def test_lists_for_a_loaded_model_do_not_wait_for_models_that_are_being_loaded(own_zoo: TinyZoo) -> None:
+    publish_with(own_zoo, ("x", "y", "z"), job="again")
+    store = GatedStore(own_zoo.home)
+
+    async def ask(loader: Loader) -> None:
+        store.gate.set()
+        await loader.predict("mini", "parcel", {})
+        store.gate.clear()
+        loading = [asyncio.create_task(loader.predict("mood@1", text, {})) for text in ("one", "other", "third")]
+        await asyncio.to_thread(store.begun.acquire, timeout=30)
+        answered = await loader.predict("mini", ["parcel", "late"], {}, deadline=time.monotonic() + 30)
+        assert answered.items == 2
+        assert not any(task.done() for task in loading)
+        store.gate.set()
+        await asyncio.gather(*loading)
+
+    with loader_on(own_zoo, store=store) as loader:
+        asyncio.run(ask(loader))
+
+
 def test_an_answer_that_was_given_is_given_again_without_a_run(tiny_zoo: TinyZoo) -> None:
     with loader_on(tiny_zoo, answer_cache=1_000_000) as loader:
         first = asyncio.run(loader.predict("mood", "parcel", {}))
         again = asyncio.run(loader.predict("mood@1", "parcel", {}))
         assert again.body == first.body
         assert (first.run_ms > 0, again.run_ms) == (True, 0)
+        assert (len(first.batches), again.batches) == (1, ())
         assert (loader.answers().hits, loader.answers().misses) == (1, 1)
 
 

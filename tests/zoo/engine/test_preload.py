@@ -10,7 +10,8 @@ import pytest
 
 from tests.api.test_predict import wait_until
 from tests.conftest import TinyZoo
-from tests.zoo.engine.test_loader import GatedStore, label_of, loader_on
+from tests.zoo.engine.test_loader import GatedStore, label_of, loader_on, publish_with
+from zoo.catalogue.plan import Plan, start
 from zoo.engine.loader import Loader
 from zoo.engine.preload import Preload
 
@@ -24,6 +25,19 @@ def test_what_live_names_is_loaded(own_zoo: TinyZoo) -> None:
     with loader_on(own_zoo) as loader:
         Preload(loader).run()
         assert loaded(loader) == ["mood@1"]
+
+
+def test_what_other_aliases_name_is_loaded_behind_what_live_names(own_zoo: TinyZoo) -> None:
+    publish_with(own_zoo, ("x", "y", "z"), job="again")
+    publish_with(own_zoo, ("u", "v", "w"), job="and again")
+    own_zoo.store.set_alias("mini", "prod", 1)
+    own_zoo.store.remove_alias("mini", "live")
+    start(own_zoo.store, "mood", "live", Plan(canary=2, weight=10, shadow=3))
+    store = GatedStore(own_zoo.home)
+    store.gate.set()
+    with loader_on(own_zoo, store=store) as loader:
+        Preload(loader).run()
+        assert store.loads == ["mood@1", "mini@1", "mood@2", "mood@3"]
 
 
 def test_what_does_not_fit_beside_the_others_is_left_to_its_first_request(tiny_zoo: TinyZoo) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.zoo.engine.rollout_bench import Bench, run, sides
 from zoo.catalogue.alias import Alias
 from zoo.catalogue.rollout import Rule
-from zoo.errors import ArtifactCorrupt, InvalidInput, ModelNotFound, Unavailable, ZooError
+from zoo.errors import ArtifactCorrupt, DeadlineExceeded, InvalidInput, ModelNotFound, Unavailable, ZooError
 
 # ---- the choice
 
@@ -123,6 +123,14 @@ def test_a_canary_that_refuses_what_the_stable_version_takes_has_failed(bench: B
     bench.faults[2] = InvalidInput("Too long for this version.")
     assert run(bench.answered()) == 1
     assert sides(bench) == {("canary", True): 1, ("stable", False): 1}
+
+
+def test_a_canary_that_is_not_in_time_is_told_and_its_time_is_counted(bench: Bench) -> None:
+    bench.start(canary=2, weight=99)
+    bench.faults[2] = DeadlineExceeded("There was no answer within the time that was given.")
+    with pytest.raises(DeadlineExceeded):
+        run(bench.answered())
+    assert sides(bench) == {("canary", False): 1}
 
 
 def test_a_full_server_is_not_asked_twice(bench: Bench) -> None:

@@ -17,7 +17,6 @@ from zoo.catalogue.registry import Registry
 from zoo.engine.cost_model import CostModel
 from zoo.engine.loader import Loader
 from zoo.engine.predictor import Prediction, Predictor
-from zoo.engine.row_counts import RowCounts
 from zoo.engine.served import Served
 from zoo.engine.steps import Row
 from zoo.engine.workers import Workers
@@ -147,7 +146,7 @@ def predictor_on(zoo: TinyZoo, threads: int) -> Predictor:
 
 def test_with_one_core_there_is_one_session_and_one_worker(tiny_zoo: TinyZoo) -> None:
     workers = Workers(1)
-    threads = Served.alone(predictor_on(tiny_zoo, 1), workers, RowCounts()).threads
+    threads = Served.alone(predictor_on(tiny_zoo, 1), workers).threads
     workers.close()
     assert (threads.workers, threads.alone) == (1, 1)
     assert threads.single_ms > 0

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
-
-from zoo.engine.cost_model import CostModel
 from zoo.engine.scheduler import Scheduler
 from zoo.engine.workers import Workers
-from zoo.errors import Unavailable
 
 SOON = 60.0
 
@@ -21,12 +19,6 @@ SOON = 60.0
 @dataclass(frozen=True)
 class Item:
     cost: int = 1
-
-
-def learnt(ms: float) -> CostModel:
-    model = CostModel(1)
-    model.learn(1, 1, ms)
-    return model
 
 
 def test_as_many_batches_run_at_once_as_there_are_workers() -> None:
@@ -75,7 +67,7 @@ def test_a_row_that_is_alone_in_the_process_runs_with_every_core() -> None:
         seen.append(whole)
         return ["done"] * len(items)
 
-    workers, scheduler = Workers(2), Scheduler(run, budget=9, workers=2)
+    workers, scheduler = Workers(2), Scheduler(run, budget=9)
     while True:  # until both threads have come to wait
         ticket = scheduler.submit([Item()])
         workers.wake(scheduler)
@@ -105,24 +97,21 @@ def test_closing_waits_for_the_batch_that_runs() -> None:
     assert ticket.future.result(0) == ["done"]
 
 
-def test_there_is_room_for_one_more_as_long_as_a_body_with_rows_waiting_has_it() -> None:
-    go = threading.Event()
+def test_a_model_that_nobody_holds_is_not_kept_by_threads_that_sleep() -> None:
+    class Model:
+        def run(self, items: Sequence[Any], whole: bool) -> list[str]:
+            return ["done"] * len(items)
 
-    def run(items: Sequence[Any], whole: bool) -> list[str]:
-        go.wait(SOON)
-        return ["done"] * len(items)
-
-    workers = Workers(1)
-    slow, quick = (Scheduler(run, budget=1, cost_model=learnt(ms)) for ms in (10_000.0, 1.0))
-    deadline = time.monotonic() + SOON / 60
-    workers.check_room(deadline)  # nothing waits
-    tickets = [scheduler.submit([Item(), Item()]) for scheduler in (slow, slow, quick)]
-    workers.wake(slow)
-    with pytest.raises(Unavailable):
-        workers.check_room(deadline)
-    workers.wake(quick)
-    workers.check_room(deadline)
-    go.set()
+    workers, model = Workers(2), Model()
+    scheduler = Scheduler(model.run, budget=1)
+    tickets = [scheduler.submit([Item()]) for _ in range(4)]
+    workers.wake(scheduler, 4)
     for ticket in tickets:
-        ticket.future.result(SOON)
+        assert ticket.future.result(SOON) == ["done"]
+    there = weakref.ref(model)
+    del model, scheduler, tickets, ticket
+    end = time.monotonic() + SOON
+    while there() is not None and time.monotonic() < end:
+        gc.collect()  # a thread may be on its way to sleep
+    assert there() is None
     workers.close()

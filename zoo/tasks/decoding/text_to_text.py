@@ -19,7 +19,7 @@ from zoo.tasks.decoding.text_settings import Direction, TextSettings
 from zoo.tasks.decoding.writer import Wanted, Writer
 from zoo.tasks.processors.passages import Passage, passages
 from zoo.tasks.processors.pieces import Pieces, checked, cleaned
-from zoo.tasks.task import Parameters, Runs
+from zoo.tasks.task import ROWS_ALONE, Parameters, Runs
 
 AT_ONCE = 8  # passages of a stream that are written together, after the first
 _CODE = re.compile(r">>([^<>\s]{1,40})<<\s*")
@@ -90,7 +90,7 @@ class TextToText:
         self._most = entry.limits["max_tokens"]
         self._share = share
         self.pieces = Pieces(folder, count=self.settings.vocabulary, unknown=self.settings.unknown)
-        self.writer = Writer(self.settings)
+        self.writer = Writer(self.settings, alone=bool(entry.options.get(ROWS_ALONE, False)))
 
     def wish(self, parameters: TextToTextParameters, *, source: str | None = None, target: str | None = None) -> Wish:
         """What is asked for; raises ``InvalidInput`` that names the option at fault."""

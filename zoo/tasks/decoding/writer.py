@@ -31,11 +31,11 @@ class Wanted:
 
 
 class Writer:
-    """Safe to use from several threads: what they ask for at once is written together."""
+    """Safe to use from several threads: what they ask for at once is written together, or where ``alone`` in turn."""
 
-    def __init__(self, settings: TextSettings) -> None:
+    def __init__(self, settings: TextSettings, *, alone: bool = False) -> None:
         self._settings = settings
-        self._batches: SharedBatches[Wanted, Hypothesis] = SharedBatches(_batch)
+        self._batches: SharedBatches[Wanted, Hypothesis] = SharedBatches(_first if alone else _batch)
 
     def write(self, texts: Sequence[Wanted], run: Runs) -> list[Hypothesis]:
         """What is written to each text, in their order."""
@@ -71,6 +71,10 @@ class Writer:
         if asked.num_beams > 1:
             return beam(decoder, logits, limits, rules, asked.beams)
         return greedy(decoder, logits, limits, rules)
+
+
+def _first(waiting: Sequence[Wanted]) -> list[int]:
+    return [0]
 
 
 def _batch(waiting: Sequence[Wanted]) -> list[int]:
