@@ -7,13 +7,14 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import Registry, load_catalogue
 from zoo.catalogue.store import Store
+from zoo.engine.admission import Admission
 from zoo.engine.answers import AnswerCounts, Answers, Question
 from zoo.engine.assembly import Assembly
 from zoo.engine.memory import MODELS_SHARE, memory_limit
@@ -53,8 +54,7 @@ class Loader:
         room = int(budget * ADAPTERS_SHARE)
         self._assembly = Assembly(store, self._workers, placement=placement, adapter_bytes=room)
         self._answers = Answers(settings.answer_cache)
-        self._waiting = 0
-        self._seconds = 0.1  # moving average of how long a request is in here: what another one would take now
+        self._admission = Admission(settings.max_waiting_requests + self.cores)  # as many run
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._loading = ThreadPoolExecutor(LOADERS, thread_name_prefix="load")
         self._listeners = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listen")
@@ -133,7 +133,7 @@ class Loader:
         async def admitted() -> Prediction:
             nonlocal own
             own = True
-            with self._admitted():
+            with self._admission.admitted():
                 return await work()
 
         try:
@@ -157,7 +157,7 @@ class Loader:
         step: Future[Prediction | None] | None = None
         try:
             entry = self.registry.resolve(reference)
-            with self._admitted():
+            with self._admission.admitted():
                 heard = self._heard(entry, sound, parameters, eager)
                 while True:
                     step = self._listeners.submit(next, heard, None)
@@ -174,7 +174,7 @@ class Loader:
     async def stream(self, reference: str, item: object, parameters: Mapping[str, Any]) -> AsyncIterator[Prediction]:
         """The answer to one item bit by bit, as ``Predictor.stream`` hands it out. Raises like ``predict``."""
         entry = self.registry.resolve(reference)
-        with self._admitted():
+        with self._admission.admitted():
             bits = self._written(entry, item, parameters)
             while (bit := await asyncio.wrap_future(self._listeners.submit(next, bits, None))) is not None:
                 yield bit
@@ -227,7 +227,7 @@ class Loader:
 
     def waiting(self) -> int:
         """Requests admitted and not yet answered."""
-        return self._waiting
+        return self._admission.waiting
 
     def rows_waiting(self) -> int:
         """Rows in the queues of all bodies."""
@@ -269,19 +269,6 @@ class Loader:
 
     def _wanted(self, entry: ModelEntry) -> Wanted[Served]:
         return self._assembly.wanted(entry, max_items=self._settings.max_items)
-
-    @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        if self._waiting >= self._settings.max_waiting_requests + self.cores:  # as many run
-            message = "The server is full; try again shortly."
-            raise Unavailable(message, code="overloaded", retry_after=max(1.0, self._seconds))
-        self._waiting += 1
-        admitted = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-            self._seconds += 0.1 * (time.perf_counter() - admitted - self._seconds)
 
     async def _share(self, work: Callable[[], Prediction], deadline: float) -> Prediction:
         """Of tasks that share batches by themselves, in threads most of which wait for a place in one."""

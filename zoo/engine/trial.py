@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.onnx_file import read_onnx
@@ -25,6 +26,7 @@ from zoo.errors import InvalidInput, Unsupported, ZooError
 from zoo.tasks.ready_made.description import MAIN, Description, load_description
 from zoo.tasks.task import ROWS_ALONE
 
+Doubles = NDArray[np.float64]
 MOST_SECONDS = 600.0
 # Address space of the process: a graph that asks for more than this beside its weights is not one of a text network.
 ROOM = 8 * 1024**3
@@ -207,7 +209,7 @@ def _check(answer: Array, feeds: dict[str, Array], description: Description) -> 
 
 def _beside_and_alone(
     answers: Array, feeds: dict[str, Array], run: Callable[[dict[str, Array]], Array]
-) -> Iterator[tuple[Array, Array]]:
+) -> Iterator[tuple[Doubles, Doubles]]:
     """Each text's answer from a batch, and from a run of its own without padding."""
     for row, mask in enumerate(feeds["attention_mask"]):
         length = int(mask.sum())
@@ -217,7 +219,7 @@ def _beside_and_alone(
         yield answers[row][: len(alone)].astype(np.float64), alone.astype(np.float64)
 
 
-def _check_alone(beside: Array, alone: Array) -> None:
+def _check_alone(beside: Doubles, alone: Doubles) -> None:
     """A text is answered alike, whatever it shares a batch with and however long that is."""
     worst = float(np.abs(beside - alone).max())
     if worst > ALONE_MOVES * max(1.0, float(np.abs(alone).max()) / 10):
@@ -225,5 +227,6 @@ def _check_alone(beside: Array, alone: Array) -> None:
         raise InvalidInput(message, code="invalid_graph")
 
 
-def _cosine(one: Array, other: Array) -> float:
-    return float(np.sum(one * other) / max(1e-30, np.linalg.norm(one) * np.linalg.norm(other)))
+def _cosine(one: Doubles, other: Doubles) -> float:
+    lengths = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
+    return float(np.sum(one * other)) / max(1e-30, lengths)
