@@ -5,6 +5,8 @@ from __future__ import annotations
 from adapters.datasets.formats import Row
 from adapters.datasets.problems import Problem
 
+PLACE_DIGITS = 15
+
 
 class RowFault(Exception):
     """Ends the reading of a row: what is wrong, and how to mend it."""
@@ -40,9 +42,11 @@ def text_of(value: object, name: str, column: str) -> str:
 
 
 def place_of(value: object) -> int | None:
-    """A whole number, which JSON may have written as 3.0 and a table holds as text; None for anything else."""
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        return int(value[:20])
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    """A whole number of up to 15 digits, which JSON may have written as 3.0 and a table holds as text; None for
+    anything else. No text is that long, and a longer number may be one of thousands of digits."""
+    if isinstance(value, str):
+        digits = value.strip()
+        return int(digits) if len(digits) <= PLACE_DIGITS and digits.isascii() and digits.isdigit() else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 10**PLACE_DIGITS:
         return None
-    return int(value)
+    return int(value) if value == int(value) else None

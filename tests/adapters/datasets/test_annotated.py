@@ -162,6 +162,11 @@ def test_plain_columns_need_no_place_where_the_answer_stands_once(inspect: Inspe
     assert examples[0].spans == (Span("", 3, 7),)
 
 
+def test_a_place_may_stand_behind_many_spaces(inspect: Inspect) -> None:
+    _, examples = inspect(*ASKED, ASKED[1] | {"answers": [{"text": "Rome", "answer_start": " " * 25 + "16"}]})
+    assert examples[3].spans == (Span("", 16, 20),)
+
+
 @pytest.mark.parametrize(
     ("changed", "code", "said"),
     [
@@ -169,6 +174,8 @@ def test_plain_columns_need_no_place_where_the_answer_stands_once(inspect: Inspe
         ({"answers": {"text": ["Oslo"], "answer_start": [16]}}, "answer_mismatch", "nowhere"),
         ({"answers": {"text": ["Rome"], "answer_start": []}}, "invalid_answer", "lack"),
         ({"answers": {"text": ["Rome"], "answer_start": ["x"]}}, "invalid_answer", "no whole number"),
+        ({"answers": {"text": ["Rome"], "answer_start": [10**300]}}, "invalid_answer", "no whole number"),
+        ({"answers": {"text": ["Rome"], "answer_start": ["1" * 5000]}}, "invalid_answer", "up to 15 digits"),
         ({"answers": [{"text": "", "answer_start": 0}]}, "missing_answer", "answer 1 is missing"),
         ({"answers": None}, "missing_answer", "answer 1 is missing"),
         ({"answers": "n"}, "answer_place", "stands 3 times"),
@@ -220,6 +227,13 @@ def test_a_broken_squad_file_is_refused_with_a_line(inspect: Inspect, content: s
     report, _ = inspect(content=content)
     assert report.fatal is not None
     assert (report.fatal.code, report.fatal.line) == (code, 1)
+
+
+def test_an_infinite_place_in_a_squad_file_is_a_fault_of_its_row(inspect: Inspect) -> None:
+    report, examples = inspect(content=squad().replace('"answer_start": 16', '"answer_start": 1e999', 1))
+    (problem,) = [one for one in report.problems if one.level == "error"]
+    assert (problem.code, problem.row) == ("invalid_answer", 2)
+    assert (report.rows, len(examples)) == (6, 5)
 
 
 def test_an_article_longer_than_a_block_is_read(inspect: Inspect) -> None:
