@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adapters.datasets.formats import Row
 from adapters.datasets.problems import Problem
+from adapters.datasets.surrogates import has_surrogate
 
 PLACE_DIGITS = 15
 
@@ -35,7 +36,7 @@ def text_of(value: object, name: str, column: str) -> str:
         raise RowFault("wrong_type", f"the {name} is a list or an object", "Write a string.", column=column)
     if not isinstance(value, str) or not value.strip():
         raise RowFault(f"empty_{name}", f"the {name} is empty", "Write a text or delete the row.", column=column)
-    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+    if has_surrogate(value):
         said = f"the {name} holds half of a surrogate pair"
         raise RowFault("invalid_text", said, "Write the character whole.", column=column)
     return value

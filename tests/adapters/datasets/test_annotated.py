@@ -83,6 +83,7 @@ def test_neighbours_of_one_kind_stay_apart(inspect: Inspect) -> None:
         ({"tokens": [], "ner_tags": []}, "empty_text", "no words"),
         ({"tokens": ["a"], "ner_tags": "O"}, "wrong_type", "no list"),
         ({"tokens": ["\ud800"], "ner_tags": ["O"]}, "invalid_text", "surrogate"),
+        ({"tokens": ["a", "b"], "ner_tags": ["O", "B-\ud800"]}, "invalid_text", "tag 2 holds half of a surrogate pair"),
     ],
 )
 def test_a_row_of_tags_that_cannot_be_is_named_and_left_out(
@@ -107,6 +108,11 @@ def test_a_row_of_tags_that_cannot_be_is_named_and_left_out(
         ({"start": 0, "end": 3}, "invalid_span", "or a label"),
         ({"start": 3, "end": 4, "label": "X"}, "invalid_span", "spaces alone"),
         ({"start": 0, "end": 3, "label": "X" * 201}, "label_too_long", "span 2"),
+        (
+            {"start": 0, "end": 3, "label": "\udfff"},
+            "invalid_text",
+            "the label of span 2 holds half of a surrogate pair",
+        ),
         ({"start": 4, "end": 9, "label": "X"}, "overlapping_spans", "spans 1 and 2 overlap"),
     ],
 )
