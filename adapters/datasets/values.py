@@ -54,7 +54,7 @@ def _problem(row: Row, fault: Fault, column: str | None) -> Problem:
         line=row.line,
         row=row.number,
         column=None if column is None else column[:80],
-        message=f"Line {row.line}: {fault.said}; the row is left out.",
+        message=f"{row.place}: {fault.said}; the row is left out.",
         fix=fault.fix,
     )
 

@@ -18,7 +18,7 @@ class RowFault(Exception):
 
     def problem(self, row: Row) -> Problem:
         """The row's entry in the report."""
-        message = f"Line {row.line}: {self.said}; the row is left out."
+        message = f"{row.place}: {self.said}; the row is left out."
         return Problem(
             level="error",
             code=self.code,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ Inspect = Callable[..., Inspected]
 def inspect(tmp_path: Path) -> Inspect:
     """The report on a file of these rows, and the examples that it gives."""
 
-    def made(*rows: object, content: str | None = None, task: str | None = None) -> Inspected:
+    def made(*rows: object, content: str | None = None, task: str | None = None, limits: Limits = LIMITS) -> Inspected:
         path = tmp_path / "data.jsonl"
         path.write_text(content or "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        report = inspect_file(path, limits=LIMITS, task=task)
+        report = inspect_file(path, limits=limits, task=task)
         return report, [] if report.fatal else list(read_examples(path, report))
 
     return made
@@ -238,12 +239,40 @@ def test_a_broken_squad_file_is_refused_with_a_line(inspect: Inspect, content: s
 def test_an_infinite_place_in_a_squad_file_is_a_fault_of_its_row(inspect: Inspect) -> None:
     report, examples = inspect(content=squad().replace('"answer_start": 16', '"answer_start": 1e999', 1))
     (problem,) = [one for one in report.problems if one.level == "error"]
-    assert (problem.code, problem.row) == ("invalid_answer", 2)
+    assert (problem.code, problem.line, problem.row) == ("invalid_answer", 1, 2)
+    assert problem.message.startswith("Row 2: answer_start of answer 1")
     assert (report.rows, len(examples)) == (6, 5)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"context": "word " * 14_000},
+        {"question": "é" * 33_000},
+        {"answers": [{"text": "a", "answer_start": 0}] * 2_000},
+    ],
+    ids=["context", "question", "answers"],
+)
+def test_a_question_over_the_limit_of_bytes_is_refused_with_its_row(inspect: Inspect, changed: dict[str, Any]) -> None:
+    row = {"context": "a b", "question": "Who?", "answers": []} | changed
+    long = {"context": row.pop("context"), "qas": [row]}
+    good = {"context": "a b", "qas": [{"question": "Who?", "answers": []}] * 2}
+    report, _ = inspect(content=squad(paragraphs=[good, long]))
+    assert report.fatal is not None
+    assert (report.fatal.code, report.fatal.line, report.fatal.row) == ("row_too_long", 1, 3)
+    assert report.fatal.message == "Row 3: the row, with its context, is longer than 65,536 bytes."
+
+
+def test_many_questions_on_one_context_count_it_each_time(inspect: Inspect) -> None:
+    asked = [{"context": "word " * 200, "qas": [{"question": "Who?", "answers": []}] * 100}]
+    report, _ = inspect(content=squad(paragraphs=asked), limits=replace(LIMITS, total_bytes=50_000))
+    assert report.fatal is not None
+    assert (report.fatal.code, report.fatal.row) == ("too_many_rows", 47)
+    assert "longer than 50,000 bytes" in report.fatal.message
+
+
 def test_an_article_longer_than_a_block_is_read(inspect: Inspect) -> None:
-    long = [{"context": "word " * 60_000 + "end.", "qas": [{"question": "Where?", "answers": []}]}] * 8
+    long = [{"context": "word " * 12_000 + "end.", "qas": [{"question": "Where?", "answers": []}]}] * 40
     report, _ = inspect(content=squad(paragraphs=[*long, {"context": "a b", "qas": [
         {"question": "Who?", "answers": [{"text": "b", "answer_start": 2}]}]}]))  # fmt: skip
-    assert (report.rows, report.usable_rows) == (18, 18)
+    assert (report.rows, report.usable_rows) == (82, 82)
