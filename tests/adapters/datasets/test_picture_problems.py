@@ -172,6 +172,7 @@ ROWS = {
     "missing": ("9.png,cat", "file_missing", 6),
     "no-label": ("4.png,", "missing_label", 6),
     "null-label": ("4.png,null", "missing_label", 6),
+    "too-long": ("a" + "\u0323\u0301" * 5000 + ".png,cat", "file_missing", 6),
     "twice": ("1.png,dog", "duplicate_file_name", 6),
     "outside": ("../../etc/passwd,dog", "file_missing", 6),
 }
