@@ -26,7 +26,7 @@ from adapters.training.spans.servable import adapted_servable, require_head, tok
 from adapters.training.spans.stretches import around, beside, place_of, shown
 from zoo.catalogue.entry import ModelEntry
 from zoo.tasks.decoding.answers import Answer, Reading, answers_in
-from zoo.tasks.processors.text import CHARACTERS_PER_TOKEN
+from zoo.tasks.processors.text import beginning
 from zoo.tasks.processors.windows import EncodedWindows, Window
 from zoo.tasks.question_answering import MAX_ANSWER_LEN, QuestionAnsweringParameters, read_in_windows
 from zoo.tasks.question_answering import asked as served
@@ -165,7 +165,7 @@ class AnswerAdaptation(SpanAdaptation):
 
     def request(self, example: Example) -> object:
         """Of a question the beginning is read."""
-        question = example.values["question"][: CHARACTERS_PER_TOKEN * self.max_tokens]
+        question = beginning(example.values["question"], max_tokens=self.max_tokens)
         return {"question": question, "context": example.values["context"]}
 
     def servable(self) -> Servable:
