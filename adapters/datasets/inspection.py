@@ -12,6 +12,7 @@ from adapters.datasets.limits import Limits
 from adapters.datasets.problems import DatasetFault, Problem, Problems, fault
 from adapters.datasets.report import Duplicates, Report
 from adapters.datasets.schema import Schema, mismatch, schema_for, schema_of_table
+from adapters.datasets.surrogates import has_surrogate
 from adapters.datasets.tally import Tally
 from adapters.datasets.zips import Asked, inspect_zip
 
@@ -83,7 +84,9 @@ class _Reading:
     def _with_names(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Collect the column names of a file without a header."""
         for row in rows:
-            self._names.update((name, None) for name in row.values if name not in self._names and _writable(name))
+            self._names.update(
+                (name, None) for name in row.values if name not in self._names and not has_surrogate(name)
+            )
             if len(self._names) > self._limits.columns:
                 message = f"Line {row.line}: more than {self._limits.columns:,} different keys so far."
                 fix = "Use the same keys in every line, and only those that are needed."
@@ -128,11 +131,6 @@ class _Reading:
             fatal=fatal,
         )
         return report.model_copy(update=_counted(tally)) if tally else report
-
-
-def _writable(name: str) -> bool:
-    """False for a key with half of a surrogate pair, which no report can hold."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _counted(tally: Tally) -> dict[str, object]:

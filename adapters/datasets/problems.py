@@ -60,9 +60,10 @@ def fault(
     fix: str,
     *,
     line: int | None = None,
+    row: int | None = None,
     position: int | None = None,
     file: str | None = None,
 ) -> DatasetFault:
     """The exception for a problem of the file's form, found at ``line`` or, in a zip, in ``file``."""
     found = {"level": "error", "code": code, "message": message, "fix": fix}
-    return DatasetFault(Problem.model_validate(found | {"line": line, "position": position, "file": file}))
+    return DatasetFault(Problem.model_validate(found | {"line": line, "row": row, "position": position, "file": file}))

@@ -49,8 +49,10 @@ class Tally:
         """Raises ``DatasetFault`` for the row that passes the limit of rows or of different labels."""
         self.rows = row.number
         if row.number > self._limits.rows:
-            message = f"Line {row.line}: more than {self._limits.rows:,} rows."
-            raise fault("too_many_rows", message, "Send fewer rows, or a sample of them.", line=row.line)
+            message = f"{row.place}: more than {self._limits.rows:,} rows."
+            raise fault(
+                "too_many_rows", message, "Send fewer rows, or a sample of them.", line=row.line, row=row.number
+            )
         example = read_example(row, self._schema, self._columns)
         if isinstance(example, Problem):
             self._first_bad = self._first_bad or example

@@ -12,6 +12,7 @@ from adapters.datasets.example import Example
 from adapters.datasets.formats import Row
 from adapters.datasets.problems import Problem
 from adapters.datasets.schema import Role, Schema
+from adapters.datasets.surrogates import has_surrogate
 
 LABEL_CHARACTERS = 200
 _MISSING = frozenset({"", "nan", "null"})
@@ -53,7 +54,7 @@ def _problem(row: Row, fault: Fault, column: str | None) -> Problem:
         line=row.line,
         row=row.number,
         column=None if column is None else column[:80],
-        message=f"Line {row.line}: {fault.said}; the row is left out.",
+        message=f"{row.place}: {fault.said}; the row is left out.",
         fix=fault.fix,
     )
 
@@ -149,7 +150,7 @@ def _written(value: object, role: Role) -> str | Fault:
     text = value.strip() if isinstance(value, str) else _spelled(value)
     if text is None:
         return Fault("wrong_type", f"the {role.name} is a list or an object", "Write a string.")
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+    if has_surrogate(text):
         return Fault("invalid_text", f"the {role.name} holds half of a surrogate pair", "Write the character whole.")
     return text
 

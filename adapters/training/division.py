@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from adapters.datasets import Example, FileStore, Report, Split, split
 from adapters.jobs import JobSpec
-from zoo.errors import InvalidInput
+from zoo.errors import InvalidDataset, InvalidInput
 
 # Rows that are chosen by or measured on cannot be learnt from: no larger part than its purpose needs.
 CHOOSING_ROWS, MEASURING_ROWS = 100, 200
@@ -32,6 +33,16 @@ class Parts:
     def all(self) -> Sequence[Example]:
         """Every row: training, validation, held out."""
         return (*self.train, *self.validation, *self.heldout)
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """A held-out row that turns out to be unfit is one of the validation file, if that was sent."""
+        try:
+            yield
+        except InvalidDataset as error:
+            if self.separate:
+                error.param = "validation_file"
+            raise
 
     @property
     def untrained(self) -> Sequence[Example]:

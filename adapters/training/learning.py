@@ -216,7 +216,9 @@ def _start(job: Run, adaptation: Adaptation, plan: Plan, parts: Parts) -> tuple[
     """
     job.watch.start("features")
     train = lessons(adaptation.encode(parts.train, views=plan.views))
-    validation, heldout = adaptation.encode(parts.validation), adaptation.encode(parts.heldout)
+    validation = adaptation.encode(parts.validation)
+    with parts.measuring():
+        heldout = adaptation.encode(parts.heldout)
     activations = Activations(adaptation, len(adaptation.steps()) - plan.top_layers)
     features = activations.gather(
         [*train, *lessons(validation)], tick=lambda done, all_: job.context.tick("features", done, all_)

@@ -197,7 +197,8 @@ def problems_view(report: Json) -> list[RenderableType]:
     listed = table("", "where", "code", "what", "fix")
     for problem in problems[:SHOWN_PROBLEMS]:
         level = str(problem.get("level", ""))
-        cells = [_place(problem), problem.get("code", ""), problem.get("message", ""), problem.get("fix", "")]
+        place = _place(problem, rows=report.get("format") == "squad")
+        cells = [place, problem.get("code", ""), problem.get("message", ""), problem.get("fix", "")]
         listed.add_row(Text(printable(level), style=STYLES.get(level, "")), *map(printable, cells))
     shown: list[RenderableType] = ["", listed]
     if len(problems) > SHOWN_PROBLEMS:
@@ -220,9 +221,14 @@ def _classes(report: Json) -> list[RenderableType]:
     return ["", listed]
 
 
-def _place(problem: dict[str, Any]) -> str:
-    """A line of a table, or a file of an archive, as far as the problem says where it is."""
-    parts = [(name, problem.get(name)) for name in ("file", "line", "column", "position")]
+def _place(problem: dict[str, Any], *, rows: bool) -> str:
+    """A line of a table, or a file of an archive, as far as the problem says where it is.
+
+    The number of a row is shown where no line is told, or where one line may hold many ``rows``.
+    """
+    names = ("file", "line", "row", "column", "position")
+    left_out = () if rows or problem.get("line") is None else ("row",)
+    parts = [(name, problem.get(name)) for name in names if name not in left_out]
     words = [str(value) if name == "file" else f"{name} {value}" for name, value in parts if value not in (None, "")]
     return ", ".join(words) or "the whole file"
 

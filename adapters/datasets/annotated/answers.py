@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.datasets.annotated.faults import RowFault, place_of, text_of
+from adapters.datasets.annotated.faults import PLACE_DIGITS, RowFault, place_of, text_of
 from adapters.datasets.example import Example, Span
 from adapters.datasets.fold import fold
 from adapters.datasets.formats import Row
@@ -34,7 +34,8 @@ def read_answers(row: Row, columns: Mapping[str, str]) -> Example | Problem:
 
 def _spans(values: Mapping[str, object], column: str, context: str) -> tuple[Span, ...]:
     given = values.get(column)
-    if str(values.get(IMPOSSIBLE)).casefold() == "true" or given == []:
+    impossible = values.get(IMPOSSIBLE)
+    if impossible is True or (isinstance(impossible, str) and impossible.casefold() == "true") or given == []:
         return ()
     found: list[tuple[object, object]] = []
     if isinstance(given, list):
@@ -68,7 +69,7 @@ def _span(text: object, start: object, place: int, context: str, column: str) ->
     text = text.strip() if untold else text
     at = _only_place(text, place, context, column) if untold else place_of(start)
     if at is None:
-        said = f"answer_start of answer {place} is no whole number"
+        said = f"answer_start of answer {place} is no whole number of up to {PLACE_DIGITS} digits"
         raise RowFault("invalid_answer", said, _COUNT, column=column)
     if at < 0 or context[at : at + len(text)] != text:
         where = context.find(text)

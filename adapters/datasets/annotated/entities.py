@@ -9,12 +9,14 @@ from adapters.datasets.annotated.faults import RowFault, place_of, text_of
 from adapters.datasets.example import Example, Span
 from adapters.datasets.formats import Row
 from adapters.datasets.problems import Problem
+from adapters.datasets.surrogates import has_surrogate
 
 OUTSIDE = "O"
 KIND_CHARACTERS = 200
 _START, _END = ("start", "start_offset", "begin"), ("end", "end_offset", "stop")
 _KIND = ("label", "entity", "type", "entity_group", "tag", "category", "entity_type")
 _SCHEME = "Tag words with O, B-KIND where an entity begins and I-KIND where it goes on."
+_WHOLE = "Write the character whole."
 
 
 def read_entities(row: Row, columns: Mapping[str, str]) -> Example | Problem:
@@ -34,6 +36,8 @@ def spans_of_tags(tags: Sequence[str]) -> list[tuple[str, int, int]]:
         mark, _, kind = tag.partition("-")
         if tag != OUTSIDE and (mark not in ("B", "I") or not kind.strip() or len(kind) > KIND_CHARACTERS):
             raise RowFault("invalid_tag", f"tag {place + 1} is neither O nor B-… nor I-…", _SCHEME)
+        if has_surrogate(kind):
+            raise RowFault("invalid_text", f"tag {place + 1} holds half of a surrogate pair", _WHOLE)
         if mark == "I" and kind != open_kind:
             said = f"tag {place + 1} goes on with an entity (I-) that does not begin before it"
             raise RowFault("impossible_tags", said, f"Write B- where an entity begins. {_SCHEME}")
@@ -111,6 +115,8 @@ def _span(mark: object, place: int, text: str) -> Span:
     if len(kind) > KIND_CHARACTERS:
         said = f"the label of span {place} is longer than {KIND_CHARACTERS} characters"
         raise RowFault("label_too_long", said, "Use a short name for each kind.")
+    if has_surrogate(kind):
+        raise RowFault("invalid_text", f"the label of span {place} holds half of a surrogate pair", _WHOLE)
     if not 0 <= start < end <= len(text):
         said = f"span {place} is from {start} to {end}, but the text has {len(text):,} characters"
         raise RowFault("span_outside", said, "Count characters from 0; end is the place behind the last one.")

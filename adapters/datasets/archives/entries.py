@@ -63,8 +63,13 @@ def suffix_of(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """The form in which names are compared: composed, and as people write them in tables."""
-    return unicodedata.normalize("NFC", name).replace("\\", "/").removeprefix("./")
+    """The form in which names are compared: composed, and as people write them in tables.
+
+    One that is too long to be composed to the name of an entry stays as it is: half a million combining marks would
+    take minutes.
+    """
+    composed = unicodedata.normalize("NFC", name) if len(name) <= 4 * MAX_NAME else name
+    return composed.replace("\\", "/").removeprefix("./")
 
 
 def shown(name: str) -> str:

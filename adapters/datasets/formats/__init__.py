@@ -27,7 +27,7 @@ def open_rows(path: Readable, limits: Limits) -> Source:
         head = stream.read(HEAD_BYTES)
     encoding, kind = detect_encoding(head), sniff(head)
     if kind == "squad":
-        return Source("squad", encoding, None, None, read_squad(path, encoding))
+        return Source("squad", encoding, None, None, read_squad(path, encoding, limits))
     lines = read_lines(path, encoding=encoding, limit=limits.row_bytes)
     if kind == "jsonl":
         return Source("jsonl", encoding, None, None, read_jsonl(lines, limits))

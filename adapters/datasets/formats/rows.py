@@ -11,12 +11,21 @@ from adapters.datasets.problems import Problem
 
 
 class Row(NamedTuple):
-    """``number`` counts data rows, ``line`` physical lines, both from 1; ``problem``: why the row cannot be used."""
+    """``number`` counts data rows, ``line`` physical lines, both from 1; ``problem``: why the row cannot be used.
+
+    ``shared``: other rows begin in the same line, so that only the number tells them apart.
+    """
 
     number: int
     line: int
     values: Mapping[str, object]
     problem: Problem | None = None
+    shared: bool = False
+
+    @property
+    def place(self) -> str:
+        """What a message about the row begins with."""
+        return f"Row {self.number}" if self.shared else f"Line {self.line}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import IO, Any, NoReturn
 
 from adapters.datasets.formats.lines import Encoding, Readable
 from adapters.datasets.formats.rows import Row
+from adapters.datasets.limits import Limits
 from adapters.datasets.problems import DatasetFault, fault
 
 BEGIN = re.compile(r'\s*\{\s*("version"\s*:\s*("[^"]*"|[\d.]+)\s*,\s*)?"data"\s*:\s*\[')
@@ -23,19 +24,20 @@ class _NotFinite(ValueError):
     """NaN or Infinity: Python reads them, JSON does not know them."""
 
 
-def read_squad(path: Readable, encoding: Encoding) -> Iterator[Row]:
+def read_squad(path: Readable, encoding: Encoding, limits: Limits) -> Iterator[Row]:
     """Rows with ``question``, ``context``, ``answers``, ``is_impossible``, ``id`` and ``title``.
 
     One article is held at a time. ``line`` is that of the article's first character. Raises ``DatasetFault`` at what is
-    no JSON or no article.
+    no JSON or no article, and where rows, each with its context, are longer than the limits, alone or together.
     """
-    number = 0
+    number = total = 0
     with path.open("rb") as stream:
         text = io.TextIOWrapper(stream, encoding=_READ_AS[encoding], newline="")
         for line, article in _articles(text):
-            for values in _questions(article, line):
-                number += 1
-                yield Row(number, line, values)
+            for values, size in _questions(article, line, number):
+                number, total = number + 1, total + size
+                _check_size(number, line, size, total, limits)
+                yield Row(number, line, values, shared=True)
 
 
 def _articles(stream: IO[str]) -> Iterator[tuple[int, Any]]:
@@ -67,19 +69,40 @@ def _articles(stream: IO[str]) -> Iterator[tuple[int, Any]]:
         line, place = line + text.count("\n", place, end), end
 
 
-def _questions(article: Any, line: int) -> Iterator[dict[str, object]]:
+def _questions(article: Any, line: int, number: int) -> Iterator[tuple[dict[str, object], int]]:
+    """The values of each row behind the ``number``-th, and their bytes."""
     paragraphs = article.get("paragraphs") if isinstance(article, dict) else None
     if not isinstance(paragraphs, list):
-        raise _unfit(line, "an article without a list of paragraphs")
+        raise _unfit(line, number + 1, "an article without a list of paragraphs")
     for paragraph in paragraphs:
         questions = paragraph.get("qas") if isinstance(paragraph, dict) else None
         if not isinstance(questions, list) or not isinstance(paragraph.get("context"), str):
-            raise _unfit(line, "a paragraph without a context and a list of questions (qas)")
+            raise _unfit(line, number + 1, "a paragraph without a context and a list of questions (qas)")
+        size = _bytes(paragraph["context"])
         for question in questions:
             if not isinstance(question, dict):
-                raise _unfit(line, "a question that is no object")
+                raise _unfit(line, number + 1, "a question that is no object")
+            number += 1
             known = {name: question.get(name) for name in ("question", "answers", "is_impossible", "id")}
-            yield {**known, "context": paragraph["context"], "title": article.get("title")}
+            try:
+                written = json.dumps(known, ensure_ascii=False)
+            except RecursionError:
+                raise _invalid(line, "nested too deeply") from None
+            yield {**known, "context": paragraph["context"], "title": article.get("title")}, size + _bytes(written)
+
+
+def _check_size(number: int, line: int, size: int, total: int, limits: Limits) -> None:
+    if size > limits.row_bytes:
+        message = f"Row {number}: the row, with its context, is longer than {limits.row_bytes:,} bytes."
+        raise fault("row_too_long", message, "Shorten or split the context of this question.", line=line, row=number)
+    if total > limits.total_bytes:
+        message = f"Row {number}: the rows so far, each with its context, are longer than {limits.total_bytes:,} bytes."
+        fix = "Send fewer questions, or shorten the contexts that many of them are about."
+        raise fault("too_many_rows", message, fix, line=line, row=number)
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def _read(stream: IO[str], count: int, line: int) -> str:
@@ -99,8 +122,8 @@ def _invalid(line: int, said: str) -> DatasetFault:
     return fault("invalid_json", f"Line {line}: not valid JSON ({said}).", fix, line=line)
 
 
-def _unfit(line: int, said: str) -> DatasetFault:
-    return fault("invalid_squad", f"Line {line}: {said}.", _FORM, line=line)
+def _unfit(line: int, row: int, said: str) -> DatasetFault:
+    return fault("invalid_squad", f"Line {line}, row {row}: {said}.", _FORM, line=line, row=row)
 
 
 _READ_AS = {"utf-8": "utf-8", "utf-8-sig": "utf-8-sig", "utf-16-le": "utf-16", "utf-16-be": "utf-16"}

@@ -14,6 +14,7 @@ from adapters.datasets.media.layout import Candidate, Files, Layout, RawBox, Sea
 from adapters.datasets.media.tree import LISTS
 from adapters.datasets.problems import DatasetFault, Problem, fault
 from adapters.datasets.schema import Schema, schema_of_layout
+from adapters.datasets.surrogates import has_surrogate
 from adapters.datasets.values import read_example
 from zoo.errors import Unsupported
 
@@ -114,7 +115,7 @@ class _Reader:
             message = "The file has no rows of data."
             raise fault("no_rows", message, f"Write one row for each {self._search.kind.one}.", line=1)
         if source.header is None:
-            names = dict.fromkeys(key for row in sample for key in row.values)
+            names = dict.fromkeys(key for row in sample for key in row.values if not has_surrogate(key))
         layout = self._forms.choose(self._search, list(names), sample)
         if layout is None:
             said = "no column is called as labels or the like are; the list is not used, and folders count as classes"

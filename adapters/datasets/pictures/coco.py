@@ -92,7 +92,7 @@ class _Document:
         left_out = 0
         for place, row in enumerate(document["annotations"], start=1):
             number = _key(row.get("id"))
-            where = f"annotation {number}" if number is not None else f"annotations[{place - 1}]"
+            where = f"annotation {shown(str(number))}" if number is not None else f"annotations[{place - 1}]"
             key = _key(row.get("image_id"))
             if key is None or key not in known:
                 said = f"{where} belongs to a picture that images does not have; it is left out"

@@ -16,6 +16,7 @@ _IMAGES = frozenset({"images", "image"})
 _MASKS = frozenset({"masks", "mask"})
 _FORM = 'Write the names in the order of the values, such as ["background", "nucleus"]; null for a value to ignore.'
 _NAMES_BYTES = 1024 * 1024
+_VALUE_DIGITS = 10  # Python refuses to read a number of thousands
 
 
 def find(search: Search) -> Layout | None:
@@ -96,7 +97,8 @@ def _by_value(document: object) -> dict[int, str | None] | None:
         pairs = [(value, name) for name, value in document.items()]
     elif isinstance(document, dict):
         pairs = [
-            (int(value) if value.isascii() and value.isdigit() else None, name) for value, name in document.items()
+            (int(value) if len(value) <= _VALUE_DIGITS and value.isascii() and value.isdigit() else None, name)
+            for value, name in document.items()
         ]
     else:
         return None

@@ -26,8 +26,10 @@ from adapters.training.spans.servable import adapted_servable, require_head, tok
 from adapters.training.spans.stretches import around, beside, place_of, shown
 from zoo.catalogue.entry import ModelEntry
 from zoo.tasks.decoding.answers import Answer, Reading, answers_in
+from zoo.tasks.processors.text import beginning
 from zoo.tasks.processors.windows import EncodedWindows, Window
 from zoo.tasks.question_answering import MAX_ANSWER_LEN, QuestionAnsweringParameters, read_in_windows
+from zoo.tasks.question_answering import asked as served
 
 TASK = "question-answering"
 SERVED, WHOLE = QuestionAnsweringParameters(), QuestionAnsweringParameters(max_seq_len=10**6)
@@ -101,12 +103,15 @@ class AnswerAdaptation(SpanAdaptation):
         """Of one text: the first as long as may be, the others short; of a text that is served in several windows the
         last holds no answer."""
         chance = np.random.default_rng(example.row)
-        text = self._text(example, WHOLE)
+        with self.reading(example):
+            text = self._text(example, WHOLE)
         whole = text.windows[0]
         count = int(whole.inside.sum())
         most = self.max_tokens - (len(whole.ids) - count)
         if not count or most < 1:
             return [self._encoded(example)] * views
+        if count > most:  # whether it could be served: else the row is refused only where it is measured by
+            self._encoded(example)
         answers = [(place, span) for span in example.spans if (place := place_of(whole, span))]
         items = []
         for view in range(views):
@@ -121,12 +126,14 @@ class AnswerAdaptation(SpanAdaptation):
         return items
 
     def _encoded(self, example: Example) -> Item:
-        text = self._text(example)
+        with self.reading(example):
+            text = self._text(example)
         span = example.spans[0] if example.spans else None
         return self.item(text, [_wanted(window, span) for window in text.windows], example.spans)
 
     def _text(self, example: Example, asked: QuestionAnsweringParameters = SERVED) -> EncodedWindows:
-        return read_in_windows(example.values["question"], example.values["context"], self._windows, asked)
+        question, context = served(self.request(example), self._windows)
+        return read_in_windows(question, context, self._windows, asked)
 
     def loss(self, outputs: Tensor, targets: Sequence[Lesson]) -> Tensor:
         """Cross-entropy of first and last token, over those that an answer may be made of."""
@@ -157,7 +164,9 @@ class AnswerAdaptation(SpanAdaptation):
         return found[0] if found else Answer("", 0.0, 0, 0)
 
     def request(self, example: Example) -> object:
-        return {"question": example.values["question"], "context": example.values["context"]}
+        """Of a question the beginning is read."""
+        question = beginning(example.values["question"], max_tokens=self.max_tokens)
+        return {"question": question, "context": example.values["context"]}
 
     def servable(self) -> Servable:
         return self.served(max_answer_len=self._how.max_tokens, handle_impossible_answer=self._how.may_be_none)

@@ -28,7 +28,9 @@ from adapters.training.sentences.sequence_classifier import Logits, read_classif
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.head import Readout
 from zoo.engine.predictor import MODEL_FILE
+from zoo.tasks.processors.text import beginning
 
+ROLES = ("text", "text_pair")
 FORM = Form(AutoModelForSequenceClassification, Logits, first_token_head)
 
 
@@ -77,7 +79,8 @@ class TextAdaptation:
         return list(blocks(self.body)[1])
 
     def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
-        encodings = self._tokenizer.encode_batch([_texts(example) for example in examples])
+        texts = [self._texts(example) for example in examples]
+        encodings = self._tokenizer.encode_batch([one if len(one) > 1 else one[0] for one in texts])
         return [
             Item(
                 length=len(one.ids),
@@ -118,8 +121,12 @@ class TextAdaptation:
 
     def request(self, example: Example) -> object:
         """A text, or an object of two."""
-        read = {role: example.values[role] for role in ("text", "text_pair") if role in example.values}
-        return read if len(read) > 1 else read["text"]
+        texts = self._texts(example)
+        return dict(zip(ROLES, texts, strict=True)) if len(texts) > 1 else texts[0]
+
+    def _texts(self, example: Example) -> tuple[str, ...]:
+        given = [example.values[role] for role in ROLES if role in example.values]
+        return tuple(beginning(text, max_tokens=self.max_tokens) for text in given)
 
     def servable(self) -> Servable:
         return pooled_servable(
@@ -134,11 +141,6 @@ class TextAdaptation:
     def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
         head = self.head.plain() if isinstance(self.head, ScoreHead) else self.head
         return add_pooled_head(graphs[MODEL_FILE], head, hidden=TOKEN_VECTORS, pooling=self._pooling)
-
-
-def _texts(example: Example) -> str | tuple[str, str]:
-    pair = example.values.get("text_pair")
-    return example.values["text"] if pair is None else (example.values["text"], pair)
 
 
 def load(checkpoint: Path) -> Servable:

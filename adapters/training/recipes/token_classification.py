@@ -78,7 +78,8 @@ class EntityAdaptation(SpanAdaptation):
         return [self._encoded(example) for example in examples]
 
     def _encoded(self, example: Example) -> Item:
-        text = self._windows.of_text(example.values["text"])
+        with self.reading(example):
+            text = self._windows.of_text(example.values["text"])
         targets = [wanted(window, text.text, example.spans, self._places, self._pieces) for window in text.windows]
         return self.item(text, targets, example.spans)
 

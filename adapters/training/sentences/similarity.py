@@ -22,6 +22,7 @@ from adapters.training.sentences.sentence_encoder import TOKEN_VECTORS, Sentence
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.head import Readout
 from zoo.engine.predictor import MODEL_FILE
+from zoo.tasks.processors.text import beginning
 from zoo.tasks.sentence_similarity import OTHERS, SOURCE
 
 SHARPNESS = 20.0  # of cosines in both losses; that of sentence-transformers
@@ -90,7 +91,8 @@ class SimilarityAdaptation:
 
     def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
         """The length of a pair is that of its longer text, to which the other is filled up."""
-        encodings = iter(self._tokenizer.encode_batch([example.values[side] for example in examples for side in SIDES]))
+        texts = [self._read(example, side) for example in examples for side in SIDES]
+        encodings = iter(self._tokenizer.encode_batch(texts))
         items = []
         for example in examples:
             tensors: Batch = {}
@@ -142,7 +144,11 @@ class SimilarityAdaptation:
         return abs(float(told) - float(_cosines(output.unsqueeze(0)))) <= NEAR
 
     def request(self, example: Example) -> object:
-        return {SOURCE: example.values["text"], OTHERS: [example.values["text_pair"]]}
+        one, other = (self._read(example, side) for side in SIDES)
+        return {SOURCE: one, OTHERS: [other]}
+
+    def _read(self, example: Example, side: str) -> str:
+        return beginning(example.values[side], max_tokens=self.max_tokens)
 
     def servable(self) -> Servable:
         return self._encoder.servable(self.network.body, architecture=self._architecture, max_tokens=self.max_tokens)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from adapters.datasets import Span
+from adapters.datasets import Example, Span
 from adapters.training.checkpoint import ensure_tokenizer, load_config
 from adapters.training.encoder import encoder_inputs
 from adapters.training.features import answers_of
@@ -25,6 +26,7 @@ from adapters.training.spans.network import TokenNetwork
 from adapters.training.spans.servable import token_servable
 from zoo.engine.head import Readout
 from zoo.engine.predictor import MODEL_FILE
+from zoo.errors import InvalidDataset, InvalidInput, TooLarge
 from zoo.tasks.processors.text import padded
 from zoo.tasks.processors.windows import EncodedWindows, WindowProcessor
 
@@ -64,6 +66,17 @@ class SpanAdaptation:
 
     def steps(self) -> Sequence[nn.Module]:
         return list(blocks(self.body)[1])
+
+    @contextmanager
+    def reading(self, example: Example) -> Iterator[None]:
+        """A text that no request could send, such as one of more windows than are read, is told with its row."""
+        try:
+            yield
+        except (TooLarge, InvalidInput) as error:
+            message = (
+                f"Row {example.row}, line {example.line}: {error.message} Windows are of {self.max_tokens} tokens."
+            )
+            raise InvalidDataset(message, param="training_file") from error
 
     def item(self, text: EncodedWindows, wanted: Sequence[Tensor], spans: tuple[Span, ...]) -> Item:
         """A text with the target of each of its windows: one item, in parts if there are several."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ Inspect = Callable[..., Inspected]
 def inspect(tmp_path: Path) -> Inspect:
     """The report on a file of these rows, and the examples that it gives."""
 
-    def made(*rows: object, content: str | None = None, task: str | None = None) -> Inspected:
+    def made(*rows: object, content: str | None = None, task: str | None = None, limits: Limits = LIMITS) -> Inspected:
         path = tmp_path / "data.jsonl"
         path.write_text(content or "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        report = inspect_file(path, limits=LIMITS, task=task)
+        report = inspect_file(path, limits=limits, task=task)
         return report, [] if report.fatal else list(read_examples(path, report))
 
     return made
@@ -83,6 +84,7 @@ def test_neighbours_of_one_kind_stay_apart(inspect: Inspect) -> None:
         ({"tokens": [], "ner_tags": []}, "empty_text", "no words"),
         ({"tokens": ["a"], "ner_tags": "O"}, "wrong_type", "no list"),
         ({"tokens": ["\ud800"], "ner_tags": ["O"]}, "invalid_text", "surrogate"),
+        ({"tokens": ["a", "b"], "ner_tags": ["O", "B-\ud800"]}, "invalid_text", "tag 2 holds half of a surrogate pair"),
     ],
 )
 def test_a_row_of_tags_that_cannot_be_is_named_and_left_out(
@@ -107,6 +109,11 @@ def test_a_row_of_tags_that_cannot_be_is_named_and_left_out(
         ({"start": 0, "end": 3}, "invalid_span", "or a label"),
         ({"start": 3, "end": 4, "label": "X"}, "invalid_span", "spaces alone"),
         ({"start": 0, "end": 3, "label": "X" * 201}, "label_too_long", "span 2"),
+        (
+            {"start": 0, "end": 3, "label": "\udfff"},
+            "invalid_text",
+            "the label of span 2 holds half of a surrogate pair",
+        ),
         ({"start": 4, "end": 9, "label": "X"}, "overlapping_spans", "spans 1 and 2 overlap"),
     ],
 )
@@ -162,6 +169,11 @@ def test_plain_columns_need_no_place_where_the_answer_stands_once(inspect: Inspe
     assert examples[0].spans == (Span("", 3, 7),)
 
 
+def test_a_place_may_stand_behind_many_spaces(inspect: Inspect) -> None:
+    _, examples = inspect(*ASKED, ASKED[1] | {"answers": [{"text": "Rome", "answer_start": " " * 25 + "16"}]})
+    assert examples[3].spans == (Span("", 16, 20),)
+
+
 @pytest.mark.parametrize(
     ("changed", "code", "said"),
     [
@@ -169,6 +181,8 @@ def test_plain_columns_need_no_place_where_the_answer_stands_once(inspect: Inspe
         ({"answers": {"text": ["Oslo"], "answer_start": [16]}}, "answer_mismatch", "nowhere"),
         ({"answers": {"text": ["Rome"], "answer_start": []}}, "invalid_answer", "lack"),
         ({"answers": {"text": ["Rome"], "answer_start": ["x"]}}, "invalid_answer", "no whole number"),
+        ({"answers": {"text": ["Rome"], "answer_start": [10**300]}}, "invalid_answer", "no whole number"),
+        ({"answers": {"text": ["Rome"], "answer_start": ["1" * 5000]}}, "invalid_answer", "up to 15 digits"),
         ({"answers": [{"text": "", "answer_start": 0}]}, "missing_answer", "answer 1 is missing"),
         ({"answers": None}, "missing_answer", "answer 1 is missing"),
         ({"answers": "n"}, "answer_place", "stands 3 times"),
@@ -222,8 +236,43 @@ def test_a_broken_squad_file_is_refused_with_a_line(inspect: Inspect, content: s
     assert (report.fatal.code, report.fatal.line) == (code, 1)
 
 
+def test_an_infinite_place_in_a_squad_file_is_a_fault_of_its_row(inspect: Inspect) -> None:
+    report, examples = inspect(content=squad().replace('"answer_start": 16', '"answer_start": 1e999', 1))
+    (problem,) = [one for one in report.problems if one.level == "error"]
+    assert (problem.code, problem.line, problem.row) == ("invalid_answer", 1, 2)
+    assert problem.message.startswith("Row 2: answer_start of answer 1")
+    assert (report.rows, len(examples)) == (6, 5)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"context": "word " * 14_000},
+        {"question": "é" * 33_000},
+        {"answers": [{"text": "a", "answer_start": 0}] * 2_000},
+    ],
+    ids=["context", "question", "answers"],
+)
+def test_a_question_over_the_limit_of_bytes_is_refused_with_its_row(inspect: Inspect, changed: dict[str, Any]) -> None:
+    row = {"context": "a b", "question": "Who?", "answers": []} | changed
+    long = {"context": row.pop("context"), "qas": [row]}
+    good = {"context": "a b", "qas": [{"question": "Who?", "answers": []}] * 2}
+    report, _ = inspect(content=squad(paragraphs=[good, long]))
+    assert report.fatal is not None
+    assert (report.fatal.code, report.fatal.line, report.fatal.row) == ("row_too_long", 1, 3)
+    assert report.fatal.message == "Row 3: the row, with its context, is longer than 65,536 bytes."
+
+
+def test_many_questions_on_one_context_count_it_each_time(inspect: Inspect) -> None:
+    asked = [{"context": "word " * 200, "qas": [{"question": "Who?", "answers": []}] * 100}]
+    report, _ = inspect(content=squad(paragraphs=asked), limits=replace(LIMITS, total_bytes=50_000))
+    assert report.fatal is not None
+    assert (report.fatal.code, report.fatal.row) == ("too_many_rows", 47)
+    assert "longer than 50,000 bytes" in report.fatal.message
+
+
 def test_an_article_longer_than_a_block_is_read(inspect: Inspect) -> None:
-    long = [{"context": "word " * 60_000 + "end.", "qas": [{"question": "Where?", "answers": []}]}] * 8
+    long = [{"context": "word " * 12_000 + "end.", "qas": [{"question": "Where?", "answers": []}]}] * 40
     report, _ = inspect(content=squad(paragraphs=[*long, {"context": "a b", "qas": [
         {"question": "Who?", "answers": [{"text": "b", "answer_start": 2}]}]}]))  # fmt: skip
-    assert (report.rows, report.usable_rows) == (18, 18)
+    assert (report.rows, report.usable_rows) == (82, 82)

@@ -102,6 +102,15 @@ def test_an_annotation_of_an_unknown_picture_is_named(inspect_zip: InspectZip) -
     assert "annotation 9" in problem.message
 
 
+def test_an_annotation_is_named_printably(inspect_zip: InspectZip) -> None:
+    document = json.loads(str(detection()["annotations.json"]))
+    more = [*document["annotations"], {"id": "\ud800" + "9" * 70, "image_id": 77, "bbox": [1, 1, 2, 2]}]
+    report = inspect_zip(changed(annotations=more))
+    assert f"annotation …{'9' * 60} belongs" in only(report).message
+    more[-1] |= {"id": "\ud8007", "image_id": 1, "category_id": 8}
+    assert "annotation ?7" in inspect_zip(changed(annotations=more)).problems[0].message
+
+
 def test_a_document_that_names_a_picture_which_is_not_there(inspect_zip: InspectZip) -> None:
     report = inspect_zip({name: data for name, data in detection().items() if name != "images/1.png"})
     assert report.problems[0].code == "file_missing"

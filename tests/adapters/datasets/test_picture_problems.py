@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Callable
 
@@ -123,6 +124,7 @@ FATAL: dict[str, tuple[dict[str, bytes | str], str]] = {
     "255-for-1": (segmentation(1) | {"masks/0.png": mask([[0, 255]])}, "one_label"),
     "broken-names": (segmentation() | {"classes.json": "[background]"}, "invalid_json"),
     "names-of-no-form": (segmentation() | {"classes.json": '{"a": "b"}'}, "invalid_classes"),
+    "value-of-5000-digits": (segmentation() | {"classes.json": json.dumps({"1" * 5000: "a"})}, "invalid_classes"),
     "one-name-twice": (segmentation() | {"classes.json": '["a", "a"]'}, "invalid_classes"),
     "same-stem": (segmentation() | {"images/0.jpg": picture(5, kind="JPEG")}, "ambiguous_name"),
     "broken-json": (detection() | {"annotations.json": "{"}, "invalid_json"),
@@ -170,6 +172,7 @@ ROWS = {
     "missing": ("9.png,cat", "file_missing", 6),
     "no-label": ("4.png,", "missing_label", 6),
     "null-label": ("4.png,null", "missing_label", 6),
+    "too-long": ("a" + "\u0323\u0301" * 5000 + ".png,cat", "file_missing", 6),
     "twice": ("1.png,dog", "duplicate_file_name", 6),
     "outside": ("../../etc/passwd,dog", "file_missing", 6),
 }
@@ -189,6 +192,13 @@ def test_a_picture_that_a_list_labels_twice_is_used_under_no_label(inspect_zip: 
     report = inspect_zip(FLAT | {"metadata.csv": LISTED + "1.png,cat\n4.png,dog\n", "4.png": picture(4)})
     assert report.problem_counts == {"conflicting_labels": 2}
     assert report.usable_rows == 4
+
+
+def test_a_key_with_half_of_a_surrogate_pair_is_no_column_of_a_list(inspect_zip: InspectZip) -> None:
+    rows = [{"file_name": f"{place}.png", "label": "cd"[place % 2], "\ud800": 1} for place in range(4)]
+    report = inspect_zip(FLAT | {"metadata.jsonl": "\n".join(map(json.dumps, rows))})
+    assert (report.ignored_columns, report.usable_rows) == ((), 4)
+    assert Report.model_validate_json(report.model_dump_json()) == report
 
 
 def test_a_picture_that_is_in_no_list_is_named(inspect_zip: InspectZip) -> None:

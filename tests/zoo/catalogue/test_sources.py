@@ -182,6 +182,17 @@ def test_a_configuration_that_asks_for_remote_code_is_refused(tmp_path: Path, na
     assert caught.value.code == "remote_code"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"\xff", b"[" * 100_000, b'{"hidden_size": ' + b"9" * 5000 + b"}"],
+    ids=["cut", "bytes", "deep", "long"],
+)
+def test_a_configuration_that_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(InvalidInput, match="config.json is not valid JSON") as caught:
+        fetch(entry_of(write_folder(tmp_path / "source", {**FILES, "config.json": content})), tmp_path / "target")
+    assert caught.value.code == "invalid_checkpoint"
+
+
 def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "source")
     (tmp_path / "secret.json").write_text("{}")

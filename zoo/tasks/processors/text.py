@@ -171,6 +171,11 @@ def read_tokenizer(path: Path, *, max_tokens: int | None = None, special_tokens:
     return _SHARED.setdefault(key, tokenizer)
 
 
+def beginning(text: str, *, max_tokens: int) -> str:
+    """As much of a text as a request may hold: what training reads of it, and what its model is judged by."""
+    return text[: CHARACTERS_PER_TOKEN * max_tokens]
+
+
 def checked(text: object, *, most: int, name: str = "The text", param: str = "inputs") -> str:
     """The text if it can be read; raises ``InvalidInput``, and ``TooLarge`` beyond ``most`` characters."""
     if not isinstance(text, str):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adapters.jobs import Hyperparameters
 from tests.adapters.training.jobs import adapted, served, uploaded
 from tests.conftest import TinyZoo
 from tests.tiny import LABELS
@@ -51,6 +52,17 @@ def test_a_label_of_a_validation_file_that_is_not_learnt_leaves_its_rows_out(own
     validation = uploaded(own_zoo, [*several(20, seed=5), *odd])
     entry, _ = adapted(own_zoo, several(60), validation_file=validation)
     assert entry.lineage["rows"]["heldout"] == 20
+
+
+@pytest.mark.parametrize("changed", [{}, {"text_pair": "late " * 400}], ids=["texts", "pairs"])
+def test_a_held_out_text_longer_than_a_request_may_be_is_cut(own_zoo: TinyZoo, changed: dict[str, str]) -> None:
+    kept = ("text", "label", *changed)
+    rows = [{name: row[name] for name in kept} for row in answered(40)]
+    long = {"text": "parcel " * 400, "label": "delivery"} | changed  # 2,800 characters; a request holds 768
+    validation = uploaded(own_zoo, [*rows[:8], long])
+    entry, _ = adapted(own_zoo, rows, validation_file=validation, hyperparameters=Hyperparameters(n_epochs=1))
+    assert entry.lineage["rows"]["heldout"] == 9
+    assert entry.parity["argmax_agreement"] == 1.0
 
 
 @pytest.mark.parametrize("kind", ["several", "scored"])

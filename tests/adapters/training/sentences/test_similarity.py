@@ -127,6 +127,17 @@ def test_each_text_is_read_as_it_is_served(tiny_zoo: TinyZoo) -> None:
     np.testing.assert_allclose(answers.numpy(), np.stack(expected), atol=1e-5)  # type: ignore[call-overload]
 
 
+def test_a_text_longer_than_a_request_may_be_is_cut(tiny_zoo: TinyZoo) -> None:
+    long = {"sentence1": "late " * 400, "sentence2": "parcel " * 400}
+    adaptation, (example,) = adaptation_of(tiny_zoo, [long])
+    request: Any = adaptation.request(example)
+    assert (len(request["source_sentence"]), len(request["sentences"][0])) == (768, 768)
+    with torch.no_grad():
+        output = adaptation.network(**adaptation.collate(adaptation.encode([example])))[0]
+    body = served(tiny_zoo, tiny_zoo.store.entry("mini", 1)).predict(request).body
+    assert adaptation.agrees(output, body, example)
+
+
 @pytest.mark.parametrize("scores", [False, True], ids=["pairs", "scored"])
 def test_a_job_makes_texts_of_one_topic_alike(own_zoo: TinyZoo, scores: bool) -> None:
     entry, result = adapted(own_zoo, pairs(480, scores=scores), hyperparameters=PLAN)

@@ -17,6 +17,7 @@ from tests.adapters.training.spans.span_jobs import LONGER, asked, own, upload
 from tests.conftest import TinyZoo
 from tests.tiny import FILLERS, WORDS
 from zoo.engine.predictor import Predictor
+from zoo.errors import InvalidDataset
 
 
 def question_rows(count: int, *, unanswered: int = 0, words: int = 6, seed: int = 0) -> list[dict[str, Any]]:
@@ -101,6 +102,27 @@ def test_lessons_are_parts_of_texts_that_hold_an_answer_or_say_that_there_is_non
 
     assert [pointed(item) for item in items] == ["Refund", "Refund", "", "", "", "", "Refund", "Refund", "Refund"]
     assert items[0].length > items[6].length == items[7].length
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_a_question_that_could_not_be_asked_is_named_with_its_row(bodies: TinyZoo, views: int) -> None:
+    entry, checkpoint = bodies.store.entry("mini", 1), bodies.store.folder("mini", 1) / "checkpoint"
+    good = Example(1, 1, values={"question": "what?", "context": "my Refund"}, spans=(Span("", 3, 9),))
+    long = Example(7, 1, values={"question": "what?", "context": " ".join(FILLERS * 400)})
+    crowded = Example(8, 1, values={"question": "what is it? " * 12, "context": "my Refund"})
+    adaptation = adapt_answers(checkpoint, entry, [good], labels=(), asked=Hyperparameters())
+    with pytest.raises(InvalidDataset, match="Row 7, line 1: The text has .* more than 64 windows"):
+        adaptation.encode([good, long], views=views)
+    with pytest.raises(InvalidDataset, match="Row 8, line 1: The question leaves no room for the text: shorten it"):
+        adaptation.encode([good, crowded], views=views)
+
+
+def test_a_question_of_any_length_is_asked_as_it_was_read(bodies: TinyZoo) -> None:
+    entry, checkpoint = bodies.store.entry("mini", 1), bodies.store.folder("mini", 1) / "checkpoint"
+    example = Example(1, 1, values={"question": "x" * 2000, "context": "my Refund"})
+    adaptation = adapt_answers(checkpoint, entry, [example], labels=(), asked=Hyperparameters())
+    assert adaptation.request(example) == {"question": "x" * 768, "context": "my Refund"}
+    assert len(adaptation.encode([example])) == 1
 
 
 def test_contexts_longer_than_the_model_are_learnt_and_answered(adapted: tuple[TinyZoo, dict[str, Any]]) -> None:

@@ -12,7 +12,7 @@ from tests.adapters.training.spans.span_jobs import LONGER, asked, own, upload
 from tests.conftest import TinyZoo
 from tests.tiny_spans import tagged_rows
 from zoo.engine.predictor import Predictor
-from zoo.errors import ParityFailed
+from zoo.errors import InvalidDataset, ParityFailed
 
 TAGS = ("O", "B-ACCOUNT", "I-ACCOUNT", "B-MONEY", "I-MONEY")
 
@@ -69,6 +69,23 @@ def test_texts_longer_than_the_model_are_learnt_and_measured_whole(adapted: tupl
     context = asked(zoo, job="long", suffix="long", training_file=upload(zoo, joined), hyperparameters=LONGER)
     result = adapt.run(context, zoo.settings)
     assert result["metrics"]["heldout"]["recall"] >= 0.6  # texts of about 120 words, cut at 48 tokens, keep 40 %
+
+
+@pytest.mark.parametrize("file", ["training_file", "validation_file"])
+def test_a_row_of_more_windows_than_are_read_is_named_before_training(
+    bodies: TinyZoo, tmp_path: Path, file: str
+) -> None:
+    zoo = own(bodies, tmp_path)
+    good, words = tagged_rows(30), tagged_rows(400, seed=5)
+    long = {name: [part for row in words for part in row[name]] for name in ("tokens", "ner_tags")}
+    files = {"training_file": upload(zoo, good), file: upload(zoo, [*good[:4], long, *good[4:]])}
+    context = asked(zoo, **files)
+    with pytest.raises(
+        InvalidDataset, match=r"Row 5, line 5: The text has .* more than 64 windows of 46: split"
+    ) as told:
+        adapt.run(context, zoo.settings)
+    assert told.value.param == file
+    assert zoo.store.names() == ["mini"]
 
 
 def test_a_graph_that_answers_otherwise_is_not_published(
