@@ -6,6 +6,7 @@ Programs use the public packages against the same service; this one exists so th
 from __future__ import annotations
 
 import base64
+import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from api.commands.exit_codes import ConfigurationError
 from api.service_errors import NoService, ServiceError
 from api.service_note import running_service
+from zoo.errors import InvalidInput
 from zoo.settings import Settings
 
 Json = dict[str, Any]
@@ -26,10 +29,17 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Client:
-    """Calls to one running service. Raises ``NoService`` or ``ServiceError``; close it or use it as a context."""
+    """Calls to one running service; close it or use it as a context.
+
+    Raises ``NoService`` or ``ServiceError``, ``InvalidInput`` for what cannot be written as a request, and
+    ``ConfigurationError`` for a key that no header can carry.
+    """
 
     def __init__(self, url: str, api_key: str = "", *, timeout: float = 120.0) -> None:
         self.url = url.rstrip("/")
+        if not (api_key.isascii() and api_key.isprintable()):
+            fault = "a header cannot carry its characters; use a key of ASCII letters, digits and signs"
+            raise ConfigurationError(f"setting api_key (--api-key or ZOO_API_KEY): {fault}", param="api_key")
         headers = {"accept": "application/json"} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
         limits = httpx.Timeout(timeout, connect=5.0)
         try:
@@ -133,7 +143,7 @@ class Client:
         fields = {name: str(value) for name, value in (options or {}).items()}
         fields |= {"model": reference, "response_format": form}
         with path.open("rb") as stream, _reachable(self.url):
-            files = {"file": (path.name, stream, "application/octet-stream")}
+            files = {"file": (_name(path), stream, "application/octet-stream")}
             response = self._http.post("/v1/audio/transcriptions", data=fields, files=files, timeout=UNHURRIED)
         if not response.is_success:
             raise _error_of(response)
@@ -142,7 +152,7 @@ class Client:
     def upload(self, path: Path, *, purpose: str = "fine-tune") -> Json:
         """Stream a file to the service; returns the file object."""
         with path.open("rb") as stream:
-            files = {"file": (path.name, stream, "application/octet-stream")}
+            files = {"file": (_name(path), stream, "application/octet-stream")}
             return self._json("POST", "/v1/files", data={"purpose": purpose}, files=files)
 
     def file(self, file_id: str) -> Json:
@@ -184,6 +194,9 @@ class Client:
     def _send(self, method: str, path: str, **request: Any) -> Any:
         if "params" in request:
             request["params"] = {key: value for key, value in request["params"].items() if value is not None}
+        if "json" in request:
+            request["content"] = _written(request.pop("json"))
+            request["headers"] = {"content-type": "application/json"} | request.get("headers", {})
         with _reachable(self.url):
             response = self._http.request(method, path, **request)
         if response.is_success:
@@ -196,6 +209,8 @@ def _reachable(url: str) -> Iterator[None]:
     """Turn faults of the connection into ``NoService``, or ``ServiceError`` where the service is there but slow."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise _no_text() from error
     except httpx.ConnectError as error:
         raise NoService(f"no service at {url}; start one with `zoo serve`") from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
@@ -237,7 +252,29 @@ def _rollout(name: str, alias: str) -> str:
 
 
 def _segment(text: str) -> str:
-    return quote(text, safe="@")
+    try:
+        return quote(text, safe="@")
+    except UnicodeEncodeError as error:
+        raise _no_text() from error
+
+
+def _written(body: Json) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError as error:
+        raise _no_text() from error
+    except ValueError as error:
+        raise InvalidInput("NaN and Infinity are no JSON numbers; give finite ones", code="invalid_number") from error
+
+
+def _no_text() -> InvalidInput:
+    """The error for bytes that came as an argument of a command and are no characters."""
+    return InvalidInput("a name or text that was given is not UTF-8; write it in UTF-8", code="invalid_text")
+
+
+def _name(path: Path) -> str:
+    """A file's name as the form of an upload can carry it; a file may be called by bytes that are no characters."""
+    return path.name.encode("utf-8", "replace").decode("utf-8")
 
 
 def _once() -> dict[str, str]:

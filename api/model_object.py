@@ -91,8 +91,7 @@ def detailed(
         "architecture": entry.architecture,
         "labels": list(entry.labels),
         "limits": entry.limits,
-        "served_by": entry.options.get(SERVED_BY),
-        "why": entry.options.get(WHY),
+        **_way(entry, served),
         "threads": None if served is None else served.threads.as_dict(),
         "provider": None if served is None else served.provider,
         "metrics": entry.metrics,
@@ -100,3 +99,10 @@ def detailed(
         "lineage": entry.lineage,
         "files": [file.model_dump() for file in entry.files],
     }
+
+
+def _way(entry: ModelEntry, served: Served | None) -> dict[str, Any]:
+    """By what a version is answered for: as its manifest says, unless another way was taken when it was loaded."""
+    if served is not None and served.why is not None:
+        return {SERVED_BY: "merged", WHY: served.why}
+    return {SERVED_BY: entry.options.get(SERVED_BY), WHY: entry.options.get(WHY)}

@@ -15,6 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from api.errors import BadRequest
+from zoo.catalogue.durable import storage_errors
 from zoo.errors import InvalidInput, TooLarge, Unsupported
 
 MAX_PARTS = 32
@@ -38,15 +39,19 @@ class Form:
 
 @contextmanager
 def spool(folder: Path) -> Iterator[IO[bytes]]:
-    """A temporary file on the file system of ``folder``, without a name, so that nothing can be left behind."""
-    with temporary(folder) as file:
+    """A temporary file on the file system of ``folder``, without a name, so that nothing can be left behind.
+
+    A full disk is ``Unavailable``, also when it shows as late as the file is closed.
+    """
+    with storage_errors(), temporary(folder) as file:
         yield file
 
 
 def temporary(folder: Path) -> IO[bytes]:
     """The same for a file that outlives the block it is made in: the caller closes it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=folder)
+    with storage_errors():
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder)
 
 
 async def parse_form(
@@ -59,13 +64,14 @@ async def parse_form(
 ) -> Form:
     """Read a form whose part ``file`` goes to ``target``; ``BadRequest`` (``bad_multipart``) or ``TooLarge``.
 
-    Fields named in ``lists`` may be repeated, others may not.
+    Fields named in ``lists`` may be repeated, others may not. A disk that is full is ``Unavailable``.
     """
     reader = _Reader(_boundary(content_type), target, max_bytes, lists)
-    async for chunk in chunks:
-        if chunk:
-            await anyio.to_thread.run_sync(reader.feed, chunk)
-    return reader.finish()
+    with storage_errors():
+        async for chunk in chunks:
+            if chunk:
+                await anyio.to_thread.run_sync(reader.feed, chunk)
+        return reader.finish()
 
 
 def _boundary(content_type: str) -> bytes:

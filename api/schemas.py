@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from zoo.catalogue.entry import Precision, Source
 from zoo.catalogue.rollout import Rule
@@ -51,7 +51,9 @@ class EmbeddingsRequest(Body):
     model: str
     input: str | list[Any] = Field(description="A text or a list of texts.")
     encoding_format: Literal["float", "base64"] | None = Field("float", description="base64: little-endian float32.")
-    dimensions: int | None = Field(None, ge=1, description="Length of the vectors; the model's own is the only one.")
+    dimensions: StrictInt | None = Field(
+        None, ge=1, description="Length of the vectors; the model's own is the only one."
+    )
     user: str | None = Field(None, description="Accepted and ignored.")
 
 
@@ -104,7 +106,7 @@ class AliasRequest(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"version": 2}]})
 
-    version: int = Field(ge=1)
+    version: StrictInt = Field(ge=1)
 
 
 class RolloutRequest(Body):
@@ -112,9 +114,9 @@ class RolloutRequest(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"canary": 2, "weight": 10, "shadow": 2}]})
 
-    canary: int | None = Field(None, ge=1, description="Version that answers a part of the requests.")
-    weight: int | None = Field(None, ge=1, le=99, description="That part, in percent.")
-    shadow: int | None = Field(None, ge=1, description="Version that gets copies of what the stable one answers.")
+    canary: StrictInt | None = Field(None, ge=1, description="Version that answers a part of the requests.")
+    weight: StrictInt | None = Field(None, ge=1, le=99, description="That part, in percent.")
+    shadow: StrictInt | None = Field(None, ge=1, description="Version that gets copies of what the stable one answers.")
     rule: Rule = Field(Rule(), description="When the rollout is rolled back without being asked to.")
 
 
@@ -133,7 +135,7 @@ class FineTuneRequest(Body):
         None, description='Role to column, e.g. {"text": "body", "label": "intent"}.'
     )
     suffix: str | None = Field(None, description="Name under which the new model is published.")
-    seed: int | None = Field(None, ge=0, le=2147483647)
+    seed: StrictInt | None = Field(None, ge=0, le=2147483647)
     precision: Precision | None = Field(
         None, description="int8: weights of 8 bits, if held-out rows lose next to nothing by them and they are faster."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -17,7 +18,8 @@ from zoo.errors import InvalidInput
 
 Item = TypeVar("Item")
 
-EVENT_ID = re.compile(r"\d{1,20}-\d{1,20}")
+EVENT_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+BEYOND = 1 << 64  # of both halves of an id
 WAIT_MILLISECONDS = 1000  # below the socket's timeout of 2 s
 
 
@@ -42,10 +44,10 @@ class Events:
 
     def page(self, job_id: str, *, after: str | None, limit: int, newest_first: bool) -> Page[JobEvent]:
         """Up to ``limit`` events beyond ``after`` in the asked order. Raises ``InvalidInput`` for a foreign cursor."""
-        if after is not None and not EVENT_ID.fullmatch(after):
+        if after is not None and not _is_id(after):
             raise unknown_cursor()
         key = keys.events(job_id)
-        with reaching():
+        with _known_cursor(), reaching():
             if newest_first:
                 found = self._client.xrevrange(key, max=f"({after}" if after else "+", min="-", count=limit + 1)
             else:
@@ -53,10 +55,10 @@ class Events:
         events = _events(found)
         return Page(tuple(events[:limit]), len(events) > limit)
 
-    def wait(self, job_id: str, *, after: str) -> list[JobEvent]:
-        """Events beyond ``after``, waiting up to a second for the first."""
+    def wait(self, job_id: str, *, after: str | None) -> list[JobEvent]:
+        """Events beyond ``after`` (None: from the first), waiting up to a second for the first."""
         with reaching():
-            found = self._client.xread({keys.events(job_id): after}, count=100, block=WAIT_MILLISECONDS)
+            found = self._client.xread({keys.events(job_id): after or "0-0"}, count=100, block=WAIT_MILLISECONDS)
         streams = list(cast("Mapping[str, Any]", found).values()) if isinstance(found, dict) else _streams(found)
         return [event for stream in streams for event in _events(stream)]
 
@@ -71,6 +73,24 @@ class Events:
                 raise unknown_cursor()
             known = known[ids.index(after) + 1 :]
         return Page(tuple(known[:limit]), len(known) > limit)
+
+
+def _is_id(text: str) -> bool:
+    """Whether an event can have this id: Redis gives none to 0-0 and has no room for larger numbers."""
+    found = EVENT_ID.fullmatch(text)
+    halves = [int(half) for half in found.groups()] if found else [0]
+    return any(halves) and max(halves) < BEYOND
+
+
+@contextmanager
+def _known_cursor() -> Iterator[None]:
+    """Turn what Redis refuses as an id (the last there can be has nothing beyond it) into ``unknown_cursor``."""
+    try:
+        yield
+    except redis.ResponseError as refused:
+        if " ID " not in str(refused):
+            raise
+        raise unknown_cursor() from None
 
 
 def _streams(found: Any) -> Iterator[Any]:

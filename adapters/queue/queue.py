@@ -197,9 +197,9 @@ class JobQueue:
         Raises ``NotFound`` and ``InvalidInput`` at once, not at the first item.
         """
         self.events(job_id, after=after, limit=1, newest_first=False)
-        return self._watch(job_id, after or "0-0")
+        return self._watch(job_id, after)
 
-    def _watch(self, job_id: str, position: str) -> Iterator[JobEvent]:
+    def _watch(self, job_id: str, position: str | None) -> Iterator[JobEvent]:
         while True:
             ended = self.get(job_id).status.terminal
             new = self.events(job_id, after=position, limit=BATCH, newest_first=False).items if ended else ()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -253,9 +253,13 @@ def _read(file: Path) -> str:
 
 def _object(parameters: str | None) -> dict[str, Any]:
     try:
-        read = json.loads(parameters) if parameters is not None else {}
+        read = json.loads(parameters, parse_constant=_no_number) if parameters is not None else {}
     except ValueError as error:
         raise InvalidInput(f"--parameters is not JSON ({error}); write it as '{{\"top_k\": 3}}'") from error
     if not isinstance(read, dict):
         raise InvalidInput("--parameters has to be a JSON object such as '{\"top_k\": 3}'")
     return read
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise InvalidInput(f"--parameters: {constant} is no JSON number; give a finite one", code="invalid_number")

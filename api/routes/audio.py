@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -55,7 +56,8 @@ async def _answer(request: Request, services: Services, *, key: str | None, tran
     try:
         asked = await transcription_request.read(request, sound, max_bytes=services.settings.max_upload_bytes)
     except BaseException:
-        sound.close()
+        with contextlib.suppress(OSError):  # what a full disk did not take is tried once more by closing it
+            sound.close()
         raise
     options = options_of(asked, translated=translated)
     heard = services.rollouts.relay(

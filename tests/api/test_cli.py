@@ -146,6 +146,22 @@ def test_a_bad_setting_of_the_environment_is_named_too(monkeypatch: pytest.Monke
     assert "ZOO_LEASE_SECONDS" in result.stderr
 
 
+@pytest.mark.parametrize("key", ["schl\u00fcssel", "two\nlines", "\udcff"])
+def test_a_key_that_no_header_can_carry_is_a_fault_of_the_setting(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("ZOO_API_KEY", key)
+    result = zoo("models", "--url", "http://127.0.0.1:1")
+    assert result.exit_code == 78
+    assert "ZOO_API_KEY" in result.stderr and result.stderr.count("\n") == 1
+    assert key not in result.stderr
+
+
+@pytest.mark.parametrize("words", [["show", "\udcff"], ["models", "--search", "\udcff"], ["alias", "m", "\udcff", "1"]])
+def test_an_argument_that_is_not_utf8_is_bad_data(service: CannedService, words: list[str]) -> None:
+    result = zoo(*words, "--url", service.url)
+    assert (result.exit_code, service.calls) == (65, [])
+    assert result.stderr == "error: a name or text that was given is not UTF-8; write it in UTF-8\n"
+
+
 def test_a_worker_needs_a_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     result = zoo("worker", "--redis-url", "")
     assert result.exit_code == 78

@@ -60,6 +60,16 @@ def test_an_upload_arrives_as_multipart_with_its_name(service: CannedService, cl
     assert b'filename="t.csv"' in body and b"text,label\na,b\n" in body and b"fine-tune" in body
 
 
+def test_a_file_whose_name_is_not_utf8_is_uploaded_all_the_same(
+    service: CannedService, client: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "tr\udcffin.csv"
+    file.write_text("text,label\n")
+    service.says("POST", "/v1/files", FILE)
+    assert client.upload(file) == FILE
+    assert b'filename="tr?in.csv"' in service.calls[0].body
+
+
 def test_every_new_job_has_an_idempotency_key_of_its_own(service: CannedService, client: Client) -> None:
     service.says("POST", "/v1/fine_tuning/jobs", JOB)
     client.create_job({"model": "minilm"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
 
 import httpx
@@ -45,6 +46,19 @@ def test_a_good_file_is_stored_checked_and_given_back(client: httpx.Client) -> N
 def test_the_purpose_may_come_after_the_file(client: httpx.Client) -> None:
     body = form(part("file", CSV, filename="a.csv"), part("purpose", b"fine-tune"))
     assert client.post("/v1/files", content=body, headers=FORM).status_code == 200
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_row_63_a_disk_that_is_full_while_a_file_comes_in_is_said_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    with running(settings, None) as own, own.client() as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(tempfile, "TemporaryFile", lambda **_: open("/dev/full", "w+b"))
+            answer = upload(client, CSV * rows)
+        assert (answer.status_code, answer.json()["code"]) == (503, "storage_full"), answer.text
+        assert client.get("/v1/files").json()["data"] == []
+        own.assert_alive()
 
 
 def test_files_are_listed_in_pages(settings: Settings) -> None:

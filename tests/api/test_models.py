@@ -80,6 +80,16 @@ def test_an_alias_is_set_and_moves(own: Live) -> None:
         assert client.put("/v1/models/tickets/aliases/live", json={}).status_code == 422
 
 
+@pytest.mark.parametrize("version", [True, "1", 1.0])
+def test_an_alias_does_not_move_to_what_is_no_integer(own: Live, version: object) -> None:
+    publish(own.store, "tickets", base="minilm@1")
+    own.store.set_alias("tickets", "live", 2)
+    with own.client() as client:
+        answer = client.put("/v1/models/tickets/aliases/live", json={"version": version})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (422, "version"), answer.text
+        assert client.get("/v1/models/tickets").json()["aliases"] == {"live": 2}
+
+
 def test_a_version_is_deleted_and_live_falls_back(own: Live) -> None:
     publish(own.store, "tickets", base="minilm@1")
     own.store.set_alias("tickets", "live", 2)

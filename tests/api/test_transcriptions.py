@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -287,3 +288,13 @@ def test_no_temporary_file_is_left(ears: Hearing, caller: httpx.Client) -> None:
     send(caller)
     send(caller, b"text")
     assert [path for path in (ears.home / "staging").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("seconds", [0.01, 3.0])
+def test_a_disk_that_is_full_while_a_recording_comes_in_is_said_so(
+    caller: httpx.Client, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "TemporaryFile", lambda **_: open("/dev/full", "w+b"))
+        assert fault(send(caller, noise(seconds))) == (503, "storage_full", None)
+    assert send(caller).status_code == 200

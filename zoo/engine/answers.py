@@ -120,12 +120,19 @@ def fingerprint(value: object, salt: bytes) -> bytes | None:
 
 
 def _weight(value: object) -> int:
-    """Characters and bytes, roughly."""
-    if isinstance(value, str | bytes):
-        return len(value)
-    if isinstance(value, Mapping):
-        return sum(map(_weight, value.values())) + 8 * len(value)
-    return sum(map(_weight, value)) + 8 if isinstance(value, list | tuple) else 8
+    """Characters and bytes, roughly; ends as soon as they are more than ``LARGEST``, since the event loop waits."""
+    total, waiting = 0, [value]
+    while waiting and total <= LARGEST:
+        part = waiting.pop()
+        if isinstance(part, str | bytes):
+            total += len(part)
+        elif isinstance(part, list | tuple):
+            total += 8 * len(part)
+            waiting += part if total <= LARGEST else ()
+        elif isinstance(part, Mapping):
+            total += 8 * len(part)
+            waiting += [*part.keys(), *part.values()] if total <= LARGEST else ()
+    return total
 
 
 def size_of(body: object) -> int:

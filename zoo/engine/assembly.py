@@ -63,7 +63,9 @@ class Assembly:
         except ZooError as error:
             fields = {"model": entry.reference, "body": entry.base, "code": error.code}
             log.warning("a body does not answer for a version, which is served by its own graph", extra=fields)
-            return self._alone(entry, max_items)
+            served = self._alone(entry, max_items)
+            served.why = f"its body cannot answer for it at the moment ({error.code})"
+            return served
 
     def _body(self, reference: str) -> SharedBody:
         with self._lock:  # the others wait: they would load the same, or wait for the memory

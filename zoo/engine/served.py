@@ -26,6 +26,9 @@ class Served:
     body: SharedBody | None = None
     """What answers for it, which is in memory for as long as one of its versions is."""
 
+    why: str | None = None
+    """Why its own graph answers although its manifest names the body."""
+
     def __init__(self, predictor: Predictor, scheduler: Scheduler, workers: Workers, threads: Threads) -> None:
         self.predictor = predictor
         self.scheduler = scheduler

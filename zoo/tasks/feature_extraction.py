@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import StrictInt
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
@@ -22,7 +23,7 @@ class FeatureExtractionParameters(Parameters):
     normalize: bool | None = None
     truncate: bool | None = None
     truncation_direction: Literal["left", "right", "Left", "Right"] | None = None
-    dimensions: int | None = None
+    dimensions: StrictInt | None = None
     prompt_name: str | None = None
     encoding_format: Literal["float"] | None = None
 

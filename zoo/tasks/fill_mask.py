@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StrictInt
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt, InvalidInput, TooLarge
@@ -29,7 +29,7 @@ def _listed(targets: object) -> object:
 class FillMaskParameters(Parameters):
     """``top_k`` words for each mask (5 unless set); of ``targets`` alone, if there are any."""
 
-    top_k: int = Field(5, ge=1)
+    top_k: StrictInt = Field(5, ge=1)
     targets: Annotated[
         tuple[Annotated[str, Field(max_length=1000)], ...] | None,
         BeforeValidator(_listed),

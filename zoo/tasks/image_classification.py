@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.tasks import ops
@@ -18,7 +18,7 @@ from zoo.tasks.task import Array, Parameters, Task
 class ImageClassificationParameters(Parameters):
     """``top_k`` labels, highest first (5 unless set); softmax unless ``function_to_apply`` says otherwise."""
 
-    top_k: int | None = Field(None, ge=1)
+    top_k: StrictInt | None = Field(None, ge=1)
     function_to_apply: Literal["softmax", "sigmoid", "none"] | None = None
 
 

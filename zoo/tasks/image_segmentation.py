@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, StrictFloat
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
@@ -21,9 +21,9 @@ class ImageSegmentationParameters(Parameters):
     which sort out overlapping objects, are checked and change nothing; transformers' pipeline treats them likewise."""
 
     subtask: Literal["semantic", "instance", "panoptic"] | None = None
-    threshold: float | None = Field(None, ge=0, le=1)
-    mask_threshold: float | None = Field(None, ge=0, le=1)
-    overlap_mask_area_threshold: float | None = Field(None, ge=0, le=1)
+    threshold: StrictFloat | None = Field(None, ge=0, le=1)
+    mask_threshold: StrictFloat | None = Field(None, ge=0, le=1)
+    overlap_mask_area_threshold: StrictFloat | None = Field(None, ge=0, le=1)
 
 
 class ImageSegmentation(Task):

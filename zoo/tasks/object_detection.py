@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, StrictFloat
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt
@@ -21,7 +21,7 @@ Floats = boxes.Floats
 class ObjectDetectionParameters(Parameters):
     """Objects with a score above ``threshold`` are answered."""
 
-    threshold: float = Field(0.5, ge=0, le=1)
+    threshold: StrictFloat = Field(0.5, ge=0, le=1)
 
 
 class ObjectDetection(Task):

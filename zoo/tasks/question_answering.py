@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
@@ -24,11 +24,11 @@ class QuestionAnsweringParameters(Parameters):
     The text is read in windows of ``max_seq_len``, question included, that share ``doc_stride`` with the next.
     """
 
-    top_k: int = Field(1, ge=1, le=1000)
-    doc_stride: int | None = Field(None, ge=0)
-    max_answer_len: int | None = Field(None, ge=1)
-    max_question_len: int = Field(MAX_QUESTION_LEN, ge=1)
-    max_seq_len: int | None = Field(None, ge=1)
+    top_k: StrictInt = Field(1, ge=1, le=1000)
+    doc_stride: StrictInt | None = Field(None, ge=0)
+    max_answer_len: StrictInt | None = Field(None, ge=1)
+    max_question_len: StrictInt = Field(MAX_QUESTION_LEN, ge=1)
+    max_seq_len: StrictInt | None = Field(None, ge=1)
     handle_impossible_answer: bool | None = None
     align_to_words: bool = True
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
@@ -21,7 +21,7 @@ PAIR = {"text", "text_pair"}
 class TextClassificationParameters(Parameters):
     """``top_k`` labels, highest first (all unless set); softmax unless ``function_to_apply`` says otherwise."""
 
-    top_k: int | None = Field(None, ge=1)
+    top_k: StrictInt | None = Field(None, ge=1)
     function_to_apply: Literal["softmax", "sigmoid", "none"] | None = None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt
@@ -24,7 +24,7 @@ class TokenClassificationParameters(Parameters):
 
     aggregation_strategy: Strategy | None = None
     ignore_labels: tuple[str, ...] = (OUTSIDE,)
-    stride: int | None = Field(None, ge=0)
+    stride: StrictInt | None = Field(None, ge=0)
 
 
 class TokenClassification(Task):

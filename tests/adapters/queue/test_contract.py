@@ -199,11 +199,37 @@ def test_events_come_in_both_orders_and_in_pages(queue: JobQueue) -> None:
     assert (page.items[0].level, page.items[0].type, page.items[0].data) == ("warn", "metrics", {"loss": 0.5})
 
 
-@pytest.mark.parametrize("cursor", ["x", "", "1", "-", "(1-1", "99999999999999999999999-1"])
-def test_events_refuse_a_cursor_that_is_none(queue: JobQueue, cursor: str) -> None:
+CURSORS_OF_NO_LIST = [
+    "x",
+    "",
+    "1",
+    "-",
+    "(1-1",
+    "0-0",
+    "00-0",
+    "99999999999999999999999-1",
+    "99999999999999999999-0",
+    "0-99999999999999999999",
+    "18446744073709551616-0",
+    "\u0661\u0662-\u0660",  # 12-0 in the digits of Arabic
+]
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("cursor", CURSORS_OF_NO_LIST)
+def test_events_refuse_a_cursor_that_is_none(queue: JobQueue, cursor: str, newest_first: bool) -> None:
     job, _ = queue.submit(spec())
+    with pytest.raises(InvalidInput) as caught:
+        queue.events(job.id, after=cursor, newest_first=newest_first)
+    assert caught.value.param == "after"
+
+
+def test_events_refuse_the_last_id_there_can_be_where_nothing_is_beyond_it(queue: JobQueue) -> None:
+    job, _ = queue.submit(spec())
+    last = "18446744073709551615-18446744073709551615"
+    assert len(queue.events(job.id, after=last).items) == 1
     with pytest.raises(InvalidInput):
-        queue.events(job.id, after=cursor)
+        queue.events(job.id, after=last, newest_first=False)
 
 
 def test_checkpoints_are_listed_newest_first_in_pages(queue: JobQueue) -> None:

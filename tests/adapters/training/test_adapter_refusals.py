@@ -117,6 +117,42 @@ def test_a_pickle_of_an_adapter_is_refused_with_the_way_out(tiny_zoo: TinyZoo, m
     assert "adapter_model.bin" in error.message and "adapter_model.safetensors" in error.message
 
 
+@pytest.mark.parametrize("name", ["adapter.py", "MODEL.PY", "kernel.so"])
+def test_row_48_code_beside_an_adapter_is_refused(tiny_zoo: TinyZoo, made: Saved, tmp_path: Path, name: str) -> None:
+    folder = copied(made, tmp_path / "made")
+    (folder / name).write_bytes(b"print()")
+    error = refused(tiny_zoo, folder, labels=NAMES)
+    assert error.code == "invalid_adapter"
+    assert "code has no place there" in error.message
+
+
+def test_row_48_a_tensor_that_is_there_twice_is_refused(tiny_zoo: TinyZoo, made: Saved, tmp_path: Path) -> None:
+    folder = copied(made, tmp_path / "made")
+    weights = folder / "adapter_model.safetensors"
+    content = weights.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].strip()
+    name, spec = next((name, spec) for name, spec in json.loads(header).items() if name != "__metadata__")
+    doubled = header[:-1] + f",{json.dumps(name)}:{json.dumps(spec)}}}".encode()
+    weights.write_bytes(len(doubled).to_bytes(8, "little") + doubled + content[8 + length :])
+    error = refused(tiny_zoo, folder, labels=NAMES)
+    assert error.code == "invalid_adapter"
+    assert "adapter_model.safetensors is refused: it holds a name twice" in error.message
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_row_48_numbers_that_are_not_finite_are_refused(
+    tiny_zoo: TinyZoo, made: Saved, tmp_path: Path, number: float
+) -> None:
+    folder = copied(made, tmp_path / "made")
+    weights = load_file(folder / "adapter_model.safetensors")
+    next(iter(weights.values())).view(-1)[0] = number
+    save_file(weights, folder / "adapter_model.safetensors")
+    error = refused(tiny_zoo, folder, labels=NAMES)
+    assert error.code == "invalid_adapter"
+    assert "not finite" in error.message
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from adapters.jobs import Hyperparameters
+from api.model_object import Imports, detailed
 from tests.adapters.training.adapters_on_bodies import apart
 from tests.adapters.training.jobs import adapted, served
 from tests.conftest import TinyZoo
@@ -252,10 +253,16 @@ def test_a_version_whose_body_is_damaged_is_served_by_its_own_graph(
     graph = zoo.store.folder("mini", 1) / GRAPH
     graph.write_bytes(graph.read_bytes()[:-1] + b"?")
     loader = loader_on(zoo)
+    registry, entry = Registry(zoo.store, {}), zoo.store.entry("labels", 1)
+    before = detailed(registry.listing("labels"), entry, Imports(None))
     answer = asyncio.run(loader.predict("labels", TEXTS[0], {}))
+    shown = detailed(registry.listing("labels"), entry, Imports(None), loader.running(entry))
     loader.close()
     own = served(zoo, learnt[1]["labels"]).predict(TEXTS[0]).body
     assert numbers(answer.body) == pytest.approx(numbers(own), abs=1e-5)
+    assert (before["served_by"], before["why"]) == ("body", None)
+    assert shown["served_by"] == "merged"
+    assert shown["why"] == "its body cannot answer for it at the moment (artifact_corrupt)"
 
 
 def test_more_adapters_than_there_is_room_for_take_turns(learnt: tuple[TinyZoo, dict[str, ModelEntry]]) -> None:

@@ -44,6 +44,8 @@ def test_a_folder_gives_its_data_files_and_nothing_that_runs(tmp_path: Path) -> 
 def test_weights_that_are_named_are_taken_instead_of_a_checkpoints(tmp_path: Path) -> None:
     unpinned = entry_of(write_folder(tmp_path / "source")).model_copy(update={"files": {}})
     (tmp_path / "source" / "adapter_model.safetensors").write_bytes(WEIGHTS)
+    for code in (tmp_path / "source").glob("*.py"):
+        code.unlink()
     fetch(unpinned, tmp_path / "target", weights=("adapter_model.safetensors", "head.safetensors"))
     found = [path for path in _copied(tmp_path / "target") if path.endswith(".safetensors")]
     assert found == ["adapter_model.safetensors"]

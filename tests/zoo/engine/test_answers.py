@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -56,6 +57,27 @@ def test_equal_inputs_have_equal_fingerprints_whatever_the_order_of_their_option
 def test_what_cannot_be_compared_or_is_too_large_has_none() -> None:
     assert fingerprint(["a" * (LARGEST + 1)], SALT) is None
     assert fingerprint(object(), SALT) is None
+
+
+class Counted(list[object]):
+    """A list that notes how often it is walked through."""
+
+    walks = 0
+
+    def __iter__(self) -> Iterator[object]:
+        Counted.walks += 1
+        return super().__iter__()
+
+
+def test_what_is_too_large_is_not_read_to_its_end() -> None:
+    one = Counted([1])
+    assert fingerprint([one] * LARGEST, SALT) is None
+    assert fingerprint([[[one] * 100] * 100] * 100, SALT) is None
+    assert Counted.walks < LARGEST / 8
+
+
+def test_a_name_that_is_too_large_has_none_either() -> None:
+    assert fingerprint({"a" * (LARGEST + 1): 1}, SALT) is None
 
 
 def test_a_version_is_known_by_what_its_answers_depend_on() -> None:

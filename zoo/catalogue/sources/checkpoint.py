@@ -18,6 +18,8 @@ from zoo.errors import InvalidInput, SourceUnavailable
 MAX_BYTES = 20_000_000_000
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 _TEXTS = frozenset({".json", ".txt", ".model", ".spm"})
+_CODE = frozenset({".py", ".pyc", ".so"})
+INVALID_ADAPTER = "invalid_adapter"
 GRAPH = ".onnx"
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"})
 # CTranslate2's weights have the name of older pickles; its vocabulary lies beside them. `check` looks into the file.
@@ -33,8 +35,8 @@ class Order:
     """What is wanted from a source: the pinned hashes, the size to expect, and whom to tell of progress.
 
     ``only_pinned``: not a whole checkpoint but the files whose hashes are given, whatever they are. ``graphs``: what is
-    done with ready-made ONNX graphs; without it they are left where they are. ``weights``: names of the files that are
-    wanted instead of a checkpoint's weights, the first of which has to be there.
+    done with ready-made ONNX graphs; without it they are left where they are. ``weights``: names of an adapter's files,
+    which are wanted instead of a checkpoint's weights, the first of which has to be there.
     """
 
     pins: Mapping[str, str]
@@ -43,6 +45,11 @@ class Order:
     only_pinned: bool = False
     graphs: GraphWish | None = None
     weights: tuple[str, ...] = ()
+
+    @property
+    def fault(self) -> str:
+        """The code under which files that are no good safetensors are refused."""
+        return INVALID_ADAPTER if self.weights else "unsafe_weights"
 
     def report(self, done: int, total: int | None = None) -> None:
         """Tell how many bytes are there; the callback may raise to stop the download."""
@@ -54,7 +61,8 @@ def select(sizes: Mapping[str, int], order: Order) -> list[str]:
     """Of all files of a repository (path -> bytes) those that are wanted: first the texts, which may forbid the rest.
 
     ``InvalidInput``: ``unsafe_weights`` where there are only pickles, ``no_weights``, ``invalid_checkpoint`` where a
-    shard is missing, ``unsafe_source`` for paths that lead elsewhere. ``SourceUnavailable`` if a pinned one is missing.
+    shard is missing, ``unsafe_source`` for paths that lead elsewhere, ``invalid_adapter`` for code beside an adapter.
+    ``SourceUnavailable`` if a pinned one is missing.
     """
     if not all(is_relative_file(path) for path in sizes):
         raise InvalidInput("a file name in it leads out of its folder, so all of it is refused", code="unsafe_source")
@@ -65,6 +73,8 @@ def select(sizes: Mapping[str, int], order: Order) -> list[str]:
     chosen = sorted(
         pins if order.only_pinned else _checkpoint(sizes, order), key=lambda path: (not _is_text(path), path)
     )
+    if order.weights:
+        _refuse_code_beside(sizes)
     if sum(sizes[path] for path in chosen) > MAX_BYTES:
         raise InvalidInput(f"it is larger than {MAX_BYTES // 10**9} GB", code="too_large")
     return chosen
@@ -97,12 +107,12 @@ def _graphs(sizes: Mapping[str, int], wish: GraphWish) -> tuple[str, ...]:
     return found.paths if found is not None else ()
 
 
-def check(folder: Path, pins: Mapping[str, str]) -> tuple[ModelFile, ...]:
-    """Hash and look into every file that was copied.
+def check(folder: Path, pins: Mapping[str, str], *, fault: str = "unsafe_weights") -> tuple[ModelFile, ...]:
+    """Hash and look into every file that was copied; ``fault`` is the code for a safetensors file that is none.
 
     ``SourceUnavailable`` names a file whose hash is not the pinned one; ``InvalidInput``: ``remote_code`` if a
-    configuration asks for Python code of the repository, ``unsafe_weights`` for a safetensors file that is none, and
-    what ``check_index`` finds.
+    configuration asks for Python code of the repository, ``unsafe_weights`` for a pickle, and what ``check_index``
+    finds.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     files = tuple(_described(folder, path) for path in paths)
@@ -117,7 +127,7 @@ def check(folder: Path, pins: Mapping[str, str]) -> tuple[ModelFile, ...]:
         if path.suffix == ".json" and path.parent == folder:
             refuse_code(path)
         elif path.suffix == ".safetensors":
-            _refuse_disguise(path)
+            _refuse_disguise(path, fault)
         elif path.name == BINARY:
             _refuse_pickle(path)
     check_index(folder)
@@ -172,11 +182,18 @@ def _described(folder: Path, path: Path) -> ModelFile:
     return ModelFile(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=hash_file(path))
 
 
-def _refuse_disguise(path: Path) -> None:
+def _refuse_code_beside(sizes: Mapping[str, int]) -> None:
+    kinds = sorted({PurePosixPath(path).suffix.lower() for path in sizes if "/" not in path} & _CODE)
+    if kinds:
+        message = f"a {kinds[0]} file lies beside the adapter, and code has no place there: give a copy without it"
+        raise InvalidInput(message, code=INVALID_ADAPTER)
+
+
+def _refuse_disguise(path: Path, fault: str) -> None:
     try:
         read_header(path)
     except ValueError as error:
-        raise InvalidInput(f"{path.name} is refused: {error}", code="unsafe_weights") from error
+        raise InvalidInput(f"{path.name} is refused: {error}", code=fault) from error
 
 
 def _refuse_pickle(path: Path) -> None:

@@ -57,7 +57,7 @@ def fetch(
     done and in all, and may raise to stop. If none delivers, ``SourceUnavailable`` lists each with its reason, or
     ``InvalidInput`` if every one is refused for what it is. ``endpoint`` replaces the hub's configured address.
     ``graphs``: whether ready-made ONNX graphs are wanted, beside the weights or instead of them. ``weights``: the files
-    that are wanted instead of a checkpoint's weights, see ``Order``.
+    of an adapter that are wanted instead of a checkpoint's weights, see ``Order``.
     """
     failures: list[tuple[str, Failure]] = []
     target.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def fetch(
         try:
             with storage_errors():
                 revision = _copy(entry.name, source, target, order, endpoint)
-                files = check(target, pins)
+                files = check(target, pins, fault=order.fault)
         except (InvalidInput, SourceUnavailable) as error:
             failures.append((_label(source), error))
             _empty(target)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
 
 from zoo.tasks.decoding.beam import Beams
 
-Token = int
+Token = StrictInt
 MOST_BEAMS = 16
 MOST_WORDS = 1000
 
@@ -22,15 +22,15 @@ class Generation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    num_beams: int = Field(1, ge=1, le=MOST_BEAMS)
-    length_penalty: float = Field(1.0, ge=-10.0, le=10.0)
+    num_beams: StrictInt = Field(1, ge=1, le=MOST_BEAMS)
+    length_penalty: StrictFloat = Field(1.0, ge=-10.0, le=10.0)
     early_stopping: bool | Literal["never"] = False
-    max_length: int | None = Field(None, ge=2)
-    max_new_tokens: int | None = Field(None, ge=1)
-    min_length: int = Field(0, ge=0)
-    min_new_tokens: int | None = Field(None, ge=0)
-    no_repeat_ngram_size: int = Field(0, ge=0, le=100)
-    repetition_penalty: float = Field(1.0, gt=0.0, le=10.0)
+    max_length: StrictInt | None = Field(None, ge=2)
+    max_new_tokens: StrictInt | None = Field(None, ge=1)
+    min_length: StrictInt = Field(0, ge=0)
+    min_new_tokens: StrictInt | None = Field(None, ge=0)
+    no_repeat_ngram_size: StrictInt = Field(0, ge=0, le=100)
+    repetition_penalty: StrictFloat = Field(1.0, gt=0.0, le=10.0)
     bad_words_ids: tuple[tuple[Token, ...], ...] = Field((), max_length=MOST_WORDS)
     forced_bos_token_id: Token | None = Field(None, ge=0)
     forced_eos_token_id: Token | None = Field(None, ge=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from zoo.tasks.decoding.transcript import Transcript
 from zoo.tasks.task import Encoded, Parameters, Runs
@@ -30,12 +30,12 @@ class AutomaticSpeechRecognitionParameters(Parameters):
     language: str | None = Field(None, max_length=40)
     task: Literal["transcribe", "translate"] = "transcribe"
     prompt: str | None = Field(None, max_length=10_000)
-    temperature: float = Field(0.0, ge=0.0, le=1.0)
-    num_beams: int | None = Field(None, ge=1, le=10)
-    length_penalty: float = Field(1.0, ge=-10.0, le=10.0)
-    max_new_tokens: int | None = Field(None, ge=1)
-    chunk_length_s: float | None = Field(None, ge=1.0, le=60.0)
-    stride_length_s: float | tuple[float, float] | None = None
+    temperature: StrictFloat = Field(0.0, ge=0.0, le=1.0)
+    num_beams: StrictInt | None = Field(None, ge=1, le=10)
+    length_penalty: StrictFloat = Field(1.0, ge=-10.0, le=10.0)
+    max_new_tokens: StrictInt | None = Field(None, ge=1)
+    chunk_length_s: StrictFloat | None = Field(None, ge=1.0, le=60.0)
+    stride_length_s: StrictFloat | tuple[StrictFloat, StrictFloat] | None = None
 
     @model_validator(mode="before")
     @classmethod
