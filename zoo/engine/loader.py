@@ -88,7 +88,7 @@ class Loader:
                 predictor = served.predictor
                 if predictor.task.shares:
                     return await self._share(lambda: predictor.predict(inputs, parameters), deadline)
-                pool = None if predictor.task.light(inputs) else self._pool
+                pool = None if predictor.light(inputs, parameters) else self._pool
                 return await served.answer(predictor.predicting(inputs, parameters), pool, deadline=deadline)
 
         return await self._once(Question(entry, "predict", inputs, parameters), work, deadline)
@@ -99,7 +99,7 @@ class Loader:
 
         async def work() -> Prediction:
             async with self._at_hand(entry) as served:
-                light = len(texts) == 1 and served.predictor.task.light(texts[0])
+                light = len(texts) == 1 and served.predictor.light(texts[0], {})
                 pool = None if light else self._pool
                 return await served.answer(served.predictor.embedding(texts), pool, deadline=deadline)
 

@@ -178,6 +178,10 @@ class Predictor:
         """All that its requests may be of."""
         return (self._task, *self._others)
 
+    def light(self, inputs: object, parameters: Mapping[str, Any]) -> bool:
+        """As ``Task.light``, of the task that the request has the form of."""
+        return self._asked(inputs, parameters).light(inputs, parameters)
+
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
         self._complete(steps_of(self._task, [self._task.sample], self._task.warming(), lambda row, _: row))

@@ -131,8 +131,11 @@ class Task(ABC):
         Raises ``InvalidInput`` or ``TooLarge``.
         """
 
-    def light(self, inputs: object) -> bool:
-        """Whether what was sent is one item that is prepared in about the time that it takes to wake a thread up."""
+    def light(self, inputs: object, parameters: Mapping[str, Any]) -> bool:
+        """Whether this is one item, prepared and finished in about the time that it takes to wake a thread up.
+
+        Asked before ``parameters`` are checked: they may be anything.
+        """
         return self.modality == "text" and isinstance(inputs, str) and len(inputs) <= LIGHT
 
     def alike(self, encoded: Any) -> object:
