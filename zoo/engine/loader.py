@@ -27,6 +27,7 @@ from zoo.engine.threads import granted_threads
 from zoo.engine.workers import Workers
 from zoo.errors import DeadlineExceeded, InvalidInput, Unavailable, ZooError
 from zoo.settings import Settings
+from zoo.tasks.decoding.caller import Caller
 from zoo.tasks.task import task_module
 
 ADAPTERS_SHARE = 0.25  # of the memory for models: what the adapters beside one body may take
@@ -87,7 +88,7 @@ class Loader:
             async with self._at_hand(entry) as served:
                 predictor = served.predictor
                 if predictor.task.shares:
-                    return await self._share(lambda: predictor.predict(inputs, parameters), deadline)
+                    return await self._share(lambda caller: predictor.predict(inputs, parameters, caller), deadline)
                 pool = None if predictor.light(inputs, parameters) else self._pool
                 return await served.answer(predictor.predicting(inputs, parameters), pool, deadline=deadline)
 
@@ -272,21 +273,23 @@ class Loader:
             self._waiting -= 1
             self._seconds += 0.1 * (time.perf_counter() - admitted - self._seconds)
 
-    async def _share(self, work: Callable[[], Prediction], deadline: float) -> Prediction:
+    async def _share(self, work: Callable[[Caller], Prediction], deadline: float) -> Prediction:
         """Of tasks that share batches by themselves, in threads most of which wait for a place in one."""
-        admitted = time.perf_counter()
+        admitted, caller = time.perf_counter(), Caller()
 
         def timed() -> Prediction:
             queued = time.perf_counter() - admitted
-            return replace(work(), queue_ms=queued * 1000)
+            return replace(work(caller), queue_ms=queued * 1000)
 
-        # A client that leaves cancels the await; work that has not started is dropped by the pool.
+        # A client that leaves cancels the await; work that has not started is dropped, other ends between two runs.
         running = asyncio.get_running_loop().run_in_executor(self._listeners, timed)
         left = None if deadline == math.inf else deadline - time.monotonic()
         try:
             return await asyncio.wait_for(running, left)
         except TimeoutError:
             raise DeadlineExceeded("There was no answer within the time that was given. Ask again later.") from None
+        finally:
+            caller.leave()
 
 
 def _give_back(entered: Future[Served], lent: AbstractContextManager[Served]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from zoo.engine.session import ON_CPU, Placement, Sessions
 from zoo.engine.steps import Found, Outcome, Row, Steps, steps_of
 from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, ZooError
+from zoo.tasks.decoding.caller import Caller, CallersRuns
 from zoo.tasks.ready_made.answers import runs_of
 from zoo.tasks.task import Array, Encoded, Runs, Task, groups, load_task, task_class
 
@@ -67,12 +69,15 @@ class Predictor:
             self.provider, runs = sessions.provider, runs_of(sessions, entry.options)
         self._whole = self._single = runs
 
-    def predict(self, inputs: object, parameters: Mapping[str, Any] | None = None) -> Prediction:
+    def predict(
+        self, inputs: object, parameters: Mapping[str, Any] | None = None, caller: Caller | None = None
+    ) -> Prediction:
         """Answer one item or a list of them; in a list, a bad item is answered with its error and harms no other.
 
-        Raises ``InvalidInput`` or ``TooLarge`` when nothing could be answered.
+        Raises ``InvalidInput`` or ``TooLarge`` when nothing could be answered, ``DeadlineExceeded`` between two runs
+        once ``caller`` has left.
         """
-        return self._complete(self.predicting(inputs, parameters or {}))
+        return self._complete(self.predicting(inputs, parameters or {}), caller)
 
     def predicting(self, inputs: object, parameters: Mapping[str, Any]) -> Steps[Prediction]:
         """``predict``, for a caller that runs the rows itself: hands them out window by window and is sent answers."""
@@ -184,7 +189,9 @@ class Predictor:
 
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
-        self._complete(steps_of(self._task, [self._task.sample], self._task.warming(), lambda row, _: row))
+        rows = self._complete(steps_of(self._task, [self._task.sample], self._task.warming(), lambda row, _: row))
+        if rows.errors:
+            raise rows.errors[0]
 
     def split(self) -> None:
         """From now on hold the graph a second time, for runs of one thread of which there are several at once."""
@@ -205,13 +212,7 @@ class Predictor:
 
     def run(self, rows: Sequence[Row], *, whole: bool = True) -> list[Any]:
         """One answer for each row, run together with the threads of this predictor, or where not ``whole`` with one."""
-        runs = self._whole if whole else self._single
-        answers: list[Any] = [None] * len(rows)
-        for places in groups(rows, lambda row: row.task):
-            found = rows[places[0]].task.run([rows[place].encoded for place in places], runs)
-            for place, answer in zip(places, found, strict=True):
-                answers[place] = answer
-        return answers
+        return _run(rows, self._whole if whole else self._single)
 
     def _asked(self, inputs: object, parameters: Mapping[str, Any]) -> Task:
         """The task that a request has the form of: the version's own unless it is clearly another's."""
@@ -226,8 +227,9 @@ class Predictor:
             )
             raise InvalidInput(message, code="batch_size", param=param)
 
-    def _complete(self, steps: Steps[Found]) -> Found:
-        """Everything in the calling thread, with the threads of this predictor."""
+    def _complete(self, steps: Steps[Found], caller: Caller | None = None) -> Found:
+        """Everything in the calling thread, with the threads of this predictor; ends where ``caller`` has left."""
+        run = self.run if caller is None else partial(_run, runs=CallersRuns(self._whole, caller))
         answers: list[Any] | None = None
         while True:
             try:
@@ -236,8 +238,10 @@ class Predictor:
                 found: Found = end.value
                 return found
             answers = [None] * len(rows)
+            if caller is not None:
+                caller.check()
             for places in _batches(rows, self._task.batch_cost):
-                for place, answer in zip(places, self.run([rows[place] for place in places]), strict=True):
+                for place, answer in zip(places, run([rows[place] for place in places]), strict=True):
                     answers[place] = answer
 
     def _prediction(self, body: object, rows: Outcome, started: float) -> Prediction:
@@ -250,6 +254,15 @@ class Predictor:
             tokens=rows.cost,
             run_ms=(time.perf_counter() - started) * 1000,
         )
+
+
+def _run(rows: Sequence[Row], runs: Runs) -> list[Any]:
+    answers: list[Any] = [None] * len(rows)
+    for places in groups(rows, lambda row: row.task):
+        found = rows[places[0]].task.run([rows[place].encoded for place in places], runs)
+        for place, answer in zip(places, found, strict=True):
+            answers[place] = answer
+    return answers
 
 
 def _batches(rows: Sequence[Row], cost: int) -> Iterator[list[int]]:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt, InvalidInput, ZooError
+from zoo.tasks.decoding.caller import caller_of
 from zoo.tasks.decoding.ctc import Frames, Letters, Written, sentences, word_of
 from zoo.tasks.decoding.recogniser import MOST_SECONDS, AutomaticSpeechRecognitionParameters
-from zoo.tasks.decoding.shared_batches import SharedBatches
+from zoo.tasks.decoding.shared_batches import SharedBatches, answered
 from zoo.tasks.decoding.transcript import Segment, Spoken, Transcript, Word
 from zoo.tasks.processors.hearing import Hearing
 from zoo.tasks.processors.overlaps import Piece, overlapping
@@ -115,7 +116,7 @@ class CtcRecogniser:
     def _heard(self, piece: Piece, run: Runs) -> Frames:
         """The frames of a piece without those of its margins."""
         prepared = self._hearing.prepare(piece.samples).values
-        (frames,) = self._batches([prepared], lambda batch: self._answered(batch, run))
+        (frames,) = answered(self._batches([prepared], lambda batch: self._answered(batch, run), caller_of(run)))
         length = len(piece.samples)
         count = round(length / self._letters.step)
         left, right = (round(margin / max(1, length) * count) for margin in (piece.left, piece.right))

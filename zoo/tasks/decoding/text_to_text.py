@@ -12,9 +12,10 @@ import numpy as np
 from pydantic import ValidationError, model_validator
 
 from zoo.catalogue.entry import ModelEntry
-from zoo.errors import ArtifactCorrupt, InvalidInput
+from zoo.errors import ArtifactCorrupt, InvalidInput, ZooError
 from zoo.tasks.decoding.generation import Generation
 from zoo.tasks.decoding.greedy import Hypothesis
+from zoo.tasks.decoding.shared_batches import answered
 from zoo.tasks.decoding.text_settings import Direction, TextSettings
 from zoo.tasks.decoding.writer import Wanted, Writer
 from zoo.tasks.processors.passages import Passage, passages
@@ -177,10 +178,10 @@ class TextToText:
     def _wanted(self, ids: Sequence[int], before: tuple[int, ...], wish: Wish) -> Wanted:
         return Wanted(np.array([*before, *ids, *self.settings.after], dtype=np.int64), wish.asked)
 
-    def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis]]:
-        """What is written to each passage of each text."""
+    def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis] | ZooError]:
+        """What is written to each passage of each text; what a text failed with, if one of its passages did."""
         found = iter(self.writer.write([wanted for reading in batch for wanted, _ in reading.passages], run))
-        return [[next(found) for _ in reading.passages] for reading in batch]
+        return [_whole([next(found) for _ in reading.passages]) for reading in batch]
 
     def text(self, row: Sequence[Hypothesis], reading: Reading) -> str:
         """What was written to a text's passages, put together."""
@@ -192,7 +193,7 @@ class TextToText:
         rows: list[Hypothesis] = []
         while len(rows) < len(waiting):
             some = waiting[len(rows) :][: AT_ONCE if rows else 1]
-            rows += self.writer.write([wanted for wanted, _ in some], run)
+            rows += answered(self.writer.write([wanted for wanted, _ in some], run))
             text = "".join(self._written(rows, waiting, reading.clean_up)).strip()
             yield text[len(told) :]
             told = text
@@ -201,6 +202,13 @@ class TextToText:
         for hypothesis, (_, gap) in zip(row, read, strict=False):
             text = self.pieces.write(hypothesis.tokens).strip()
             yield (cleaned(text) if clean_up else text) + gap
+
+
+def _whole(found: Sequence[Hypothesis | ZooError]) -> list[Hypothesis] | ZooError:
+    try:
+        return answered(found)
+    except ZooError as error:
+        return error
 
 
 def _searched(asked: Generation, changes: dict[str, Any], vocabulary: int) -> Generation:
