@@ -143,6 +143,8 @@ def test_a_text_of_a_megabyte_is_refused(translator: Callable[[str], Predictor])
         ({"do_sample": True}, "parameters.generate_parameters.do_sample"),
         ({"bad_words_ids": [[100_000]]}, "parameters.generate_parameters"),
         ({"bad_words_ids": [[]]}, "parameters.generate_parameters"),
+        ({"suppress_tokens": [1] * 1001}, "parameters.generate_parameters.suppress_tokens"),
+        ({"begin_suppress_tokens": [1] * 1001}, "parameters.generate_parameters.begin_suppress_tokens"),
         ({"forced_bos_token_id": -1}, "parameters.generate_parameters.forced_bos_token_id"),
         ({"length_penalty": float("nan")}, "parameters.generate_parameters.length_penalty"),
         ({"early_stopping": "soon"}, "parameters.generate_parameters.early_stopping"),
