@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from zoo.catalogue.entry import ModelEntry
+from zoo.errors import ZooError
 from zoo.tasks.decoding.greedy import Hypothesis
 from zoo.tasks.decoding.text_to_text import Reading, TextToText, TextToTextParameters, Wish
 from zoo.tasks.decoding.writer import BATCH
@@ -34,7 +35,7 @@ class Summarization(Task):
     def preprocess(self, item: object, parameters: Wish) -> Reading:
         return self.model.read(item, parameters)
 
-    def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis]]:
+    def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis] | ZooError]:
         return self.model.run(batch, run)
 
     def stream(self, item: object, parameters: Wish, run: Runs) -> Iterator[str]:

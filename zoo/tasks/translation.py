@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from zoo.catalogue.entry import ModelEntry
+from zoo.errors import ZooError
 from zoo.tasks.decoding.greedy import Hypothesis
 from zoo.tasks.decoding.text_to_text import Reading, TextToText, TextToTextParameters, Wish
 from zoo.tasks.decoding.writer import BATCH
@@ -49,7 +50,7 @@ class Translation(Task):
     def preprocess(self, item: object, parameters: Wish) -> Reading:
         return self.model.read(item, parameters)
 
-    def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis]]:
+    def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis] | ZooError]:
         return self.model.run(batch, run)
 
     def stream(self, item: object, parameters: Wish, run: Runs) -> Iterator[str]:

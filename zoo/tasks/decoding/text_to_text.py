@@ -125,14 +125,18 @@ class TextToText:
             forced = {"forced_bos_token_id": self._language(target, "tgt_lang")}
             return (self._language(source, "src_lang"),), forced, Direction()
         if settings.languages:
+            if source != settings.source:
+                known = f"from {settings.source}" if settings.source else "from a language that it does not name"
+                message = f"This model translates {known} and from nothing else: leave src_lang out."
+                raise InvalidInput(message, param="parameters.src_lang")
             return ((self._language(target, "tgt_lang"),) if target else ()), {}, Direction()
         if settings.directions:
             return (), {}, self._direction(source, target)
         for given, own, name in ((source, settings.source, "src_lang"), (target, settings.target, "tgt_lang")):
-            if given and own and given != own:
-                pair = f"{settings.source or '?'} to {settings.target or '?'}"
-                message = f"This model translates {pair} and nothing else."
-                raise InvalidInput(message, param=f"parameters.{name}")
+            if given != own:
+                pair = f"translates {settings.source or '?'} to {settings.target or '?'} and nothing else"
+                known = pair if settings.source or settings.target else "knows no languages by name"
+                raise InvalidInput(f"This model {known}: leave {name} out.", param=f"parameters.{name}")
         return (), {}, Direction()
 
     def _language(self, code: str, name: str) -> int:
