@@ -166,11 +166,12 @@ class Predictor:
             raise InvalidInput(message, code="wrong_task", param="stream")
         if isinstance(item, list):
             raise InvalidInput("One text is streamed at a time: send a string.", code="batch_size", param="inputs")
-        bits = self._task.stream(item, self._task.parameters(parameters or {}), self._whole)
+        encoded = self._task.preprocess(item, self._task.parameters(parameters or {}))
+        cut = int(encoded.truncated)
         started = time.perf_counter()
-        for bit in bits:
+        for bit in self._task.stream(encoded, self._whole):
             spent = (time.perf_counter() - started) * 1000
-            yield Prediction(entry=self.entry, body=bit, items=1, run_ms=spent)
+            yield Prediction(entry=self.entry, body=bit, items=1, truncated=cut, run_ms=spent)
             started = time.perf_counter()
 
     @property

@@ -38,8 +38,8 @@ class Summarization(Task):
     def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis] | ZooError]:
         return self.model.run(batch, run)
 
-    def stream(self, item: object, parameters: Wish, run: Runs) -> Iterator[str]:
-        return self.model.stream(self.model.read(item, parameters), run)
+    def stream(self, encoded: Reading, run: Runs) -> Iterator[str]:
+        return self.model.stream(encoded, run)
 
     def postprocess(self, row: list[Hypothesis], encoded: Reading, parameters: Wish) -> dict[str, str]:
         return {"summary_text": self.model.text(row, encoded)}

@@ -172,8 +172,11 @@ class Task(ABC):
         """
         raise NotImplementedError
 
-    def stream(self, item: object, parameters: Any, run: Runs) -> Iterator[str]:
-        """The text that answers an item bit by bit, at least one; the bits joined are the text. Where ``streams``."""
+    def stream(self, encoded: Any, run: Runs) -> Iterator[str]:
+        """The text that answers an item bit by bit, at least one; the bits joined are the text. Where ``streams``.
+
+        ``encoded`` is what ``preprocess`` made of the item.
+        """
         raise NotImplementedError
 
     @abstractmethod

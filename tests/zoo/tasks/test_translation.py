@@ -109,6 +109,17 @@ def test_a_long_text_is_answered_passage_by_passage(translator: Callable[[str], 
     assert len(whole.body[0]["translation_text"]) > 3 * len(first[0]["translation_text"])
 
 
+def test_an_option_that_is_null_counts_as_left_out(translator: Callable[[str], Predictor]) -> None:
+    left_out = dict.fromkeys(["truncation", "generate_parameters", "clean_up_tokenization_spaces", "num_beams"])
+    assert translator("deutsch").predict(TEXTS, left_out).body == translator("deutsch").predict(TEXTS).body
+
+
+def test_a_stream_tells_whether_its_text_was_cut(translator: Callable[[str], Predictor]) -> None:
+    predictor = translator("deutsch")
+    assert [bit.truncated for bit in predictor.stream(LONG, {"truncation": True})] == [1]
+    assert {bit.truncated for bit in predictor.stream(LONG, {})} == {0}
+
+
 def test_a_long_text_is_cut_where_that_is_asked_for(translator: Callable[[str], Predictor]) -> None:
     cut = translator("deutsch").predict(LONG, {"truncation": "only_first"})
     body: Any = cut.body

@@ -30,7 +30,8 @@ _NESTED = ("generate_parameters", "generation_parameters", "generate_kwargs")
 class TextToTextParameters(Parameters):
     """``generate_parameters`` are options of the search under transformers' names; they may stand beside it too.
 
-    A text that is longer than the model reads is answered passage by passage, unless ``truncation`` cuts it.
+    An option sent as null counts as left out. A text that is longer than the model reads is answered passage by
+    passage, unless ``truncation`` cuts it.
     """
 
     clean_up_tokenization_spaces: bool | None = None
@@ -40,7 +41,7 @@ class TextToTextParameters(Parameters):
     @model_validator(mode="before")
     @classmethod
     def _gathered(cls, given: dict[str, Any]) -> dict[str, Any]:
-        outer = dict(given)
+        outer = {name: value for name, value in given.items() if value is not None}
         inner: dict[str, Any] = {}
         for name in _NESTED:
             some = outer.pop(name, None)

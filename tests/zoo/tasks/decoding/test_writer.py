@@ -9,6 +9,7 @@ import pytest
 
 from tests.torch_texts import KINDS, TorchTexts
 from zoo.errors import InvalidInput
+from zoo.tasks.decoding.text_to_text import TextToTextParameters
 
 TEXTS = ["the cat sees a big dog", "he likes a red house, and she not!", "big"]
 SEARCHES: dict[str, dict[str, Any]] = {
@@ -109,7 +110,7 @@ def test_a_language_that_a_model_cannot_heed_is_refused(
     codes = {"codes": ("deu", "fra")} if kind == "marian" else {}
     model = TorchTexts.read(KINDS[kind](tmp_path / kind, **codes))
     with pytest.raises(InvalidInput, match=known) as caught:
-        model.wish(**pair)
+        model.served.wish(TextToTextParameters(), **pair)
     assert caught.value.param == ("parameters.src_lang" if "source" in pair else "parameters.tgt_lang")
 
 
