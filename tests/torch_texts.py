@@ -15,6 +15,7 @@ from adapters.training.recipes import summarization, translation
 from adapters.training.texts.servable import text_servable
 from tests.tiny_texts import write_bart, write_m2m, write_marian, write_t5
 from zoo.catalogue.entry import ModelEntry
+from zoo.tasks.decoding.shared_batches import answered
 from zoo.tasks.decoding.text_to_text import Reading, TextToText, TextToTextParameters, Wish
 from zoo.tasks.ready_made.vocabulary import FOLDER
 
@@ -59,7 +60,8 @@ class TorchTexts:
 
     def written(self, readings: list[Reading]) -> list[tuple[int, ...]]:
         """What the served search writes to texts of one passage each."""
-        return [row[0].tokens for row in self.served.run(readings, self.graphs)]
+        rows = answered(self.served.run(readings, self.graphs))
+        return [row[0].tokens for row in rows]
 
     def expected(self, reading: Reading) -> tuple[int, ...]:
         """What transformers writes to the same ids."""

@@ -26,6 +26,7 @@ from adapters.training.graphs_in_torch import GraphsInTorch
 from adapters.training.recipe import load_recipe
 from adapters.training.texts.scores import translation_scores
 from zoo.catalogue.entry import ModelEntry
+from zoo.tasks.decoding.shared_batches import answered
 from zoo.tasks.decoding.text_to_text import TextToText, TextToTextParameters
 from zoo.tasks.ready_made.vocabulary import FOLDER
 
@@ -104,7 +105,7 @@ def measured(folder: Path, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     served, graphs = TextToText(entry, folder / FOLDER, share=0.5), GraphsInTorch(servable)
     wish = served.wish(TextToTextParameters())
     readings = [served.read(source, wish) for source, _ in pairs]
-    rows = served.run(readings, graphs)
+    rows = answered(served.run(readings, graphs))
     for made in (folder / FOLDER).iterdir():  # made again by whoever imports it
         made.unlink()
     (folder / FOLDER).rmdir()

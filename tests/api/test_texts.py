@@ -101,6 +101,11 @@ def test_a_long_text_is_streamed_passage_by_passage(client: httpx.Client) -> Non
     assert done["text"] == predicted(client, "deutsch", inputs=LONG)[0]["translation_text"]
 
 
+def test_a_stream_says_in_its_headers_that_a_text_was_cut(client: httpx.Client) -> None:
+    body = {"stream": True, "inputs": LONG, "parameters": {"truncation": True}}
+    assert client.post("/v1/models/deutsch/predict", json=body).headers["x-truncated"] == "1"
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [

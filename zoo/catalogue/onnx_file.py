@@ -13,6 +13,9 @@ from zoo.catalogue.entry import is_relative_file
 from zoo.errors import InvalidInput
 
 MOST_NODES = 200_000
+# What runs a graph again and again, a Loop for as long as the data says: a text could hold a run for ever. A merged
+# decoder needs If alone.
+REPEATING = frozenset({"Loop", "Scan", "SequenceMap"})
 MOST_DEPTH = 8  # of graphs in the branches of nodes; a merged decoder has one
 STANDARD = frozenset({"", "ai.onnx"})
 RUNTIME = "com.microsoft"
@@ -75,7 +78,7 @@ def read_onnx(path: Path) -> OnnxFile:
     """Read a file without opening any other.
 
     ``InvalidInput``: ``invalid_graph`` for a file that is no ONNX graph; ``unsafe_graph`` for operators of an unknown
-    domain, functions of its own, weights in a file elsewhere, and sizes that contradict each other.
+    domain, loops, functions of its own, weights in a file elsewhere, and sizes that contradict each other.
     """
     try:
         with path.open("rb") as file:
@@ -128,6 +131,8 @@ def _check_node(path: Path, node: memoryview, tally: _Tally, depth: int) -> None
     kind, domain = wire.text(node, _NODE_TYPE), wire.text(node, _NODE_DOMAIN)
     if domain not in STANDARD and not (domain == RUNTIME and kind in RUNTIME_OPERATORS):
         raise _unsafe(path, f"it needs the operator {kind[:64]} of {domain[:64]}, which is not built in")
+    if kind in REPEATING:
+        raise _unsafe(path, f"it has the operator {kind}, which may run for ever; export it without loops")
     for attribute in wire.messages(node, _NODE_ATTRIBUTE):
         for number, value in wire.fields(attribute):
             if isinstance(value, int):

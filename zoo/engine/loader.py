@@ -27,6 +27,7 @@ from zoo.engine.threads import granted_threads
 from zoo.engine.workers import Workers
 from zoo.errors import DeadlineExceeded, InvalidInput, Unavailable, ZooError
 from zoo.settings import Settings
+from zoo.tasks.decoding.caller import Caller
 from zoo.tasks.task import task_module
 
 ADAPTERS_SHARE = 0.25  # of the memory for models: what the adapters beside one body may take
@@ -88,8 +89,8 @@ class Loader:
             async with self._at_hand(entry) as served:
                 predictor = served.predictor
                 if predictor.task.shares:
-                    return await self._share(lambda: predictor.predict(inputs, parameters), deadline)
-                pool = None if predictor.task.light(inputs) else self._pool
+                    return await self._share(lambda caller: predictor.predict(inputs, parameters, caller))
+                pool = None if predictor.light(inputs, parameters) else self._pool
                 return await served.answer(predictor.predicting(inputs, parameters), pool, deadline=deadline)
 
         return await self._once(Question(entry, "predict", inputs, parameters), work, deadline)
@@ -100,7 +101,7 @@ class Loader:
 
         async def work() -> Prediction:
             async with self._at_hand(entry) as served:
-                light = len(texts) == 1 and served.predictor.task.light(texts[0])
+                light = len(texts) == 1 and served.predictor.light(texts[0], {})
                 pool = None if light else self._pool
                 return await served.answer(served.predictor.embedding(texts), pool, deadline=deadline)
 
@@ -270,21 +271,19 @@ class Loader:
     def _wanted(self, entry: ModelEntry) -> Wanted[Served]:
         return self._assembly.wanted(entry, max_items=self._settings.max_items)
 
-    async def _share(self, work: Callable[[], Prediction], deadline: float) -> Prediction:
+    async def _share(self, work: Callable[[Caller], Prediction]) -> Prediction:
         """Of tasks that share batches by themselves, in threads most of which wait for a place in one."""
-        admitted = time.perf_counter()
+        admitted, caller = time.perf_counter(), Caller()
 
         def timed() -> Prediction:
             queued = time.perf_counter() - admitted
-            return replace(work(), queue_ms=queued * 1000)
+            return replace(work(caller), queue_ms=queued * 1000)
 
-        # A client that leaves cancels the await; work that has not started is dropped by the pool.
-        running = asyncio.get_running_loop().run_in_executor(self._listeners, timed)
-        left = None if deadline == math.inf else deadline - time.monotonic()
+        # A client that leaves cancels the await; work that has not started is dropped, other ends between two runs.
         try:
-            return await asyncio.wait_for(running, left)
-        except TimeoutError:
-            raise DeadlineExceeded("There was no answer within the time that was given. Ask again later.") from None
+            return await asyncio.get_running_loop().run_in_executor(self._listeners, timed)
+        finally:
+            caller.leave()
 
 
 def _give_back(entered: Future[Served], lent: AbstractContextManager[Served]) -> None:

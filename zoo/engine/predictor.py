@@ -15,6 +15,7 @@ from zoo.engine.session import ON_CPU, Placement, Sessions
 from zoo.engine.steps import Found, Outcome, Row, Steps, steps_of
 from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, ZooError
+from zoo.tasks.decoding.caller import Caller, CallersRuns
 from zoo.tasks.ready_made.answers import runs_of
 from zoo.tasks.task import ROWS_ALONE, Array, Encoded, Runs, Task, groups, load_task, task_class
 
@@ -68,12 +69,15 @@ class Predictor:
         self._whole = self._single = runs
         self._alone = bool(entry.options.get(ROWS_ALONE, False))
 
-    def predict(self, inputs: object, parameters: Mapping[str, Any] | None = None) -> Prediction:
+    def predict(
+        self, inputs: object, parameters: Mapping[str, Any] | None = None, caller: Caller | None = None
+    ) -> Prediction:
         """Answer one item or a list of them; in a list, a bad item is answered with its error and harms no other.
 
-        Raises ``InvalidInput`` or ``TooLarge`` when nothing could be answered.
+        Raises ``InvalidInput`` or ``TooLarge`` when nothing could be answered, ``DeadlineExceeded`` between two runs
+        once ``caller`` has left.
         """
-        return self._complete(self.predicting(inputs, parameters or {}))
+        return self._complete(self.predicting(inputs, parameters or {}), caller)
 
     def predicting(self, inputs: object, parameters: Mapping[str, Any]) -> Steps[Prediction]:
         """``predict``, for a caller that runs the rows itself: hands them out window by window and is sent answers."""
@@ -162,11 +166,12 @@ class Predictor:
             raise InvalidInput(message, code="wrong_task", param="stream")
         if isinstance(item, list):
             raise InvalidInput("One text is streamed at a time: send a string.", code="batch_size", param="inputs")
-        bits = self._task.stream(item, self._task.parameters(parameters or {}), self._whole)
+        encoded = self._task.preprocess(item, self._task.parameters(parameters or {}))
+        cut = int(encoded.truncated)
         started = time.perf_counter()
-        for bit in bits:
+        for bit in self._task.stream(encoded, self._whole):
             spent = (time.perf_counter() - started) * 1000
-            yield Prediction(entry=self.entry, body=bit, items=1, run_ms=spent)
+            yield Prediction(entry=self.entry, body=bit, items=1, truncated=cut, run_ms=spent)
             started = time.perf_counter()
 
     @property
@@ -179,9 +184,15 @@ class Predictor:
         """All that its requests may be of."""
         return (self._task, *self._others)
 
+    def light(self, inputs: object, parameters: Mapping[str, Any]) -> bool:
+        """As ``Task.light``, of the task that the request has the form of."""
+        return self._asked(inputs, parameters).light(inputs, parameters)
+
     def warm(self) -> None:
         """Run one item, so that the first user does not wait for memory to be laid out."""
-        self._complete(steps_of(self._task, [self._task.sample], self._task.warming(), lambda row, _: row))
+        rows = self._complete(steps_of(self._task, [self._task.sample], self._task.warming(), lambda row, _: row))
+        if rows.errors:
+            raise rows.errors[0]
 
     def split(self) -> None:
         """From now on hold the graph a second time, for runs of one thread of which there are several at once."""
@@ -202,7 +213,9 @@ class Predictor:
 
     def run(self, rows: Sequence[Row], *, whole: bool = True) -> list[Any]:
         """One answer for each row, run together with the threads of this predictor, or where not ``whole`` with one."""
-        runs = self._whole if whole else self._single
+        return self._run(rows, self._whole if whole else self._single)
+
+    def _run(self, rows: Sequence[Row], runs: Runs) -> list[Any]:
         answers: list[Any] = [None] * len(rows)
         apart = [[place] for place in range(len(rows))] if self._alone else groups(rows, lambda row: row.task)
         for places in apart:
@@ -224,8 +237,9 @@ class Predictor:
             )
             raise InvalidInput(message, code="batch_size", param=param)
 
-    def _complete(self, steps: Steps[Found]) -> Found:
-        """Everything in the calling thread, with the threads of this predictor."""
+    def _complete(self, steps: Steps[Found], caller: Caller | None = None) -> Found:
+        """Everything in the calling thread, with the threads of this predictor; ends where ``caller`` has left."""
+        runs = self._whole if caller is None else CallersRuns(self._whole, caller)
         answers: list[Any] | None = None
         while True:
             try:
@@ -234,8 +248,10 @@ class Predictor:
                 found: Found = end.value
                 return found
             answers = [None] * len(rows)
+            if caller is not None:
+                caller.check()
             for places in _batches(rows, self._task.batch_cost):
-                for place, answer in zip(places, self.run([rows[place] for place in places]), strict=True):
+                for place, answer in zip(places, self._run([rows[place] for place in places], runs), strict=True):
                     answers[place] = answer
 
     def _prediction(self, body: object, rows: Outcome, started: float) -> Prediction:

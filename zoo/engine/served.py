@@ -18,6 +18,7 @@ from zoo.engine.steps import Row, Steps
 from zoo.engine.threads import Threads
 from zoo.engine.ticket import Batch, Ticket
 from zoo.engine.workers import Workers
+from zoo.errors import DeadlineExceeded
 
 
 class Served:
@@ -79,6 +80,12 @@ class Served:
             if isinstance(step, Prediction):
                 spent = (time.perf_counter() - started) * 1000
                 return replace(step, queue_ms=queued, run_ms=spent - queued, batches=tuple(batches))
+            if not step:
+                if time.monotonic() > deadline:
+                    raise DeadlineExceeded("There was no answer within the time that was given. Ask again later.")
+                answers = []
+                await asyncio.sleep(0)  # where a caller that has left is noticed
+                continue
             ticket = self.submit(step, deadline=deadline)
             answers = await asyncio.wrap_future(ticket.future)
             batches += ticket.batches

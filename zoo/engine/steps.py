@@ -32,13 +32,14 @@ class Row:
 Found = TypeVar("Found")
 Finish = Callable[[Any, Encoded], Any]
 Steps = Generator[list[Row], list[Any], Found]
-"""A request on its way: hands out rows to be run, is sent an answer (or ``ZooError``) for each, returns the result."""
+"""A request on its way: hands out rows to be run, which may be none, is sent an answer (or ``ZooError``) for each."""
 
 
 def steps_of(task: Task, items: list[object], options: object, finish: Finish) -> Steps[Outcome]:
     """Items are prepared, run and finished a window at a time, so that 2,000 pictures are never held together.
 
-    Returns what became of the items.
+    Of items that fail nothing is run: after so many of them no row is handed out, so that whoever asks can see whether
+    anybody still waits. Returns what became of the items.
     """
     outcome = Outcome()
     window: dict[int, Encoded] = {}
@@ -49,6 +50,8 @@ def steps_of(task: Task, items: list[object], options: object, finish: Finish) -
             window[place] = encoded = task.preprocess(item, options)
         except ZooError as error:
             outcome.errors[place] = error
+            if len(outcome.errors) % task.window == 0:
+                yield []
             continue
         outcome.truncated += encoded.truncated
         outcome.cost += encoded.cost

@@ -77,14 +77,14 @@ class WhisperRecogniser:
         return EncodedSpeech((self._window(samples),), asked, seconds=len(samples) / self._mel.rate)
 
     def run(self, batch: Sequence[EncodedSpeech], run: Runs) -> list[list[Spoken] | ZooError]:
-        """Of each window in order; a recording that turns out to be damaged or too long is answered with the error."""
+        """Of each window in order; what fails, such as a recording that turns out to be damaged, with the error."""
         clips = [speech for speech in batch if speech.recording is None]
         windows = [window for speech in clips for window in speech.windows]
-        spoken = iter(self._transcriber.transcribe(windows, [speech.asked for speech in clips], run))
+        spoken = iter(self._transcriber.tried(windows, [speech.asked for speech in clips], run))
         return [
             self._recording(speech.recording, speech.asked, run)
             if speech.recording is not None
-            else [replace(next(spoken), end=speech.seconds)]
+            else _clip(next(spoken), speech.seconds)
             for speech in batch
         ]
 
@@ -180,6 +180,10 @@ class WhisperRecogniser:
             beams=Beams(parameters.num_beams or self._tokens.beams, parameters.length_penalty),
             most=parameters.max_new_tokens,
         )
+
+
+def _clip(spoken: Spoken | ZooError, seconds: float) -> list[Spoken] | ZooError:
+    return spoken if isinstance(spoken, ZooError) else [replace(spoken, end=seconds)]
 
 
 class AutomaticSpeechRecognition(Task):

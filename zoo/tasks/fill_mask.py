@@ -15,10 +15,12 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt, InvalidInput, TooLarge
 from zoo.tasks import ops
 from zoo.tasks.processors.text import EncodedText, TextProcessor
-from zoo.tasks.task import Array, Parameters, Task
+from zoo.tasks.task import LIGHT, Array, Parameters, Task
 
 MASKS = 64  # of a text: each is answered with a number for every word that the model knows
 TARGETS = 1000
+USUAL, TOP_K = 5, 1000
+WORDS = 5000  # of a text's gaps together: for each of them the whole text is written once more
 Floats = NDArray[np.float32]
 
 
@@ -29,7 +31,7 @@ def _listed(targets: object) -> object:
 class FillMaskParameters(Parameters):
     """``top_k`` words for each mask (5 unless set); of ``targets`` alone, if there are any."""
 
-    top_k: StrictInt = Field(5, ge=1)
+    top_k: StrictInt = Field(USUAL, ge=1, le=TOP_K)
     targets: Annotated[
         tuple[Annotated[str, Field(max_length=1000)], ...] | None,
         BeforeValidator(_listed),
@@ -96,7 +98,24 @@ class FillMask(Task):
         if len(masks) > MASKS:
             message = f"The text has {len(masks)} gaps; at most {MASKS} are filled at once. Split it into parts."
             raise TooLarge(message, code="input_too_long", param="inputs")
+        each = min(parameters.top_k, len(parameters.targets or ()) or TOP_K)
+        if len(masks) * each > WORDS:
+            message = (
+                f"{each} words for each of {len(masks)} gaps are too many: a text is answered with at most {WORDS} "
+                f"words. Lower top_k to {WORDS // len(masks)}, or split the text into parts."
+            )
+            raise TooLarge(message, code="input_too_long", param="parameters.top_k")
         return EncodedGaps(text, masks)
+
+    def light(self, inputs: object, parameters: Mapping[str, Any]) -> bool:
+        """Every word of every gap is put into the text, and targets are tokenised too."""
+        if not isinstance(inputs, str) or not super().light(inputs, parameters):
+            return False
+        given = parameters.get("top_k")
+        top_k = USUAL if given is None else given
+        if not isinstance(top_k, int) or parameters.get("targets") is not None:
+            return False
+        return max(1, inputs.count(self._mask)) * top_k * len(inputs) <= LIGHT
 
     def collate(self, batch: Sequence[EncodedGaps]) -> dict[str, Array]:
         places = np.zeros((len(batch), max(len(item.masks) for item in batch)), dtype=np.int64)

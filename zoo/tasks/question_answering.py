@@ -94,8 +94,8 @@ class QuestionAnswering(Task):
 
 def asked(item: object, windows: WindowProcessor) -> tuple[str, str]:
     """Question and text of an item; raises ``InvalidInput`` and ``TooLarge``."""
-    if not isinstance(item, dict) or not {"question", "context"} <= item.keys():
-        message = 'inputs has to be an object with "question" and "context", or a list of such.'
+    if not isinstance(item, dict) or item.keys() != {"question", "context"}:
+        message = 'inputs has to be an object with "question" and "context" and nothing else, or a list of such.'
         raise InvalidInput(message, code="invalid_question", param="inputs")
     most = CHARACTERS_PER_TOKEN * windows.max_tokens
     question = checked(item["question"], most=most, name="The question", param="inputs.question")

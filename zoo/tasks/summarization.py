@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from zoo.catalogue.entry import ModelEntry
+from zoo.errors import ZooError
 from zoo.tasks.decoding.greedy import Hypothesis
 from zoo.tasks.decoding.text_to_text import Reading, TextToText, TextToTextParameters, Wish
 from zoo.tasks.decoding.writer import BATCH
@@ -34,11 +35,11 @@ class Summarization(Task):
     def preprocess(self, item: object, parameters: Wish) -> Reading:
         return self.model.read(item, parameters)
 
-    def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis]]:
+    def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis] | ZooError]:
         return self.model.run(batch, run)
 
-    def stream(self, item: object, parameters: Wish, run: Runs) -> Iterator[str]:
-        return self.model.stream(self.model.read(item, parameters), run)
+    def stream(self, encoded: Reading, run: Runs) -> Iterator[str]:
+        return self.model.stream(encoded, run)
 
     def postprocess(self, row: list[Hypothesis], encoded: Reading, parameters: Wish) -> dict[str, str]:
         return {"summary_text": self.model.text(row, encoded)}

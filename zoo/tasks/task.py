@@ -134,8 +134,11 @@ class Task(ABC):
         Raises ``InvalidInput`` or ``TooLarge``.
         """
 
-    def light(self, inputs: object) -> bool:
-        """Whether what was sent is one item that is prepared in about the time that it takes to wake a thread up."""
+    def light(self, inputs: object, parameters: Mapping[str, Any]) -> bool:
+        """Whether this is one item, prepared and finished in about the time that it takes to wake a thread up.
+
+        Asked before ``parameters`` are checked: they may be anything.
+        """
         return self.modality == "text" and isinstance(inputs, str) and len(inputs) <= LIGHT
 
     def alike(self, encoded: Any) -> object:
@@ -172,8 +175,11 @@ class Task(ABC):
         """
         raise NotImplementedError
 
-    def stream(self, item: object, parameters: Any, run: Runs) -> Iterator[str]:
-        """The text that answers an item bit by bit, at least one; the bits joined are the text. Where ``streams``."""
+    def stream(self, encoded: Any, run: Runs) -> Iterator[str]:
+        """The text that answers an item bit by bit, at least one; the bits joined are the text. Where ``streams``.
+
+        ``encoded`` is what ``preprocess`` made of the item.
+        """
         raise NotImplementedError
 
     @abstractmethod

@@ -13,10 +13,11 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt, InvalidInput
 from zoo.tasks import ops
 from zoo.tasks.processors.text import EncodedText, TextProcessor
-from zoo.tasks.task import Array, Bundle, Parameters, Task
+from zoo.tasks.task import LIGHT, Array, Bundle, Parameters, Task
 
 LABELS = 256  # of a request: each of them is a run of the model for each text
 PLACE = "{}"  # where a hypothesis names the label
+TEMPLATE = "This example is {}."
 
 
 def _separated(labels: object) -> object:
@@ -30,12 +31,12 @@ Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 class ZeroShotClassificationParameters(Parameters):
     """Labels to choose from; with ``multi_label`` each applies or not by itself, else their scores add up to 1.
 
-    ``hypothesis_template`` is the sentence that the text is tried to entail, with ``{}`` in the place of the label.
+    ``hypothesis_template`` is the sentence that the text is tried to entail, with one ``{}`` in the place of the label.
     """
 
     candidate_labels: Annotated[tuple[Label, ...], BeforeValidator(_separated), Field(min_length=1, max_length=LABELS)]
     multi_label: bool = False
-    hypothesis_template: str = Field("This example is {}.", max_length=1000)
+    hypothesis_template: str = Field(TEMPLATE, max_length=1000)
 
     @field_validator("candidate_labels")
     @classmethod
@@ -47,8 +48,8 @@ class ZeroShotClassificationParameters(Parameters):
     @field_validator("hypothesis_template")
     @classmethod
     def _has_a_place(cls, template: str) -> str:
-        if PLACE not in template:
-            raise ValueError("the template needs {} where the label is to stand")
+        if template.count(PLACE) != 1:
+            raise ValueError("the template needs {} once, where the label is to stand")
         return template
 
 
@@ -102,8 +103,18 @@ class ZeroShotClassification(Task):
     def warming(self) -> ZeroShotClassificationParameters:
         return self.parameters({"candidate_labels": ["warm"]})
 
+    def light(self, inputs: object, parameters: Mapping[str, Any]) -> bool:
+        """The text is tokenised once for each label, beside a hypothesis."""
+        if not isinstance(inputs, str) or not super().light(inputs, parameters):
+            return False
+        labels, template = _separated(parameters.get("candidate_labels")), parameters.get("hypothesis_template")
+        if not isinstance(labels, list | tuple) or len(labels) > LABELS:
+            return True  # refused before any text is read
+        around = len(inputs) + len(template if isinstance(template, str) else TEMPLATE)
+        return sum(around + len(label) for label in labels if isinstance(label, str)) <= LIGHT
+
     def preprocess(self, item: object, parameters: ZeroShotClassificationParameters) -> Bundle:
-        hypotheses = [parameters.hypothesis_template.replace(PLACE, label) for label in parameters.candidate_labels]
+        hypotheses = (parameters.hypothesis_template.replace(PLACE, label) for label in parameters.candidate_labels)
         named = ("inputs", "parameters.candidate_labels")
         return Bundle(tuple(self._text.encode_pair(item, one, cut="only_first", params=named) for one in hypotheses))
 

@@ -137,9 +137,7 @@ def test_a_graph_of_8_bits_is_served_as_such(tiny_zoo: TinyZoo, tmp_path: Path) 
     assert 0 < np.abs(logits - exactly).max() < 1.0  # type: ignore[operator]
 
 
-def test_a_graph_that_rounds_by_the_batch_answers_each_text_as_it_does_alone(
-    tiny_zoo: TinyZoo, tmp_path: Path
-) -> None:
+def test_a_graph_that_rounds_by_the_batch_answers_each_text_as_it_does_alone(tiny_zoo: TinyZoo, tmp_path: Path) -> None:
     folder = write_classifier(tmp_path / "folder", tiny_zoo)
     quantize_dynamic(folder / "onnx" / "model.onnx", folder / "onnx" / "model_quantized.onnx")
     served = imported(tmp_path / "home", folder, precision="int8")

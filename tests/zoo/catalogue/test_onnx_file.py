@@ -85,6 +85,9 @@ def test_weights_beside_the_graph_are_found(tmp_path: Path) -> None:
         (lambda: one_node("PyOp", domain="com.microsoft"), "PyOp of com.microsoft"),
         (in_a_branch, "Run of org.evil"),
         (with_function, "operators of its own"),
+        (lambda: one_node("Loop"), "the operator Loop"),
+        (lambda: one_node("Scan"), "the operator Scan"),
+        (lambda: one_node("SequenceMap"), "the operator SequenceMap"),
         (lambda: nested(12), "nested"),
         (lambda: outside("../secret"), "does not lie beside it"),
         (lambda: outside("/etc/passwd"), "does not lie beside it"),
@@ -97,6 +100,10 @@ def test_what_could_harm_is_refused(tmp_path: Path, make: Callable[[], onnx.Mode
     with pytest.raises(InvalidInput, match="refused") as caught:
         read_onnx(written(tmp_path / "model.onnx", make()))
     assert (caught.value.code, fault in caught.value.message) == ("unsafe_graph", True), caught.value.message
+
+
+def test_branches_are_read(tmp_path: Path) -> None:
+    assert read_onnx(written(tmp_path / "model.onnx", nested(1))).outside == frozenset()
 
 
 def test_a_file_of_weights_that_is_a_link_does_not_count(tmp_path: Path) -> None:

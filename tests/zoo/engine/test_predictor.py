@@ -84,6 +84,19 @@ def test_a_list_without_a_good_item_raises_the_first_error(mood: Predictor) -> N
     assert caught.value.code == "invalid_text"
 
 
+def test_of_a_list_that_only_fails_one_can_see_that_it_goes_on(mood: Predictor) -> None:
+    steps = mood.predicting([" "] * 70, {})
+    assert (next(steps), steps.send([])) == ([], [])
+    with pytest.raises(InvalidInput):
+        steps.send([])
+
+
+def test_a_short_text_is_light_and_a_long_one_or_a_list_is_not(mood: Predictor) -> None:
+    assert mood.light("late " * 400, {"top_k": 1})
+    assert not mood.light("late " * 401, {"top_k": 1})
+    assert not mood.light(["late"], {})
+
+
 def test_the_text_of_a_bad_item_is_never_repeated(mood: Predictor) -> None:
     body: Any = mood.predict(["parcel", "secret" * 1000, "secret\ud800", {"secret": 1}]).body
     assert "secret" not in json.dumps(body[1:])

@@ -106,6 +106,13 @@ def test_a_request_whose_time_is_over_is_not_answered(tiny_zoo: TinyZoo) -> None
         assert loader.waiting() == 0
 
 
+def test_a_list_that_only_fails_ends_when_its_time_is_over(tiny_zoo: TinyZoo) -> None:
+    with loader_on(tiny_zoo) as loader:
+        loader.load("mood")
+        with pytest.raises(DeadlineExceeded):
+            asyncio.run(loader.predict("mood", [" "] * 33, {}, deadline=time.monotonic() - 1))
+
+
 def test_a_caller_that_leaves_takes_nothing_along(tiny_zoo: TinyZoo) -> None:
     async def ask(loader: Loader) -> Any:
         leaving = [asyncio.create_task(loader.predict("mood", text, {})) for text in TEXTS]

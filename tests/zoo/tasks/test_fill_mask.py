@@ -120,16 +120,36 @@ def test_more_gaps_than_are_filled_at_once_are_refused(languages: LanguageZoo) -
         languages.model("filler-long", long).predict("[MASK] " * 65)
 
 
+def test_more_words_for_all_gaps_than_are_written_at_once_are_refused(languages: LanguageZoo) -> None:
+    predictor = filler(languages, "bert")
+    with pytest.raises(TooLarge, match="Lower top_k to 833") as caught:
+        predictor.predict("[MASK] " * 6, {"top_k": 834})
+    assert (caught.value.code, caught.value.param) == ("input_too_long", "parameters.top_k")
+    body: Any = predictor.predict("[MASK] " * 6, {"top_k": 834, "targets": ["late", "lost"]}).body
+    assert [len(gap) for gap in body] == [2, 2, 2, 2, 2, 2]
+
+
+def test_a_few_words_for_a_short_text_are_light_and_many_are_not(languages: LanguageZoo) -> None:
+    predictor = filler(languages, "bert")
+    assert predictor.light("it is [MASK]", {})
+    assert predictor.light("it is [MASK]", {"top_k": 100})
+    assert not predictor.light("it is [MASK]", {"top_k": 1000})
+    assert not predictor.light("[MASK] " * 64, {})
+    assert not predictor.light("it is [MASK]", {"targets": ["late"]})
+    assert not predictor.light("it is [MASK]", {"top_k": "many"})
+
+
 @pytest.mark.parametrize(
     ("parameters", "code", "param"),
     [
         ({"top_k": 0}, "invalid_request", "parameters.top_k"),
+        ({"top_k": 1001}, "invalid_request", "parameters.top_k"),
         ({"targets": []}, "invalid_request", "parameters.targets"),
         ({"targets": [3]}, "invalid_request", "parameters.targets.0"),
         ({"targets": [""]}, "unknown_targets", "parameters.targets"),
         ({"top": 3}, "unknown_field", "parameters.top"),
     ],
-    ids=["zero", "none", "number", "nothing", "unknown"],
+    ids=["zero", "many", "none", "number", "nothing", "unknown"],
 )
 def test_a_bad_option_is_named(languages: LanguageZoo, parameters: dict[str, Any], code: str, param: str) -> None:
     with pytest.raises(InvalidInput) as caught:
@@ -138,7 +158,7 @@ def test_a_bad_option_is_named(languages: LanguageZoo, parameters: dict[str, Any
 
 
 def test_more_words_than_there_are_cannot_be_asked_for(languages: LanguageZoo) -> None:
-    body: Any = filler(languages, "bert").predict("it is [MASK]", {"top_k": 10_000}).body
+    body: Any = filler(languages, "bert").predict("it is [MASK]", {"top_k": 1000}).body
     scores = [word["score"] for word in body]
     assert scores == sorted(scores, reverse=True)
     assert sum(scores) == pytest.approx(1.0, abs=1e-4)

@@ -204,12 +204,15 @@ def test_a_list_is_answered_in_its_order_and_a_bad_item_alone_is_refused(predict
     [
         ("where is it?", "inputs"),
         ({"question": QUESTION}, "inputs"),
+        ({"question": QUESTION, "context": CONTEXT, "text": CONTEXT}, "inputs"),
         ({"question": None, "context": CONTEXT}, "inputs.question"),
         ({"question": QUESTION, "context": ["a"]}, "inputs.context"),
         ({"question": QUESTION, "context": " "}, "inputs.context"),
     ],
 )
-def test_an_item_without_both_texts_is_refused(predictor_of: Predictors, item: object, param: str) -> None:
+def test_an_item_without_both_texts_and_nothing_else_is_refused(
+    predictor_of: Predictors, item: object, param: str
+) -> None:
     with pytest.raises(InvalidInput) as caught:
         predictor_of("bert").predict(item)
     assert caught.value.param == param

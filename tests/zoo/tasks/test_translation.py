@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +16,11 @@ from tests.conftest import TinyZoo
 from tests.imports import Imports
 from tests.tiny_texts import DICTIONARY
 from tests.zoo.tasks.text_models import import_texts
+from zoo.catalogue.registry import Registry
+from zoo.engine.loader import Loader
 from zoo.engine.predictor import Predictor
 from zoo.errors import InvalidInput, TooLarge
+from zoo.tasks.decoding.writer import Writer
 
 TEXTS = ["the cat sees a big dog", "he likes the red house, and she not!", "big", "today he sees a tree"]
 LONG = ". ".join(["the cat sees a big dog", "she likes the red house and not the tree", "today he sees"] * 4)
@@ -104,6 +109,17 @@ def test_a_long_text_is_answered_passage_by_passage(translator: Callable[[str], 
     assert len(whole.body[0]["translation_text"]) > 3 * len(first[0]["translation_text"])
 
 
+def test_an_option_that_is_null_counts_as_left_out(translator: Callable[[str], Predictor]) -> None:
+    left_out = dict.fromkeys(["truncation", "generate_parameters", "clean_up_tokenization_spaces", "num_beams"])
+    assert translator("deutsch").predict(TEXTS, left_out).body == translator("deutsch").predict(TEXTS).body
+
+
+def test_a_stream_tells_whether_its_text_was_cut(translator: Callable[[str], Predictor]) -> None:
+    predictor = translator("deutsch")
+    assert [bit.truncated for bit in predictor.stream(LONG, {"truncation": True})] == [1]
+    assert {bit.truncated for bit in predictor.stream(LONG, {})} == {0}
+
+
 def test_a_long_text_is_cut_where_that_is_asked_for(translator: Callable[[str], Predictor]) -> None:
     cut = translator("deutsch").predict(LONG, {"truncation": "only_first"})
     body: Any = cut.body
@@ -138,6 +154,8 @@ def test_a_text_of_a_megabyte_is_refused(translator: Callable[[str], Predictor])
         ({"do_sample": True}, "parameters.generate_parameters.do_sample"),
         ({"bad_words_ids": [[100_000]]}, "parameters.generate_parameters"),
         ({"bad_words_ids": [[]]}, "parameters.generate_parameters"),
+        ({"suppress_tokens": [1] * 1001}, "parameters.generate_parameters.suppress_tokens"),
+        ({"begin_suppress_tokens": [1] * 1001}, "parameters.generate_parameters.begin_suppress_tokens"),
         ({"forced_bos_token_id": -1}, "parameters.generate_parameters.forced_bos_token_id"),
         ({"length_penalty": float("nan")}, "parameters.generate_parameters.length_penalty"),
         ({"early_stopping": "soon"}, "parameters.generate_parameters.early_stopping"),
@@ -176,6 +194,52 @@ def test_a_model_of_several_tasks_is_told_which_in_front_of_the_text(translator:
     with pytest.raises(InvalidInput) as caught:
         t5.predict(TEXTS, {"src_lang": "de", "tgt_lang": "en"})
     assert "en-de" in caught.value.message
+
+
+def test_what_nobody_waits_for_any_more_is_not_written(texts: TinyZoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, gate, real = threading.Semaphore(0), threading.Event(), Writer._answered
+    batches: list[int] = []
+
+    def held(self: Writer, batch: Any, run: Any) -> Any:
+        batches.append(len(batch))
+        begun.release()
+        assert gate.wait(60)
+        return real(self, batch, run)
+
+    async def leave(loader: Loader) -> None:
+        asked = [asyncio.create_task(loader.predict("deutsch", text, {})) for text in (TEXTS, LONG)]
+        await asyncio.to_thread(begun.acquire)
+        for one in asked:
+            one.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        gate.set()
+
+    loader = Loader(Registry(texts.store, {}), texts.store, texts.settings)
+    loader.load("deutsch")
+    monkeypatch.setattr(Writer, "_answered", held)
+    try:
+        asyncio.run(leave(loader))
+    finally:
+        loader.close()
+    assert len(batches) == 1
+
+
+def test_one_text_that_cannot_be_run_does_not_spoil_a_list(
+    texts: TinyZoo, translator: Callable[[str], Predictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long, real = len(ids_of(texts, TEXTS[1])), Writer._answered
+
+    def choosy(self: Writer, batch: Any, run: Any) -> Any:
+        if any(len(wanted.ids) == long for wanted in batch):
+            raise MemoryError
+        return real(self, batch, run)
+
+    whole: Any = translator("deutsch").predict(TEXTS).body
+    monkeypatch.setattr(Writer, "_answered", choosy)
+    prediction = translator("deutsch").predict(TEXTS)
+    body: Any = prediction.body
+    assert (prediction.failed, body[1]["code"]) == (1, "run_failed")
+    assert [body[place] for place in (0, 2, 3)] == [whole[place] for place in (0, 2, 3)]
 
 
 def test_every_kind_can_be_warmed_before_the_first_request(translator: Callable[[str], Predictor]) -> None:

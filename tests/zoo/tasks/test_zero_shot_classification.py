@@ -105,6 +105,15 @@ def test_a_text_is_cut_and_the_hypothesis_is_not(languages: LanguageZoo) -> None
     assert (caught.value.code, caught.value.param) == ("input_too_long", "parameters.candidate_labels")
 
 
+def test_few_labels_of_a_short_text_are_light_and_many_are_not(languages: LanguageZoo) -> None:
+    predictor = chooser(languages, "distilbert")
+    assert predictor.light("my parcel was late", {"candidate_labels": ["delivery", "payment"]})
+    assert predictor.light("my parcel was late", {"candidate_labels": "delivery, payment"})
+    assert not predictor.light("my parcel was late", {"candidate_labels": [f"label {number}" for number in range(256)]})
+    assert not predictor.light("my parcel was late", {"candidate_labels": ["a", "b" * 2000]})
+    assert predictor.light("my parcel was late", {"candidate_labels": 3})
+
+
 @pytest.mark.parametrize(
     ("parameters", "param"),
     [
@@ -115,10 +124,11 @@ def test_a_text_is_cut_and_the_hypothesis_is_not(languages: LanguageZoo) -> None
         ({"candidate_labels": ["a", 3]}, "parameters.candidate_labels.1"),
         ({"candidate_labels": ["a"] * 257}, "parameters.candidate_labels"),
         ({"candidate_labels": ["a"], "hypothesis_template": "no place"}, "parameters.hypothesis_template"),
+        ({"candidate_labels": ["a"], "hypothesis_template": "{} or {}"}, "parameters.hypothesis_template"),
         ({"candidate_labels": ["a"], "hypothesis_template": "{0.__class__}"}, "parameters.hypothesis_template"),
         ({"candidate_labels": ["a"], "top_k": 3}, "parameters.top_k"),
     ],
-    ids=["none", "empty", "null", "blank", "number", "many", "no-place", "attribute", "unknown"],
+    ids=["none", "empty", "null", "blank", "number", "many", "no-place", "two-places", "attribute", "unknown"],
 )
 def test_a_bad_option_is_named(languages: LanguageZoo, parameters: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidInput) as caught:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import ArtifactCorrupt, InvalidInput, ZooError
+from zoo.tasks.decoding.caller import caller_of
 from zoo.tasks.decoding.ctc import Frames, Letters, Written, sentences, word_of
 from zoo.tasks.decoding.recogniser import MOST_SECONDS, AutomaticSpeechRecognitionParameters
-from zoo.tasks.decoding.shared_batches import SharedBatches
+from zoo.tasks.decoding.shared_batches import SharedBatches, answered
 from zoo.tasks.decoding.transcript import Segment, Spoken, Transcript, Word
 from zoo.tasks.processors.hearing import Hearing
 from zoo.tasks.processors.overlaps import Piece, overlapping
@@ -107,15 +108,15 @@ class CtcRecogniser:
         margins = margin if isinstance(margin, tuple) else (margin, margin)
         step, rate = self._letters.step, self._hearing.rate
         size, left, right = (round(length * rate / step) * step for length in (seconds, *margins))
-        if min(left, right) < 0 or left + right >= size:
-            message = f"stride_length_s leaves nothing between the margins of pieces of {seconds:g} s: make it smaller."
+        if sum(margins) > seconds / 2 + 1e-9:  # pieces that go on by 20 ms each would take days
+            message = f"stride_length_s takes more than half of each piece of {seconds:g} s: make it smaller."
             raise InvalidInput(message, param="parameters.stride_length_s")
         return size, left, right
 
     def _heard(self, piece: Piece, run: Runs) -> Frames:
         """The frames of a piece without those of its margins."""
         prepared = self._hearing.prepare(piece.samples).values
-        (frames,) = self._batches([prepared], lambda batch: self._answered(batch, run))
+        (frames,) = answered(self._batches([prepared], lambda batch: self._answered(batch, run), caller_of(run)))
         length = len(piece.samples)
         count = round(length / self._letters.step)
         left, right = (round(margin / max(1, length) * count) for margin in (piece.left, piece.right))

@@ -34,8 +34,8 @@ class Generation(BaseModel):
     bad_words_ids: tuple[tuple[Token, ...], ...] = Field((), max_length=MOST_WORDS)
     forced_bos_token_id: Token | None = Field(None, ge=0)
     forced_eos_token_id: Token | None = Field(None, ge=0)
-    suppress_tokens: tuple[Token, ...] = ()
-    begin_suppress_tokens: tuple[Token, ...] = ()
+    suppress_tokens: tuple[Token, ...] = Field((), max_length=MOST_WORDS)
+    begin_suppress_tokens: tuple[Token, ...] = Field((), max_length=MOST_WORDS)
     renormalize_logits: bool = False
 
     def but(self, changes: Mapping[str, Any]) -> Generation:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol
 
-from pydantic import Field, StrictFloat, StrictInt, model_validator
+from pydantic import Field, StrictFloat, StrictInt, field_validator, model_validator
 
 from zoo.tasks.decoding.transcript import Transcript
 from zoo.tasks.task import Encoded, Parameters, Runs
 
 MOST_SECONDS = 4 * 3600.0
+MOST_MARGIN = 60.0
 
 
 class AutomaticSpeechRecognitionParameters(Parameters):
@@ -23,7 +24,8 @@ class AutomaticSpeechRecognitionParameters(Parameters):
     ``generation_parameters`` too, or in ``generate_kwargs``, as transformers' pipeline has them.
 
     CTC: ``chunk_length_s`` is how much of a long recording is heard at once, ``stride_length_s`` how far such pieces
-    overlap at either side, or at the left and at the right. Whisper's windows are its own, whatever they say.
+    overlap at either side, or at the left and at the right: together at most half of one. Whisper's windows are its
+    own, whatever they say.
     """
 
     return_timestamps: bool | Literal["word", "char"] = False
@@ -48,6 +50,14 @@ class AutomaticSpeechRecognitionParameters(Parameters):
                 raise ValueError(f"{name} has to be an object such as {{'num_beams': 3}}")
             outer = {**(inner or {}), **outer}
         return outer
+
+    @field_validator("stride_length_s")
+    @classmethod
+    def _bounded(cls, given: float | tuple[float, float] | None) -> float | tuple[float, float] | None:
+        margins = given if isinstance(given, tuple) else (given or 0.0,)
+        if not all(0.0 <= margin <= MOST_MARGIN for margin in margins):
+            raise ValueError(f"a margin is 0 to {MOST_MARGIN:g} seconds long")
+        return given
 
 
 class Recogniser(Protocol):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from zoo.errors import RunFailed, ZooError
+from zoo.tasks.decoding.caller import Caller
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+log = logging.getLogger("zoo.tasks.decoding.shared_batches")
 
 
 @dataclass(eq=False)
@@ -16,6 +21,7 @@ class _Ticket:
     """One item that waits: whoever runs its batch leaves the answer, or what went wrong, here."""
 
     item: Any
+    caller: Caller
     answer: Any = None
     error: BaseException | None = None
     done: bool = False
@@ -35,16 +41,22 @@ class SharedBatches(Generic[Item, Answer]):
         self._waiting: list[_Ticket] = []
         self._running = False
 
-    def __call__(self, items: Sequence[Item], answer: Callable[[list[Item]], Sequence[Answer]]) -> list[Answer]:
-        """In the order of ``items``; ``answer`` answers one batch. Raises what the batch of one of them raised."""
-        tickets = [_Ticket(item) for item in items]
+    def __call__(
+        self, items: Sequence[Item], answer: Callable[[list[Item]], Sequence[Answer]], caller: Caller | None = None
+    ) -> list[Answer | ZooError]:
+        """In the order of ``items``, what each was answered with or failed with; ``answer`` answers one batch.
+
+        Raises ``DeadlineExceeded`` once ``caller`` has left, whose items no batch takes any more.
+        """
+        caller = caller or Caller()
+        caller.check()
+        tickets = [_Ticket(item, caller) for item in items]
         with self._changed:
             self._waiting += tickets
-        while batch := self._next(tickets):
+        while batch := self._next(tickets, caller):
             try:
-                for ticket, found in zip(batch, answer([one.item for one in batch]), strict=True):
-                    ticket.answer = found
-            except BaseException as error:  # told to each thread that waits for this batch
+                self._answer(batch, answer)
+            except BaseException as error:  # the end of the process: told to each thread that waits for this batch
                 for ticket in batch:
                     ticket.error = error
             finally:
@@ -54,17 +66,32 @@ class SharedBatches(Generic[Item, Answer]):
                 raise ticket.error
         return [ticket.answer for ticket in tickets]
 
-    def _next(self, own: Sequence[_Ticket]) -> list[_Ticket]:
+    def _next(self, own: Sequence[_Ticket], caller: Caller) -> list[_Ticket]:
         """The batch that the calling thread has to run; empty when its own items are answered."""
         with self._changed:
             self._changed.wait_for(lambda: not self._running or all(ticket.done for ticket in own))
             if all(ticket.done for ticket in own):
                 return []
+            self._waiting = [ticket for ticket in self._waiting if not ticket.caller.gone]
+            caller.check()
             places = set(self._pick([ticket.item for ticket in self._waiting]))
             batch = [ticket for place, ticket in enumerate(self._waiting) if place in places]
             self._waiting = [ticket for place, ticket in enumerate(self._waiting) if place not in places]
             self._running = True
             return batch
+
+    def _answer(self, batch: Sequence[_Ticket], answer: Callable[[list[Item]], Sequence[Answer]]) -> None:
+        """An error is not held against a whole batch: halves of it run again until the item at fault fails alone."""
+        try:
+            for ticket, found in zip(batch, answer([one.item for one in batch]), strict=True):
+                ticket.answer = found
+        except Exception as error:  # onnxruntime's own exception classes share no public base
+            if len(batch) > 1:
+                half = len(batch) // 2
+                self._answer(batch[:half], answer)
+                self._answer(batch[half:], answer)
+            else:
+                batch[0].answer = _failed(error)
 
     def _finished(self, batch: Sequence[_Ticket]) -> None:
         with self._changed:
@@ -72,3 +99,20 @@ class SharedBatches(Generic[Item, Answer]):
                 ticket.done = True
             self._running = False
             self._changed.notify_all()
+
+
+def answered(found: Sequence[Answer | ZooError]) -> list[Answer]:
+    """All answers, where each item has to have one; raises what the first one that failed did."""
+    answers: list[Answer] = []
+    for one in found:
+        if isinstance(one, ZooError):
+            raise one
+        answers.append(one)
+    return answers
+
+
+def _failed(error: Exception) -> ZooError:
+    if isinstance(error, ZooError):
+        return error
+    log.error("an item could not be run", exc_info=error)
+    return RunFailed("The model could not be run on this input. Others were not affected.")

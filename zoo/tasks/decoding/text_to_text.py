@@ -12,9 +12,10 @@ import numpy as np
 from pydantic import ValidationError, model_validator
 
 from zoo.catalogue.entry import ModelEntry
-from zoo.errors import ArtifactCorrupt, InvalidInput
+from zoo.errors import ArtifactCorrupt, InvalidInput, ZooError
 from zoo.tasks.decoding.generation import Generation
 from zoo.tasks.decoding.greedy import Hypothesis
+from zoo.tasks.decoding.shared_batches import answered
 from zoo.tasks.decoding.text_settings import Direction, TextSettings
 from zoo.tasks.decoding.writer import Wanted, Writer
 from zoo.tasks.processors.passages import Passage, passages
@@ -29,7 +30,8 @@ _NESTED = ("generate_parameters", "generation_parameters", "generate_kwargs")
 class TextToTextParameters(Parameters):
     """``generate_parameters`` are options of the search under transformers' names; they may stand beside it too.
 
-    A text that is longer than the model reads is answered passage by passage, unless ``truncation`` cuts it.
+    An option sent as null counts as left out. A text that is longer than the model reads is answered passage by
+    passage, unless ``truncation`` cuts it.
     """
 
     clean_up_tokenization_spaces: bool | None = None
@@ -39,7 +41,7 @@ class TextToTextParameters(Parameters):
     @model_validator(mode="before")
     @classmethod
     def _gathered(cls, given: dict[str, Any]) -> dict[str, Any]:
-        outer = dict(given)
+        outer = {name: value for name, value in given.items() if value is not None}
         inner: dict[str, Any] = {}
         for name in _NESTED:
             some = outer.pop(name, None)
@@ -124,14 +126,18 @@ class TextToText:
             forced = {"forced_bos_token_id": self._language(target, "tgt_lang")}
             return (self._language(source, "src_lang"),), forced, Direction()
         if settings.languages:
+            if source != settings.source:
+                known = f"from {settings.source}" if settings.source else "from a language that it does not name"
+                message = f"This model translates {known} and from nothing else: leave src_lang out."
+                raise InvalidInput(message, param="parameters.src_lang")
             return ((self._language(target, "tgt_lang"),) if target else ()), {}, Direction()
         if settings.directions:
             return (), {}, self._direction(source, target)
         for given, own, name in ((source, settings.source, "src_lang"), (target, settings.target, "tgt_lang")):
-            if given and own and given != own:
-                pair = f"{settings.source or '?'} to {settings.target or '?'}"
-                message = f"This model translates {pair} and nothing else."
-                raise InvalidInput(message, param=f"parameters.{name}")
+            if given != own:
+                pair = f"translates {settings.source or '?'} to {settings.target or '?'} and nothing else"
+                known = pair if settings.source or settings.target else "knows no languages by name"
+                raise InvalidInput(f"This model {known}: leave {name} out.", param=f"parameters.{name}")
         return (), {}, Direction()
 
     def _language(self, code: str, name: str) -> int:
@@ -177,10 +183,10 @@ class TextToText:
     def _wanted(self, ids: Sequence[int], before: tuple[int, ...], wish: Wish) -> Wanted:
         return Wanted(np.array([*before, *ids, *self.settings.after], dtype=np.int64), wish.asked)
 
-    def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis]]:
-        """What is written to each passage of each text."""
+    def run(self, batch: Sequence[Reading], run: Runs) -> list[list[Hypothesis] | ZooError]:
+        """What is written to each passage of each text; what a text failed with, if one of its passages did."""
         found = iter(self.writer.write([wanted for reading in batch for wanted, _ in reading.passages], run))
-        return [[next(found) for _ in reading.passages] for reading in batch]
+        return [_whole([next(found) for _ in reading.passages]) for reading in batch]
 
     def text(self, row: Sequence[Hypothesis], reading: Reading) -> str:
         """What was written to a text's passages, put together."""
@@ -192,7 +198,7 @@ class TextToText:
         rows: list[Hypothesis] = []
         while len(rows) < len(waiting):
             some = waiting[len(rows) :][: AT_ONCE if rows else 1]
-            rows += self.writer.write([wanted for wanted, _ in some], run)
+            rows += answered(self.writer.write([wanted for wanted, _ in some], run))
             text = "".join(self._written(rows, waiting, reading.clean_up)).strip()
             yield text[len(told) :]
             told = text
@@ -201,6 +207,13 @@ class TextToText:
         for hypothesis, (_, gap) in zip(row, read, strict=False):
             text = self.pieces.write(hypothesis.tokens).strip()
             yield (cleaned(text) if clean_up else text) + gap
+
+
+def _whole(found: Sequence[Hypothesis | ZooError]) -> list[Hypothesis] | ZooError:
+    try:
+        return answered(found)
+    except ZooError as error:
+        return error
 
 
 def _searched(asked: Generation, changes: dict[str, Any], vocabulary: int) -> Generation:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from zoo.errors import ZooError
 from zoo.tasks.decoding.alignment import moments
 from zoo.tasks.decoding.beam import Beams, beam
 from zoo.tasks.decoding.cached_decoder import CachedDecoder, Ids
+from zoo.tasks.decoding.caller import caller_of
 from zoo.tasks.decoding.greedy import Hypothesis, Limits, greedy, log_softmax
-from zoo.tasks.decoding.shared_batches import SharedBatches
+from zoo.tasks.decoding.shared_batches import SharedBatches, answered
 from zoo.tasks.decoding.transcript import Spoken
 from zoo.tasks.decoding.whisper_rules import WhisperRules
 from zoo.tasks.decoding.whisper_tokens import WhisperTokens
@@ -75,8 +77,15 @@ class Transcriber:
         self, windows: Sequence[Window], asked: Sequence[Asked], run: Runs, *, recording: bool = False
     ) -> list[Spoken]:
         """What was heard in each window, in their order; ``recording``: whether they are parts of a long one."""
+        return answered(self.tried(windows, asked, run, recording=recording))
+
+    def tried(
+        self, windows: Sequence[Window], asked: Sequence[Asked], run: Runs, *, recording: bool = False
+    ) -> list[Spoken | ZooError]:
+        """``transcribe``, with what a window failed with in its place."""
         batches = self._recordings if recording else self._clips
-        return batches(list(zip(windows, asked, strict=True)), lambda batch: self._answered(batch, run))
+        wanted = list(zip(windows, asked, strict=True))
+        return batches(wanted, lambda batch: self._answered(batch, run), caller_of(run))
 
     def _answered(self, batch: Sequence[Wanted], run: Runs) -> list[Spoken]:
         """Of windows with the same wishes."""

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.errors import ZooError
 from zoo.tasks.decoding.beam import beam
 from zoo.tasks.decoding.cached_decoder import CachedDecoder, Decoder, Ids
+from zoo.tasks.decoding.caller import caller_of
 from zoo.tasks.decoding.generation import Generation
 from zoo.tasks.decoding.greedy import Hypothesis, Limits, greedy
 from zoo.tasks.decoding.merged_decoder import MergedDecoder
@@ -37,9 +39,9 @@ class Writer:
         self._settings = settings
         self._batches: SharedBatches[Wanted, Hypothesis] = SharedBatches(_first if alone else _batch)
 
-    def write(self, texts: Sequence[Wanted], run: Runs) -> list[Hypothesis]:
-        """What is written to each text, in their order."""
-        return self._batches(texts, lambda batch: self._answered(batch, run))
+    def write(self, texts: Sequence[Wanted], run: Runs) -> list[Hypothesis | ZooError]:
+        """What is written to each text, in their order, or what it failed with."""
+        return self._batches(texts, lambda batch: self._answered(batch, run), caller_of(run))
 
     def rules(self, asked: Generation) -> TextRules:
         """What may be written next."""

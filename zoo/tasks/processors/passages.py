@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-# Where a text may be cut, the best places first: ends of sentences and lines, of clauses, of words.
+# Where a text may be cut, the best places first: ends of sentences and lines, of clauses, of words. A run of stops or
+# spaces is read once, from its beginning: without that 99,000 dots took minutes.
 _CUTS = (
-    re.compile(r"""[.!?…]+["'”’»)\]]*\s+|[。！？]+["”’」』）]*\s*|\s*\n\s*"""),
+    re.compile(r"""(?<![.!?…])[.!?…]++["'”’»)\]]*+\s++|[。！？]++["”’」』）]*+\s*+|(?<!\s)[^\S\n]*+\n\s*+"""),
     re.compile(r"[,;:–—]\s+|[，、；：]\s*"),
     re.compile(r"\s+"),
 )

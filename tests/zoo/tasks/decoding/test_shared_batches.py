@@ -9,7 +9,9 @@ from time import monotonic, sleep
 
 import pytest
 
-from zoo.tasks.decoding.shared_batches import SharedBatches
+from zoo.errors import DeadlineExceeded, RunFailed, TooLarge, ZooError
+from zoo.tasks.decoding.caller import Caller
+from zoo.tasks.decoding.shared_batches import SharedBatches, answered
 
 
 def pairs(waiting: Sequence[int]) -> list[int]:
@@ -33,10 +35,10 @@ class Room:
             raise ValueError("thirteen")
         return [10 * item for item in batch]
 
-    def ask(self, *items: int) -> Future[list[int]]:
+    def ask(self, *items: int, caller: Caller | None = None) -> Future[list[int | ZooError]]:
         """Returns when the items wait, or are being answered."""
         before = self._known()
-        asked = self.pool.submit(self.batches, items, self.answer)
+        asked = self.pool.submit(self.batches, items, self.answer, caller)
         end = monotonic() + 30
         while self._known() < before + len(items) and monotonic() < end:
             sleep(0.001)
@@ -62,15 +64,42 @@ def test_batches_are_picked_in_the_order_of_arrival() -> None:
     assert room.seen == [[1], [2, 4], [-3, -6], [5]]
 
 
-def test_an_error_reaches_those_whose_batch_it_was_and_nobody_else() -> None:
-    room = Room(pairs)
-    asked = [room.ask(1), room.ask(2), room.ask(13), room.ask(4, 5)]
+def test_an_item_that_cannot_be_run_fails_alone() -> None:
+    room = Room(lambda waiting: list(range(len(waiting))))
+    asked = [room.ask(1), room.ask(2), room.ask(13, 3), room.ask(4, 5)]
     room.go.set()
-    assert asked[0].result(30) == [10]
-    for one in asked[1:3]:
-        with pytest.raises(ValueError, match="thirteen"):
-            one.result(30)
-    assert asked[3].result(30) == [40, 50]
+    assert [asked[place].result(30) for place in (0, 1, 3)] == [[10], [20], [40, 50]]
+    fault, answer = asked[2].result(30)
+    assert isinstance(fault, RunFailed) and answer == 30
+    assert room.seen == [[1], [2, 13, 3, 4, 5], [2, 13], [2], [13], [3, 4, 5]]
+
+
+def test_an_error_made_on_purpose_reaches_its_item_as_it_is() -> None:
+    def refuse(batch: list[int]) -> list[int]:
+        raise TooLarge("Too long.")
+
+    (found,) = Room(pairs).batches([1], refuse)
+    assert isinstance(found, TooLarge)
+    with pytest.raises(TooLarge, match="Too long"):
+        answered([10, found])
+
+
+def test_items_of_a_caller_that_left_are_not_run() -> None:
+    room, leaving = Room(pairs), Caller()
+    first, left, last = room.ask(1), room.ask(2, 3, caller=leaving), room.ask(4)
+    leaving.leave()
+    room.go.set()
+    assert [first.result(30), last.result(30)] == [[10], [40]]
+    with pytest.raises(DeadlineExceeded):
+        left.result(30)
+    assert room.seen == [[1], [4]]
+
+
+def test_a_caller_that_left_is_answered_nothing_more() -> None:
+    caller = Caller()
+    caller.leave()
+    with pytest.raises(DeadlineExceeded):
+        Room(pairs).batches([1], lambda batch: batch, caller)
 
 
 def test_nothing_asked_is_nothing_answered() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.torch_texts import KINDS, TorchTexts
+from zoo.errors import InvalidInput
+from zoo.tasks.decoding.text_to_text import TextToTextParameters
 
 TEXTS = ["the cat sees a big dog", "he likes a red house, and she not!", "big"]
 SEARCHES: dict[str, dict[str, Any]] = {
@@ -91,3 +93,28 @@ def test_without_a_length_a_text_may_be_as_long_as_the_model_can_write(tmp_path:
     model = TorchTexts.read(KINDS["marian"](tmp_path, max_length=None))
     (tokens,) = model.written([model.served.read("big", model.wish({"min_length": 1000}))])
     assert len(tokens) == 38  # and the end, which is forced
+
+
+@pytest.mark.parametrize(
+    ("kind", "pair", "known"),
+    [
+        ("marian", {"source": "zz", "target": "deu"}, "translates from en and from nothing else: leave src_lang out"),
+        ("bart", {"source": "en"}, "knows no languages by name: leave src_lang out"),
+        ("bart", {"target": "de"}, "knows no languages by name: leave tgt_lang out"),
+    ],
+    ids=["marian", "from", "to"],
+)
+def test_a_language_that_a_model_cannot_heed_is_refused(
+    tmp_path: Path, kind: str, pair: dict[str, str], known: str
+) -> None:
+    codes = {"codes": ("deu", "fra")} if kind == "marian" else {}
+    model = TorchTexts.read(KINDS[kind](tmp_path / kind, **codes))
+    with pytest.raises(InvalidInput, match=known) as caught:
+        model.served.wish(TextToTextParameters(), **pair)
+    assert caught.value.param == ("parameters.src_lang" if "source" in pair else "parameters.tgt_lang")
+
+
+def test_a_marian_of_several_languages_heeds_its_own_and_those_that_it_writes(tmp_path: Path) -> None:
+    model = TorchTexts.read(KINDS["marian"](tmp_path / "marian", codes=("deu", "fra")))
+    german, french = (model.wish(source="en", target=code).before for code in ("deu", "fra"))
+    assert german == model.wish(target="deu").before != french

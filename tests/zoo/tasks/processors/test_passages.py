@@ -61,3 +61,9 @@ def test_nothing_is_lost_and_nothing_is_too_long(most: int) -> None:
 
 def test_a_letter_that_counts_for_more_than_there_is_room_stays_whole() -> None:
     assert [passage.text for passage in passages("abc", lambda part: 5 * len(part), 3)] == ["a", "b", "c"]
+
+
+def test_long_runs_of_stops_and_spaces_are_cut_as_short_ones_are() -> None:
+    dots = passages("." * 100_000 + "b", letters, 50_000)
+    assert [len(passage.text) for passage in dots] == [50_000, 50_000, 1]
+    assert passages("word" + " " * 100_000 + "b", words, 1) == [Passage("word", " " * 100_000), Passage("b", " ")]
