@@ -130,9 +130,9 @@ is the body's own.
   {run.rank * run.scale:g}. Of the whole words of a passage {run.masked:.0%} are masked at once, all of them by {MASK},
   and ever fewer while the rate goes down, {run.masked_last:.0%} in the end. A whole word is one token of letters
   that no other letter, figure, apostrophe or hyphen touches.
-- Then {LONG.steps} steps more, with a new optimiser and seed {LONG.seed}: the {STILL} lowest layers stay as they are, the
-  learning rate is {LONG.rate}, down to zero from the end of the warm-up on, and of the words {LONG.masked:.0%} are masked,
-  {LONG.masked_last:.0%} in the end.
+- Then {LONG.steps} steps more, with a new optimiser and seed {LONG.seed}: the {STILL} lowest layers stay as they are,
+  the learning rate is {LONG.rate}, down to zero from the end of the warm-up on, and of the words {LONG.masked:.0%} are
+  masked, {LONG.masked_last:.0%} in the end.
 - Training took {seconds / 60:.0f} minutes of CPU time.
 - On the test part the hidden word is among the first five answers in {figures["test"]} of {CASES} cases. A case is one
   whole word, hidden by itself in its passage; all whole words of the test's books are as likely to be drawn. The five
