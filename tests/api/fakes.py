@@ -88,7 +88,9 @@ class CountingLoader(Loader):
         return 0
 
     def running(self, entry: ModelEntry) -> Any:
-        return SimpleNamespace(threads=Threads(workers=2, alone=2, single_ms=5.7, alone_ms=3.1), provider="cpu")
+        return SimpleNamespace(
+            threads=Threads(workers=2, alone=2, single_ms=5.7, alone_ms=3.1), why=None, provider="cpu"
+        )
 
     def loaded(self) -> list[Held]:
         return []
