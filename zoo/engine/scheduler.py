@@ -15,7 +15,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from zoo.engine.backlog import Backlog
@@ -68,12 +68,14 @@ class Scheduler:
             if self._closed:
                 raise _ending()
             self.backlog.check_room(deadline, rows=len(items))
+            added = 0.0
             for place, item in enumerate(items):
                 row = Waiting(item.cost, next(self._orders), item, ticket, place, self.cost_model.ms(1, item.cost))
                 bisect.insort(self._by_cost, row, key=_by_cost)
                 heapq.heappush(self._by_deadline, (deadline, row.order, row))
                 self._waiting_cost += row.cost
-                self.backlog.add(waiting=row.ms)
+                added += row.ms
+            self.backlog.add(waiting=added)
         ticket.future.add_done_callback(lambda future: self._drop(ticket) if future.cancelled() else None)
         if not items:
             ticket.finish()
@@ -148,12 +150,12 @@ class Scheduler:
         del self._by_cost[bisect.bisect_left(self._by_cost, _by_cost(row), key=_by_cost)]
         self._took([row])
 
-    def _took(self, rows: Iterable[Waiting]) -> None:
+    def _took(self, rows: Sequence[Waiting]) -> None:
         """They wait no longer, and are not in ``_by_cost`` any more."""
         for row in rows:
             row.taken = True
             self._waiting_cost -= row.cost
-            self.backlog.add(waiting=-row.ms)
+        self.backlog.add(waiting=-sum(row.ms for row in rows))
         if len(self._by_deadline) > 2 * len(self._by_cost) + SPENT:
             self._by_deadline = [one for one in self._by_deadline if not one[2].taken]
             heapq.heapify(self._by_deadline)
