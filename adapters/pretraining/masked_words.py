@@ -136,7 +136,8 @@ is the body's own.
 - Training took {seconds / 60:.0f} minutes of CPU time.
 - On the test part the hidden word is among the first five answers in {figures["test"]} of {CASES} cases. A case is one
   whole word, hidden by itself in its passage; all whole words of the test's books are as likely to be drawn. The five
-  commonest words alone: {commonest:.4f}. On the validation part, by which alone the recipe was chosen: {figures["validation"]}.
+  commonest words alone: {commonest:.4f}.
+- On the validation part, by which alone the recipe was chosen: {figures["validation"]}.
 - Weaknesses: it learnt from old books, so it knows their words, ways and prejudices, and nothing of the world since.
   It knows lower case only, proposes whole words and no punctuation, and guesses what usually stands there, not what is
   true.
