@@ -29,6 +29,7 @@ from adapters.training.own_adapter import write_about
 from adapters.training.recipe import Adaptation
 from adapters.training.slot_proof import choose
 from adapters.training.stopwatch import Stopwatch
+from adapters.training.texts.languages import between
 from adapters.training.trainer import Trainer
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import LIVE, Registry, load_catalogue
@@ -56,6 +57,7 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
     watch.start("split")
     context.tick("read", 0, 1)
     parts = divide(spec, files)
+    base = between(base, parts.report.columns)
     job = Run(context, store, files, base, parts.report.task, threads, watch)
     context.event(
         f"Rows: {len(parts.train)} to train on, {len(parts.validation)} to choose by, {len(parts.heldout)} held out"

@@ -21,11 +21,11 @@ from adapters.training.layouts.text_to_text import TextToTextCheckpoint, read_mo
 from adapters.training.recipe import Batch, Defaults, Item, Outputs, Servable
 from adapters.training.searched import SearchedAnswers
 from adapters.training.teaching import Said, stacked
+from adapters.training.texts import languages
 from adapters.training.texts.network import TaughtText
 from adapters.training.texts.servable import text_servable
 from adapters.training.texts.vocabulary import target_tokenizer
 from zoo.catalogue.entry import ModelEntry
-from zoo.errors import InvalidInput
 from zoo.tasks.decoding.greedy import Hypothesis, log_softmax
 from zoo.tasks.decoding.text_settings import TextSettings
 from zoo.tasks.decoding.text_to_text import Reading, TextToText
@@ -61,7 +61,7 @@ class TextAdaptation:
         self.headline = headline
         self._scores = scores
         self._settings = TextSettings.of(base.options["text_to_text"])
-        _check_languages(base, self._settings)
+        languages.check(base, self._settings)
         self.max_tokens = base.limits["max_tokens"]
         self.answers = SearchedAnswers(base, checkpoint / FOLDER, request=self.request, field=field)
         self._reader: TextToText = self.answers.task.model  # type: ignore[attr-defined]
@@ -159,13 +159,3 @@ class TextAdaptation:
     def extend(self, graphs: Mapping[str, ModelProto]) -> bool:
         """Whether changed weights are all that the graphs need."""
         return True
-
-
-def _check_languages(base: ModelEntry, settings: TextSettings) -> None:
-    """A model of many languages learns one pair, which it has to know of itself."""
-    if settings.reads_language and (settings.source is None or settings.target is None):
-        message = (
-            f"{base.name} knows many languages and does not say which pair it is for: import it with src_lang and"
-            " tgt_lang in its tokenizer_config.json."
-        )
-        raise InvalidInput(message, code="not_adaptable", param="model")

@@ -32,8 +32,15 @@ from zoo.errors import InvalidInput, ParityFailed, Unsupported
 FAST = Hyperparameters(n_epochs=12, batch_size=16, learning_rate=0.01)
 
 
-def asked(zoo: TinyZoo, rows: list[tuple[str, str]], *, job: str = "ftjob-1", **spec: Any) -> QuietContext:
-    path = write_pairs(zoo.home / f"{job}.csv", rows)
+def asked(
+    zoo: TinyZoo,
+    rows: list[tuple[str, str]],
+    *,
+    job: str = "ftjob-1",
+    header: tuple[str, str] = ("en", "de"),
+    **spec: Any,
+) -> QuietContext:
+    path = write_pairs(zoo.home / f"{job}.csv", rows, header)
 
     async def chunks() -> AsyncIterator[bytes]:
         yield path.read_bytes()
@@ -140,7 +147,10 @@ def test_a_model_that_writes_otherwise_than_it_was_trained_is_not_published(
 
 @pytest.mark.parametrize(
     ("kind", "task", "said"),
-    [("m2m_100", "translation", "src_lang"), ("t5", "summarization", "start from a model that translates")],
+    [
+        ("m2m_100", "translation", "by the languages' codes"),
+        ("t5", "summarization", "start from a model that translates"),
+    ],
 )
 def test_what_cannot_learn_to_translate_one_pair_says_why(tmp_path: Path, kind: str, task: str, said: str) -> None:
     checkpoint = KINDS[kind](tmp_path / kind)
@@ -149,3 +159,13 @@ def test_what_cannot_learn_to_translate_one_pair_says_why(tmp_path: Path, kind: 
         load_recipe("translation").adapt(checkpoint, entry, [], labels=(), asked=FAST)
     assert caught.value.code == "not_adaptable"
     assert said in caught.value.message
+
+
+def test_a_model_of_many_languages_learns_the_pair_that_the_columns_name(imports: Imports, tmp_path: Path) -> None:
+    zoo = import_texts(imports, tmp_path, "tongues")
+    short = Hyperparameters(n_epochs=1, batch_size=16, learning_rate=0.01)
+    context = asked(zoo, pairs(40), header=("fr", "nl"), model="tongues", hyperparameters=short)
+    adapt.run(context, zoo.settings)
+    settings = zoo.store.entry("mine", 1).options["text_to_text"]
+    assert (settings["source"], settings["target"]) == ("fr", "nl")
+    assert len(written(zoo, "mine", ["the cat"])) == 1
