@@ -83,10 +83,8 @@ class _State(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("zoo_http_requests_active", "Requests in work.", value=self._active())
-        loaded = self._loader.loaded()
-        yield GaugeMetricFamily("zoo_models_loaded", "Model versions in memory.", value=len(loaded))
-        size = sum(model.bytes for model in loaded)
-        yield GaugeMetricFamily("zoo_models_loaded_bytes", "Memory that the loaded versions take.", value=size)
+        loaded = len(self._loader.loaded())
+        yield GaugeMetricFamily("zoo_models_loaded", "Model versions in memory.", value=loaded)
         yield from self._memory()
         yield from self._answers()
         yield GaugeMetricFamily("zoo_resident_memory_bytes", "Resident memory.", value=resident_bytes())
@@ -109,6 +107,7 @@ class _State(Collector):
 
     def _memory(self) -> Iterator[Metric]:
         memory = self._loader.memory()
+        yield GaugeMetricFamily("zoo_models_loaded_bytes", "Memory of loaded versions.", value=memory.taken)
         yield GaugeMetricFamily("zoo_models_memory_budget_bytes", "Memory for loaded versions.", value=memory.budget)
         around = GaugeMetricFamily(
             "zoo_model_change_resident_bytes",

@@ -7,13 +7,14 @@ import threading
 from weakref import WeakValueDictionary
 
 from zoo.catalogue.entry import CHECKPOINT, ModelEntry
+from zoo.catalogue.slot_table import GRAPH
 from zoo.catalogue.store import Store
 from zoo.engine.body import ADAPTER_FOLDER, SERVED_BY, AdaptedRuns
 from zoo.engine.predictor import MODEL_FILE, Predictor
 from zoo.engine.served import Served
 from zoo.engine.session import Placement
 from zoo.engine.shared_body import SharedBody
-from zoo.engine.shelf import Wanted
+from zoo.engine.shelf import Shared, Wanted
 from zoo.engine.workers import Workers
 from zoo.errors import ZooError
 
@@ -33,6 +34,7 @@ class Assembly:
         self._placement = placement
         self._adapter_bytes = adapter_bytes
         self._bodies: WeakValueDictionary[str, SharedBody] = WeakValueDictionary()
+        self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def wanted(self, entry: ModelEntry, *, max_items: int) -> Wanted[Served]:
@@ -40,7 +42,18 @@ class Assembly:
         if entry.options.get(SERVED_BY) != "body" or entry.base is None:
             return Wanted(entry.reference, entry, entry.size, lambda: self._alone(entry, max_items))
         size = sum(file.size for file in entry.files if file.path.startswith(f"{ADAPTER_FOLDER}/"))
-        return Wanted(entry.reference, entry, size, lambda: self._beside_body(entry, max_items))
+        shared = self._shared(str(entry.base))
+        return Wanted(entry.reference, entry, size, lambda: self._beside_body(entry, max_items), shared)
+
+    def _shared(self, reference: str) -> Shared:
+        """The body that ``reference`` names, as memory; asked with every request, looked up once."""
+        if reference not in self._sizes:
+            try:
+                files = self._body_entry(reference).files
+            except ZooError:  # the version will say so when it is loaded, and be served by its own graph
+                return Shared(reference, 0)
+            self._sizes[reference] = sum(file.size for file in files if file.path.startswith(GRAPH))
+        return Shared(reference, self._sizes[reference])
 
     def _alone(self, entry: ModelEntry, max_items: int) -> Served:
         self._store.verify(entry, leaving=(CHECKPOINT,))
@@ -71,8 +84,7 @@ class Assembly:
         with self._lock:  # the others wait: they would load the same, or wait for the memory
             body = self._bodies.get(reference)
             if body is None:
-                name, _, version = reference.rpartition("@")
-                entry = self._store.entry(name, int(version))
+                entry = self._body_entry(reference)
                 self._store.verify(entry, leaving=(CHECKPOINT,))
                 body = SharedBody(
                     self._store.folder(entry.name, entry.version),
@@ -82,3 +94,7 @@ class Assembly:
                 )
                 self._bodies[reference] = body
             return body
+
+    def _body_entry(self, reference: str) -> ModelEntry:
+        name, _, version = reference.rpartition("@")
+        return self._store.entry(name, int(version))

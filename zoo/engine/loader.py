@@ -197,8 +197,7 @@ class Loader:
     def preload(self, reference: str) -> bool:
         """As ``load``, but nothing leaves for it: False where it does not fit beside what is loaded."""
         entry = self.registry.resolve(reference)
-        taken = sum(held.bytes for held in self._shelf.held() if held.key != entry.reference)
-        if taken + entry.size > self._shelf.budget:
+        if self._shelf.taken(without=entry.reference) + entry.size > self._shelf.budget:
             return False
         self._shelf.get(self._wanted(entry))
         return True
@@ -220,7 +219,7 @@ class Loader:
 
     def memory(self) -> Memory:
         """The budget of the models, and what loading and unloading them did to this process."""
-        return Memory(self._shelf.budget, self._shelf.changes(), self._shelf.counts())
+        return Memory(self._shelf.budget, self._shelf.taken(), self._shelf.changes(), self._shelf.counts())
 
     def answers(self) -> AnswerCounts:
         """How many were answered without a run of their own."""

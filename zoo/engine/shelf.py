@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from zoo.engine.memory import resident_bytes, trim
-from zoo.engine.residency import Resident, leavers
+from zoo.engine.residency import Resident, leavers, taken
 from zoo.errors import Unavailable
 
 T = TypeVar("T")
@@ -21,21 +21,33 @@ log = logging.getLogger("zoo.engine.shelf")
 
 
 @dataclass(frozen=True)
+class Shared:
+    """What several things hold together, loaded with the first and gone with the last of them; ``size`` at least."""
+
+    key: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Wanted(Generic[T]):
     """What is asked for: ``make`` loads it, ``size`` is what it takes at least (bytes of its files).
 
-    One that was loaded under another ``stamp`` is stale and is replaced.
+    One that was loaded under another ``stamp`` is stale and is replaced. ``shared`` comes beside ``size``.
     """
 
     key: str
     stamp: object
     size: int
     make: Callable[[], T]
+    shared: Shared = Shared("", 0)
 
 
 @dataclass(frozen=True)
 class Held:
-    """Something on the shelf: the bytes by which the process grew for it, at least its files, and when (Unix time)."""
+    """Something on the shelf: the bytes by which the process grew for it, at least its files, and when (Unix time).
+
+    What it shares is not among them.
+    """
 
     key: str
     bytes: int
@@ -54,9 +66,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Memory:
-    """``budget``: bytes for all models; ``counts``: by reference and event, ``load`` or ``unload``."""
+    """Bytes: ``budget`` for all models, ``taken`` by them; ``counts``: by reference and event, ``load``, ``unload``."""
 
     budget: int
+    taken: int
     changes: list[Change]
     counts: dict[tuple[str, str], int]
 
@@ -74,9 +87,7 @@ class _Place(Generic[T]):
     reserved: int = 0  # for what is being loaded
     asked: float = 0.0
     loaded_at: float = 0.0
-
-    def resident(self) -> Resident:
-        return Resident(self.key, self.reserved or self.bytes, self.asked, self.users)
+    shared: str = ""
 
 
 class Shelf(Generic[T]):
@@ -101,6 +112,7 @@ class Shelf(Generic[T]):
         self._resident = resident
         self._lock = threading.Lock()
         self._places: dict[str, _Place[T]] = {}
+        self._shared: dict[str, int] = {"": 0}  # bytes, kept as those of places are
         self._loads: set[_Load] = set()
         self._changes: dict[tuple[str, str], Change] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -153,6 +165,11 @@ class Shelf(Generic[T]):
         with self._lock:
             return [Held(place.key, place.bytes, place.loaded_at) for place in self._loaded()]
 
+    def taken(self, *, without: str = "") -> int:
+        """Bytes of all that is loaded or being loaded, but for one key."""
+        with self._lock:
+            return taken(self._resident_of(place) for place in self._present() if place.key != without)
+
     def changes(self) -> list[Change]:
         """The last load and the last unload of each key."""
         with self._lock:
@@ -166,29 +183,43 @@ class Shelf(Generic[T]):
     def _loaded(self) -> list[_Place[T]]:
         return [place for place in self._places.values() if place.thing is not None]
 
+    def _present(self) -> list[_Place[T]]:
+        return [place for place in self._places.values() if place.reserved or place.thing is not None]
+
+    def _resident_of(self, place: _Place[T]) -> Resident:
+        size = place.reserved or place.bytes
+        return Resident(place.key, size, place.asked, place.users, place.shared, self._shared[place.shared])
+
     def _load(self, place: _Place[T], wanted: Wanted[T]) -> T:
-        expected = max(place.bytes, wanted.size)
-        if expected > self._limit:
+        expected, shared = max(place.bytes, wanted.size), wanted.shared
+        with self._lock:
+            beside = max(shared.size, self._shared.get(shared.key, 0))
+        if expected + beside > self._limit:
             raise Unavailable(
-                f"{wanted.key} takes {expected // MB} MB of memory, and this service may use {self._limit // MB} MB in"
-                " all: give it more, or ask for a smaller model.",
+                f"{wanted.key} takes {(expected + beside) // MB} MB of memory, and this service may use"
+                f" {self._limit // MB} MB in all: give it more, or ask for a smaller model.",
                 code="memory_limit",
                 param="model",
             )
         with self._lock:
+            first = not any(other.shared == shared.key for other in self._present() if other is not place)
             place.thing, place.reserved = None, max(1, expected)
+            place.shared, self._shared[shared.key] = shared.key, beside
         self._make_room()
         try:
             with self._measured() as load:
                 thing = wanted.make()
         finally:
             place.reserved = 0
-        size = max(wanted.size, load.growth)
+        if shared.key and first:
+            beside = max(shared.size, load.growth - wanted.size)
+        size = max(wanted.size, load.growth - (beside if first else 0))
         with self._lock:
+            self._shared[shared.key] = beside
             place.thing, place.stamp, place.bytes, place.loaded_at = thing, wanted.stamp, size, time.time()
         self._note(wanted.key, "load", load.before, load.after)
-        if size > self.budget:
-            fields = {"model": wanted.key, "bytes": size, "budget": self.budget}
+        if size + beside > self.budget:
+            fields = {"model": wanted.key, "bytes": size + beside, "budget": self.budget}
             log.warning("a model alone takes more than the budget: raise ZOO_MEMORY", extra=fields)
         self._make_room()
         return thing
@@ -212,10 +243,10 @@ class Shelf(Generic[T]):
     def _make_room(self) -> None:
         """Let go what is more than the budget, what is being loaded counted."""
         with self._lock:
-            present = [place for place in self._places.values() if place.reserved or place.thing is not None]
-            leaving = leavers((place.resident() for place in present), budget=self.budget)
+            present = [self._resident_of(place) for place in self._present()]
+            leaving = leavers(present, budget=self.budget)
             gone = _taken([self._places[key] for key in leaving])
-            self._over = sum(place.resident().bytes for place in present if place.key not in leaving) > self.budget
+            self._over = taken(one for one in present if one.key not in leaving) > self.budget
         self._let_go(gone)
 
     def _let_go(self, gone: list[tuple[str, T]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.engine.residency import Resident, leavers
+from zoo.engine.residency import Resident, leavers, taken
 
 
 def test_nobody_leaves_while_all_fit() -> None:
@@ -27,3 +27,10 @@ def test_the_budget_is_exceeded_while_all_are_in_use() -> None:
 def test_one_that_is_larger_than_the_budget_stays_alone() -> None:
     residents = [Resident("small", 10, 2.0), Resident("huge", 500, 3.0), Resident("other", 10, 1.0)]
     assert leavers(residents, budget=100) == ["other", "small"]
+
+
+def test_what_several_share_is_counted_once_and_leaves_with_the_last_of_them() -> None:
+    sharers = [Resident(key, 5, asked, 0, "body", 90) for key, asked in (("old", 1.0), ("middle", 2.0))]
+    assert taken([*sharers, Resident("new", 50, 3.0)]) == 150
+    assert leavers([*sharers, Resident("new", 50, 3.0)], budget=145) == ["old"]
+    assert leavers([*sharers, Resident("new", 50, 3.0)], budget=100) == ["old", "middle"]

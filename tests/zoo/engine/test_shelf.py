@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from zoo.engine.shelf import Change, Shelf, Wanted
+from zoo.engine.shelf import Change, Shared, Shelf, Wanted
 from zoo.errors import Unavailable
 
 
@@ -181,3 +181,16 @@ def test_memory_before_and_after_each_load_and_unload_is_told(meter: Meter) -> N
         Change("a", "unload", 1120, 1060),
     ]
     assert shelf.counts() == {("a", "load"): 1, ("b", "load"): 1, ("a", "unload"): 1}
+
+
+def test_what_several_share_stays_counted_when_the_one_that_loaded_it_has_left(meter: Meter) -> None:
+    shelf, body = shelf_of(meter, 200), Shared("body", 40)
+    shelf.get(Wanted("first", None, 5, meter.loading("first", 95), body))  # 90 of them for the body
+    shelf.get(Wanted("second", None, 5, meter.loading("second", 5), body))
+    assert {held.key: held.bytes for held in shelf.held()} == {"first": 5, "second": 5}
+    assert shelf.taken() == 100
+    shelf.drop(lambda key: key == "first")
+    assert shelf.taken() == 95
+    shelf.get(wanted(meter, "other", 106))
+    assert keys(shelf) == ["other"]
+    assert shelf.taken() == 106
