@@ -209,6 +209,8 @@ def test_other_labels_are_warned_of(service: Service) -> None:
         ({"canary": 9, "weight": 10}, 404, "canary"),
         ({"shadow": 9}, 404, "shadow"),
         ({"canary": 2, "weight": 10, "rule": {"min_requests": 0}}, 422, "rule.min_requests"),
+        ({"canary": 2, "weight": 10, "rule": {"min_requests": "100"}}, 422, "rule.min_requests"),
+        ({"canary": 2, "weight": 10, "rule": {"automatic": "no"}}, 422, "rule.automatic"),
         ({"canary": 2, "weight": 10, "rule": {"patience": 3}}, 422, "rule.patience"),
         ({"canary": 2, "weight": 10, "mirror": 3}, 422, "mirror"),
     ],

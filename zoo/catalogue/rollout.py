@@ -18,6 +18,8 @@ class _Record(BaseModel):
 class Rule(_Record):
     """When a rollout is rolled back without being asked to; see ``zoo.engine.tally.verdict``."""
 
+    model_config = ConfigDict(strict=True)  # "no" is not False, nor is true one request
+
     automatic: bool = Field(True, description="False: the verdict is shown, and nothing is rolled back.")
     min_requests: int = Field(
         100, ge=1, le=WINDOW, description="Requests of the canary (or mirrored ones) before it is judged."

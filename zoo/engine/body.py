@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,9 @@ import numpy as np
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.slot_table import GRAPH, SlotTable
 from zoo.engine.adapter_slots import BARE, AdapterSlots, Slot
-from zoo.engine.adapter_weights import AdapterWeights
+from zoo.engine.adapter_weights import RANKS, AdapterWeights
 from zoo.engine.head import Head, Readout
+from zoo.engine.rank_pool import slot_bytes
 from zoo.engine.session import ON_CPU, Array, Placement, Run, Session
 from zoo.errors import ArtifactCorrupt
 
@@ -53,8 +53,9 @@ class AdaptedRuns:
     """
 
     def __init__(self, body: Body, entry: ModelEntry, folder: Path) -> None:
-        self._body, self._key = body, entry.reference
-        self._weights = partial(AdapterWeights.read, folder / ADAPTER_FOLDER, body.slots.table)
+        self._body, self._key, self._folder = body, entry.reference, folder / ADAPTER_FOLDER
+        self.bytes = slot_bytes(body.slots.table, RANKS[-1])
+        """What its adapter takes in memory; of the highest rank until it has been read."""
         self.head = Head.read(folder / ADAPTER_FOLDER, Readout.of(entry.options.get(READOUT, {"": None})))
 
     def __call__(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
@@ -72,6 +73,11 @@ class AdaptedRuns:
     def hold(self) -> AbstractContextManager[Slot]:
         """The slot of the version's adapter for as long as it is held: see ``AdapterSlots.hold``."""
         return self._body.slots.hold(self._key, self._weights)
+
+    def _weights(self) -> AdapterWeights:
+        weights = AdapterWeights.read(self._folder, self._body.slots.table)
+        self.bytes = slot_bytes(self._body.slots.table, weights.rank)
+        return weights
 
     def __getitem__(self, graph: str) -> Run:
         """There is no other graph."""

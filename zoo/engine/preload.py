@@ -72,9 +72,9 @@ class Preload:
         if live:
             return [table[LIVE].version] if LIVE in table else []
         running = [alias.rollout for alias in table.values() if alias.rollout is not None]
-        named = [alias.version for alias in table.values()]
+        named = [alias.version for key, alias in table.items() if key != LIVE]
         named += [version for one in running for version in (one.canary, one.shadow) if version is not None]
-        return sorted(set(named) - set(self._versions(name, live=True)))
+        return sorted(set(named))
 
     def _load(self, name: str, version: int) -> None:
         try:

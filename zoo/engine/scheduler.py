@@ -22,6 +22,7 @@ from zoo.engine.backlog import Backlog
 from zoo.engine.cost_model import CostModel
 from zoo.engine.ticket import Batch, Costly, Ticket, Waiting
 from zoo.errors import DeadlineExceeded, RunFailed, Unavailable, ZooError
+from zoo.tasks.failure import failure
 
 Run = Callable[[Sequence[Any], bool], Sequence[Any]]
 """A batch of items, and whether it has every core, to one answer each: an array, or the ``ZooError`` of that item."""
@@ -207,7 +208,7 @@ class Scheduler:
                 self._answer(batch[:half], False)
                 self._answer(batch[half:], False)
                 return
-            answers = [_failed(error)]
+            answers = [failure(error)]
         if len(answers) != len(batch):
             log.error("a run of %d rows gave %d answers", len(batch), len(answers))
             answers = [RunFailed("The model gave another number of answers than it was asked for.")] * len(batch)
@@ -244,10 +245,3 @@ def _longest(batch: Sequence[Waiting]) -> int:
 
 def _ending() -> Unavailable:
     return Unavailable("The server is about to end; ask again in a moment.", code="draining")
-
-
-def _failed(error: Exception) -> ZooError:
-    if isinstance(error, ZooError):
-        return error
-    log.error("a row could not be run", exc_info=error)
-    return RunFailed("The model could not be run on this input. Others were not affected.")

@@ -11,10 +11,8 @@ from weakref import WeakKeyDictionary
 
 from zoo.catalogue.slot_table import GRAPH
 from zoo.engine.adapter_slots import Slot
-from zoo.engine.adapter_weights import RANKS
 from zoo.engine.body import AdaptedRuns, Body
 from zoo.engine.predictor import Predictor
-from zoo.engine.rank_pool import slot_bytes
 from zoo.engine.scheduler import Scheduler
 from zoo.engine.session import Placement, Session
 from zoo.engine.steps import Row
@@ -36,8 +34,7 @@ class SharedBody:
         self._whole = Session(folder / GRAPH, threads=workers.count, placement=placement) if workers.count > 1 else None
         self._versions: WeakKeyDictionary[Task, AdaptedRuns] = WeakKeyDictionary()
         self._holding = threading.Lock()
-        # So many adapters of the highest rank are there at once for each worker, whatever the others hold.
-        self._most = max(1, adapter_bytes // (workers.count * slot_bytes(self.body.slots.table, RANKS[-1])))
+        self._room = adapter_bytes // workers.count  # so much is there for each worker's run, whatever the others hold
         self._lock = threading.Lock()
         self._queue: tuple[Scheduler, Threads] | None = None
 
@@ -74,12 +71,15 @@ class SharedBody:
         """Places in parts that need no more adapters at once than there is room for."""
         parts: list[list[int]] = [[]]
         there: set[AdaptedRuns] = set()
+        taken = 0
         for place in places:
             runs = self._versions[rows[place].task]
-            if runs not in there and len(there) == self._most:
-                parts.append([])
-                there = set()
-            there.add(runs)
+            if runs not in there:
+                if there and taken + runs.bytes > self._room:
+                    parts.append([])
+                    there, taken = set(), 0
+                there.add(runs)
+                taken += runs.bytes
             parts[-1].append(place)
         return parts
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from zoo.errors import RunFailed, ZooError
+from zoo.errors import ZooError
 from zoo.tasks.decoding.caller import Caller
+from zoo.tasks.failure import failure
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-log = logging.getLogger("zoo.tasks.decoding.shared_batches")
 
 
 @dataclass(eq=False)
@@ -91,7 +90,7 @@ class SharedBatches(Generic[Item, Answer]):
                 self._answer(batch[:half], answer)
                 self._answer(batch[half:], answer)
             else:
-                batch[0].answer = _failed(error)
+                batch[0].answer = failure(error)
 
     def _finished(self, batch: Sequence[_Ticket]) -> None:
         with self._changed:
@@ -109,10 +108,3 @@ def answered(found: Sequence[Answer | ZooError]) -> list[Answer]:
             raise one
         answers.append(one)
     return answers
-
-
-def _failed(error: Exception) -> ZooError:
-    if isinstance(error, ZooError):
-        return error
-    log.error("an item could not be run", exc_info=error)
-    return RunFailed("The model could not be run on this input. Others were not affected.")

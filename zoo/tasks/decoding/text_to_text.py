@@ -19,7 +19,8 @@ from zoo.tasks.decoding.shared_batches import answered
 from zoo.tasks.decoding.text_settings import Direction, TextSettings
 from zoo.tasks.decoding.writer import Wanted, Writer
 from zoo.tasks.processors.passages import Passage, passages
-from zoo.tasks.processors.pieces import Pieces, checked, cleaned
+from zoo.tasks.processors.pieces import MOST_CHARACTERS, Pieces, cleaned
+from zoo.tasks.processors.text import checked
 from zoo.tasks.task import ROWS_ALONE, Parameters, Runs
 
 AT_ONCE = 8  # passages of a stream that are written together, after the first
@@ -159,7 +160,7 @@ class TextToText:
 
     def read(self, item: object, wish: Wish) -> Reading:
         """One text in token ids; raises ``InvalidInput`` and ``TooLarge``."""
-        text, before = self._coded(checked(item), wish.before)
+        text, before = self._coded(checked(item, most=MOST_CHARACTERS), wish.before)
         room = self._most - len(before) - len(self.settings.after)
         ids = self.pieces.read(wish.prefix + text)
         if len(ids) <= room or wish.cut:

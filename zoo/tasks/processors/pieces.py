@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from zoo.errors import ArtifactCorrupt, InvalidInput, TooLarge
+from zoo.errors import ArtifactCorrupt
 from zoo.tasks.processors.tokenizer_file import open_tokenizer
 
 WRITER, READER = "tokenizer.json", "source.json"
@@ -52,21 +52,6 @@ class Pieces:
         """Those without a token of the model's are unknown, or left out if it has none for that."""
         known = [token if token is not None and token < self._count else self._unknown for token in ids]
         return [token for token in known if token is not None]
-
-
-def checked(text: object) -> str:
-    """The text itself; ``InvalidInput`` for anything but a text with something in it, ``TooLarge`` over the limit."""
-    if not isinstance(text, str):
-        raise InvalidInput("inputs has to be a string or a list of strings.", param="inputs")
-    if len(text) > MOST_CHARACTERS:
-        message = f"The text has {len(text)} characters; at most {MOST_CHARACTERS} are read at once."
-        raise TooLarge(f"{message} Split it into parts.", code="input_too_long", param="inputs")
-    if not text.strip():
-        raise InvalidInput("The text is empty: send at least one character.", code="invalid_text", param="inputs")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        message = "The text holds one half of a surrogate pair, which is no character: send valid Unicode."
-        raise InvalidInput(message, code="invalid_text", param="inputs")
-    return text
 
 
 def cleaned(text: str) -> str:
