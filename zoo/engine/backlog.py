@@ -39,10 +39,12 @@ class Backlog:
 
     def check_room(self, deadline: float, *, rows: int = 1) -> None:
         """Raise ``Unavailable`` where rows that came now would not be answered by ``deadline`` (``time.monotonic``)."""
-        wait = self.seconds()
-        if wait > max(0.0, PART * (deadline - time.monotonic())):
-            self.counts.add(refused=rows)
-            message = (
-                f"The server is full: a turn would come in {wait:.2g} s, too late for this one. Try again shortly."
-            )
-            raise Unavailable(message, code="overloaded", retry_after=max(1.0, wait))
+        check_wait(self.seconds(), deadline, self.counts, rows=rows)
+
+
+def check_wait(wait: float, deadline: float, counts: RowCounts, *, rows: int = 1) -> None:
+    """Raise ``Unavailable`` where ``wait`` seconds are too many of those that are left; ``counts`` is told."""
+    if wait > max(0.0, PART * (deadline - time.monotonic())):
+        counts.add(refused=rows)
+        message = f"The server is full: a turn would come in {wait:.2g} s, too late for this one. Try again shortly."
+        raise Unavailable(message, code="overloaded", retry_after=max(1.0, wait))

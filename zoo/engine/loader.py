@@ -17,6 +17,7 @@ from zoo.catalogue.store import Store
 from zoo.engine.admission import Admission
 from zoo.engine.answers import AnswerCounts, Answers, Question
 from zoo.engine.assembly import Assembly
+from zoo.engine.listeners import Listeners
 from zoo.engine.memory import MODELS_SHARE, memory_limit
 from zoo.engine.predictor import Prediction, Predictor
 from zoo.engine.providers import chosen_providers
@@ -58,7 +59,7 @@ class Loader:
         self._admission = Admission(settings.max_waiting_requests + self.cores)  # as many run
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._loading = ThreadPoolExecutor(LOADERS, thread_name_prefix="load")
-        self._listeners = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listen")
+        self._listeners = Listeners(LISTENERS, self.counts)
 
     @classmethod
     def of(cls, settings: Settings) -> Loader:
@@ -89,7 +90,7 @@ class Loader:
             async with self._at_hand(entry) as served:
                 predictor = served.predictor
                 if predictor.task.shares:
-                    return await self._share(lambda caller: predictor.predict(inputs, parameters, caller))
+                    return await self._share(lambda caller: predictor.predict(inputs, parameters, caller), deadline)
                 pool = None if predictor.light(inputs, parameters) else self._pool
                 return await served.answer(predictor.predicting(inputs, parameters), pool, deadline=deadline)
 
@@ -110,15 +111,17 @@ class Loader:
     def check_room(self, reference: str | None, deadline: float) -> None:
         """Raise ``Unavailable`` where one row more would not be answered in time, before anybody reads the request.
 
-        Of any model for None. What cannot be resolved, is not in memory or does not wait for the workers, is not this
-        method's business.
+        Of any model for None. What cannot be resolved or is not in memory is not this method's business.
         """
         if reference is not None:
             try:
                 served = self._shelf.here(self.registry.resolve(reference).reference)
             except ZooError:
                 return
-            if served is None or served.predictor.task.shares:
+            if served is None:
+                return
+            if served.predictor.task.shares:
+                self._listeners.check_room(deadline)
                 return
         self._workers.backlog.check_room(deadline)
 
@@ -161,7 +164,7 @@ class Loader:
             with self._admission.admitted():
                 heard = self._heard(entry, sound, parameters, eager)
                 while True:
-                    step = self._listeners.submit(next, heard, None)
+                    step = self._listeners.pool.submit(next, heard, None)
                     prediction = await asyncio.wrap_future(step)
                     if prediction is None:
                         return
@@ -177,7 +180,7 @@ class Loader:
         entry = self.registry.resolve(reference)
         with self._admission.admitted():
             bits = self._written(entry, item, parameters)
-            while (bit := await asyncio.wrap_future(self._listeners.submit(next, bits, None))) is not None:
+            while (bit := await asyncio.wrap_future(self._listeners.pool.submit(next, bits, None))) is not None:
                 yield bit
 
     def _written(self, entry: ModelEntry, item: object, parameters: Mapping[str, Any]) -> Iterator[Prediction]:
@@ -242,7 +245,7 @@ class Loader:
         for served in self._shelf.things():
             served.scheduler.close()
         self._workers.close()
-        for pool in (self._pool, self._loading, self._listeners):
+        for pool in (self._pool, self._loading, self._listeners.pool):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _lent(self, entry: ModelEntry) -> AbstractContextManager[Served]:
@@ -270,8 +273,9 @@ class Loader:
     def _wanted(self, entry: ModelEntry) -> Wanted[Served]:
         return self._assembly.wanted(entry, max_items=self._settings.max_items)
 
-    async def _share(self, work: Callable[[Caller], Prediction]) -> Prediction:
+    async def _share(self, work: Callable[[Caller], Prediction], deadline: float) -> Prediction:
         """Of tasks that share batches by themselves, in threads most of which wait for a place in one."""
+        self._listeners.check_room(deadline)
         admitted, caller = time.perf_counter(), Caller()
 
         def timed() -> Prediction:
@@ -280,7 +284,7 @@ class Loader:
 
         # A client that leaves cancels the await; work that has not started is dropped, other ends between two runs.
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._listeners, timed)
+            return await self._listeners.run(timed)
         finally:
             caller.leave()
 
