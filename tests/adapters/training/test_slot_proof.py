@@ -273,3 +273,23 @@ def test_more_adapters_than_there_is_room_for_take_turns(learnt: tuple[TinyZoo, 
     answers = asyncio.run(ask(loader))
     loader.close()
     assert [answer.failed for answer in answers] == [0] * 12
+
+
+def test_a_row_is_answered_alike_in_a_thousand_batches_of_any_versions(
+    learnt: tuple[TinyZoo, dict[str, ModelEntry]],
+) -> None:
+    loader, draw = loader_on(learnt[0]), random.Random(0)
+    texts = [*TEXTS, "late " * 30, "§ ¶ ∆ ≈ ∫", "a", "refund! " * 12]
+    rows: list[Row] = []
+    for kind in KINDS:
+        predictor = loader.load(kind)
+        asked = {"source_sentence": texts[0], "sentences": texts[1:]} if kind == "vectors" else texts
+        rows += next(predictor.predicting(asked, {}))
+    served = loader.running(learnt[1]["labels"])
+    assert served is not None and served.body is not None
+    alone = [np.asarray(served.body.run([row], False)[0], dtype=np.float64) for row in rows]
+    for _ in range(1000):
+        places = draw.sample(range(len(rows)), k=draw.randint(2, 8))
+        for place, answer in zip(places, served.body.run([rows[place] for place in places], False), strict=True):
+            assert near(np.asarray(answer, dtype=np.float64), alone[place])
+    loader.close()
