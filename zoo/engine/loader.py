@@ -130,7 +130,7 @@ class Loader:
     ) -> Prediction:
         """Equal questions at once are worked on once, each caller for as long as its own time lasts.
 
-        Where the first one's time was too short, one that has more is asked again.
+        Where the first one's time was too short, for all of a list or some of it, one that has more is asked again.
         """
         own = False
 
@@ -143,7 +143,9 @@ class Loader:
         try:
             async with asyncio.timeout(None if deadline == math.inf else deadline - time.monotonic()):
                 try:
-                    return await self._answers.answer(question, admitted)
+                    found = await self._answers.answer(question, admitted)
+                    if own or not found.failed:
+                        return found
                 except (DeadlineExceeded, Unavailable):
                     if own:
                         raise

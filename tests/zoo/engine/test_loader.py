@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
 from zoo.engine.loader import Loader
 from zoo.engine.memory import memory_limit
+from zoo.engine.predictor import Prediction
+from zoo.engine.served import Served
 from zoo.errors import ArtifactCorrupt, DeadlineExceeded, InvalidInput, ModelNotFound, Unavailable
 from zoo.tasks.task import is_task
 
@@ -375,6 +379,29 @@ def test_one_with_more_time_than_the_first_of_its_equals_is_answered(tiny_zoo: T
 
     with loader_on(tiny_zoo, store=store) as loader:
         asyncio.run(ask(loader))
+
+
+def test_who_joins_a_list_of_which_some_failed_has_its_own_asked(
+    tiny_zoo: TinyZoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, real, asked = GatedStore(tiny_zoo.home), Served.answer, itertools.count()
+
+    async def late(self: Served, *arguments: Any, **options: Any) -> Prediction:
+        prediction = await real(self, *arguments, **options)
+        return prediction if next(asked) else replace(prediction, failed=1)
+
+    async def ask(loader: Loader) -> list[int]:
+        first = asyncio.create_task(loader.predict("mood", ["parcel", "late"], {}))
+        await asyncio.to_thread(store.begun.acquire, timeout=30)
+        second = asyncio.create_task(loader.predict("mood", ["parcel", "late"], {}))
+        await asyncio.sleep(0)
+        store.gate.set()
+        return [one.failed for one in await asyncio.gather(first, second)]
+
+    monkeypatch.setattr(Served, "answer", late)
+    with loader_on(tiny_zoo, store=store) as loader:
+        assert asyncio.run(ask(loader)) == [1, 0]
+        assert loader.answers().shared == 1
 
 
 def test_lists_for_a_loaded_model_do_not_wait_for_models_that_are_being_loaded(own_zoo: TinyZoo) -> None:
