@@ -29,6 +29,7 @@ from zoo import errors
 
 MESSAGE_BYTES = 600  # of JSON text; it stands twice in a body of at most 2 KB
 log = logging.getLogger("api.errors")
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # json.dumps makes one each time
 
 
 class BadRequest(errors.InvalidInput):
@@ -133,7 +134,7 @@ def response_for(error: errors.ZooError, scope: Scope) -> Response:
     body |= {"request_id": scope.get("state", {}).get("request_id", "")} | _extra_members(error)
     accept = Headers(scope=scope).get("accept", "")
     media_type = "application/problem+json" if "application/problem+json" in accept else "application/json"
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    text = _JSON.encode(body)
     return Response(text, status, headers=_headers(error, status), media_type=media_type)
 
 
@@ -164,9 +165,9 @@ def _headers(error: errors.ZooError, status: int) -> dict[str, str]:
 def _cut(message: str) -> str:
     """``message``, cut so that its JSON text keeps to ``MESSAGE_BYTES``; what cannot be encoded is replaced."""
     message = message.encode("utf-8", "replace").decode("utf-8")
-    if len(json.dumps(message, ensure_ascii=False).encode()) <= MESSAGE_BYTES:
+    if len(_JSON.encode(message).encode()) <= MESSAGE_BYTES:
         return message
-    while len(json.dumps(message, ensure_ascii=False).encode()) > MESSAGE_BYTES - 4:
+    while len(_JSON.encode(message).encode()) > MESSAGE_BYTES - 4:
         message = message[: min(len(message) * 3 // 4, MESSAGE_BYTES)]
     return message + " …"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
+import secrets
 from typing import Any, cast
 
 from starlette.types import Scope
@@ -99,7 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer what never became a request, in a form that serves every surface, and close."""
-        request_id = uuid.uuid4().hex
+        request_id = secrets.token_hex(16)
         error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
         body = json.dumps({"error": error, "status": status, "code": code, "detail": message, "request_id": request_id})
         head = STATUS_LINE[status] + (

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -89,6 +90,7 @@ def check_origin(method: str, headers: Headers) -> None:
         raise Forbidden("Another web site may not change anything here; set ZOO_API_KEY and send the key.")
 
 
+@lru_cache(256)  # the same few with every request
 def is_local_name(name: str) -> bool:
     """Whether a Host header's name cannot be the domain of a foreign site: localhost or any address in digits."""
     if name == "localhost" or name.endswith(".localhost"):

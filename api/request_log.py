@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 import time
-import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -67,4 +67,4 @@ def record(metrics: Metrics, scope: Scope, status: int, seconds: float) -> None:
 def request_id_of(scope: Scope) -> str:
     """The caller's own id if it is short and of safe characters, else a new one."""
     given = Headers(scope=scope).get("x-request-id", "")
-    return given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if _SAFE_ID.fullmatch(given) else secrets.token_hex(16)

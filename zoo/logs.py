@@ -11,6 +11,8 @@ from zoo.settings import Settings
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 
+_JSON = json.JSONEncoder(default=str)  # json.dumps makes one a line
+
 
 class JsonFormatter(logging.Formatter):
     """A record as one line of JSON: time, level, logger, message and the extra fields."""
@@ -25,7 +27,7 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _JSON.encode(line)
 
 
 class TextFormatter(logging.Formatter):

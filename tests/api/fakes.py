@@ -99,7 +99,9 @@ class CountingLoader(Loader):
         return self.held
 
     def memory(self) -> Memory:
-        return Memory(budget=1_000_000, changes=[Change("short@1", "load", 100, 160)], counts={("short@1", "load"): 1})
+        return Memory(
+            budget=1_000_000, taken=60, changes=[Change("short@1", "load", 100, 160)], counts={("short@1", "load"): 1}
+        )
 
     def answers(self) -> AnswerCounts:
         return AnswerCounts(shared=3, hits=2, misses=1, kept=512, on=True)
