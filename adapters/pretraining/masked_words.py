@@ -16,7 +16,7 @@ from torch import Tensor
 
 from adapters.pretraining.books import APART, SHORTEST, Library, Passage, passages
 from adapters.pretraining.long_run import train
-from adapters.pretraining.masked_words_training import LONG, STILL, GapLearner, Run, batches, hidden
+from adapters.pretraining.masked_words_training import FURTHER, STILL, GapLearner, Run, batches, hidden
 from adapters.pretraining.starter import command, starter_folder
 from adapters.pretraining.texts import BASE, base_checkpoint, loaded, plain_tokenizer
 from zoo.catalogue.registry import load_catalogue
@@ -47,7 +47,9 @@ def main() -> None:
     learner = learner_of(checkpoint, lessons, run)
     seconds = train(learner, batches(lessons, learner.mask, run), run, state / "training.safetensors")
     learner.hold(STILL)
-    seconds += train(learner, batches(lessons, learner.mask, LONG), LONG, state / "long.safetensors")
+    for place, more in enumerate(FURTHER):
+        path = state / f"further-{place}.safetensors"
+        seconds += train(learner, batches(lessons, learner.mask, more), more, path)
     folder = starter_folder(NAME)
     learner.write(folder, run, base=BASE, task=TASK)
     figures = {
@@ -108,6 +110,11 @@ def _inputs(names: Sequence[str], ids: Tensor) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in whole.items() if name in names}
 
 
+def _further(run: Run) -> str:
+    masked = f"{run.masked:.0%} to {run.masked_last:.0%} masked"
+    return f"  - {run.steps} steps, learning rate {run.rate}, {masked}, seed {run.seed}."
+
+
 def _card(
     library: Library, lessons: Sequence[Passage], run: Run, figures: dict[str, Any], commonest: float, seconds: float
 ) -> str:
@@ -130,9 +137,10 @@ is the body's own.
   {run.rank * run.scale:g}. Of the whole words of a passage {run.masked:.0%} are masked at once, all of them by {MASK},
   and ever fewer while the rate goes down, {run.masked_last:.0%} in the end. A whole word is one token of letters
   that no other letter, figure, apostrophe or hyphen touches.
-- Then {LONG.steps} steps more, with a new optimiser and seed {LONG.seed}: the {STILL} lowest layers stay as they are,
-  the learning rate is {LONG.rate}, down to zero from the end of the warm-up on, and of the words {LONG.masked:.0%} are
-  masked, {LONG.masked_last:.0%} in the end.
+- Then {len(FURTHER)} runs more, each with a new optimiser and begun with what the one before had learnt: the {STILL}
+  lowest layers stay as they are, the rate goes down to zero from the end of the warm-up on, and ever fewer words are
+  masked.
+{chr(10).join(map(_further, FURTHER))}
 - Training took {seconds / 60:.0f} minutes of CPU time.
 - On the test part the hidden word is among the first five answers in {figures["test"]} of {CASES} cases. A case is one
   whole word, hidden by itself in its passage; all whole words of the test's books are as likely to be drawn. The five
