@@ -6,6 +6,10 @@ optionally the request field (``param``) it is about. No message holds a user's 
 
 from __future__ import annotations
 
+import logging
+
+log = logging.getLogger("zoo.errors")
+
 
 class ZooError(Exception):
     """Root of everything that AdaptZoo raises on purpose."""
@@ -30,6 +34,14 @@ class RunFailed(InvalidInput):
     """The model ends with an error on this very input, alone."""
 
     code = "run_failed"
+
+    @classmethod
+    def of(cls, error: Exception) -> ZooError:
+        """``error`` where it was raised on purpose; of any other one the log has the trace, and the caller this."""
+        if isinstance(error, ZooError):
+            return error
+        log.error("an item could not be run", exc_info=error)
+        return cls("The model could not be run on this input. Others were not affected.")
 
 
 class InvalidDataset(InvalidInput):

@@ -64,7 +64,7 @@ def _body(versions: Json, rule: Json) -> Json:
 
 def _checked(values: dict[str, Any]) -> Json:
     try:
-        return Rule(**given(values, Rule)).model_dump(mode="json", exclude_unset=True)
+        return Rule.model_validate(given(values, Rule), strict=False).model_dump(mode="json", exclude_unset=True)
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0])

@@ -22,7 +22,6 @@ from zoo.engine.backlog import Backlog
 from zoo.engine.cost_model import CostModel
 from zoo.engine.ticket import Batch, Costly, Ticket, Waiting
 from zoo.errors import DeadlineExceeded, RunFailed, Unavailable, ZooError
-from zoo.tasks.failure import failure
 
 Run = Callable[[Sequence[Any], bool], Sequence[Any]]
 """A batch of items, and whether it has every core, to one answer each: an array, or the ``ZooError`` of that item."""
@@ -208,7 +207,7 @@ class Scheduler:
                 self._answer(batch[:half], False)
                 self._answer(batch[half:], False)
                 return
-            answers = [failure(error)]
+            answers = [RunFailed.of(error)]
         if len(answers) != len(batch):
             log.error("a run of %d rows gave %d answers", len(batch), len(answers))
             answers = [RunFailed("The model gave another number of answers than it was asked for.")] * len(batch)

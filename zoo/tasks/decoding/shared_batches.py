@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from zoo.errors import ZooError
+from zoo.errors import RunFailed, ZooError
 from zoo.tasks.decoding.caller import Caller
-from zoo.tasks.failure import failure
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -90,7 +89,7 @@ class SharedBatches(Generic[Item, Answer]):
                 self._answer(batch[:half], answer)
                 self._answer(batch[half:], answer)
             else:
-                batch[0].answer = failure(error)
+                batch[0].answer = RunFailed.of(error)
 
     def _finished(self, batch: Sequence[_Ticket]) -> None:
         with self._changed:
