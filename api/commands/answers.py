@@ -15,11 +15,12 @@ from api.client import Json
 from api.commands import marked_text
 from api.commands.terminal import bar, figure, printable, table
 
-# Of tasks that a text alone is not enough for.
+# Of tasks that any text alone is not enough for.
 QUESTIONS = {
     "question-answering": '"a question" --context "some text"',
     "zero-shot-classification": '"some text" --labels one,other',
     "sentence-similarity": '"some text" --source "another text"',
+    "fill-mask": '"a text with a [MASK]"',  # a model that calls it otherwise says so
 }
 SHOWN_NUMBERS = 6
 SHOWN_CELLS = 100  # of a text that was asked about

@@ -151,6 +151,7 @@ def test_pull_queues_the_import_and_follows_it(service: CannedService) -> None:
         ("question-answering", "--context"),
         ("zero-shot-classification", "--labels"),
         ("sentence-similarity", "--source"),
+        ("fill-mask", "[MASK]"),
     ],
 )
 def test_a_model_is_to_be_tried_with_what_it_needs(service: CannedService, task: str, option: str) -> None:
