@@ -26,13 +26,18 @@ class Listeners:
         self._counts = counts
         self._here = 0
         self._seconds = 0.0  # moving average of how long a thread has to do with a request
+        self._running: set[float] = set()  # when each began, of those that have a thread
 
     async def run(self, work: Callable[[], T]) -> T:
         """What ``work`` gives in one of the threads; a caller that leaves before its turn is dropped."""
 
         def timed() -> tuple[T, float]:
             began = time.perf_counter()
-            return work(), time.perf_counter() - began
+            self._running.add(began)
+            try:
+                return work(), time.perf_counter() - began
+            finally:
+                self._running.discard(began)
 
         self._here += 1
         try:
@@ -45,4 +50,7 @@ class Listeners:
     def check_room(self, deadline: float) -> None:
         """Raise ``Unavailable`` where one more would have its turn too late for ``deadline`` (``time.monotonic``)."""
         turns = max(0, self._here - self._threads + 1)
-        check_wait(turns * self._seconds / self._threads, deadline, self._counts)
+        running = list(self._running)
+        # A wave of requests is told by those that run before the first one of it has ended.
+        ages = time.perf_counter() - sum(running) / len(running) if running else 0.0
+        check_wait(turns * max(self._seconds, ages) / self._threads, deadline, self._counts)

@@ -34,6 +34,21 @@ def test_a_turn_that_would_come_too_late_is_refused_with_the_wait_and_counted() 
     assert refused.retry_after == pytest.approx(1.0, abs=0.5)  # nine turns of .2 s by two threads: .9 s, told as 1
 
 
+def test_a_wave_is_told_by_those_that_run_before_one_has_ended() -> None:
+    async def ask() -> None:
+        asked = [asyncio.create_task(listeners.run(gate.wait)) for _ in range(10)]
+        await asyncio.sleep(0.3)
+        with pytest.raises(Unavailable):
+            listeners.check_room(time.monotonic() + 1)
+        gate.set()
+        await asyncio.gather(*asked)
+
+    gate = threading.Event()
+    listeners = Listeners(2, RowCounts())
+    asyncio.run(ask())
+    listeners.pool.shutdown()
+
+
 def test_a_free_thread_is_never_refused() -> None:
     async def ask() -> None:
         await listeners.run(lambda: time.sleep(0.2))
