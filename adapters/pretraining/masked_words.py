@@ -120,6 +120,7 @@ def _card(
 ) -> str:
     base = load_catalogue()[BASE]
     tokens = sum(len(passage.ids) for passage in lessons)
+    further = "\n".join(map(_further, FURTHER))
     return f"""# {NAME}
 
 Fills gaps in English texts with the likeliest words, lower case. Adapter and head in float16; the head's table of words
@@ -140,7 +141,7 @@ is the body's own.
 - Then {len(FURTHER)} runs more, each with a new optimiser and begun with what the one before had learnt: the {STILL}
   lowest layers stay as they are, the rate goes down to zero from the end of the warm-up on, and ever fewer words are
   masked.
-{chr(10).join(map(_further, FURTHER))}
+{further}
 - Training took {seconds / 60:.0f} minutes of CPU time.
 - On the test part the hidden word is among the first five answers in {figures["test"]} of {CASES} cases. A case is one
   whole word, hidden by itself in its passage; all whole words of the test's books are as likely to be drawn. The five

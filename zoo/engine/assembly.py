@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from weakref import WeakValueDictionary
 
 from zoo.catalogue.entry import CHECKPOINT, ModelEntry
@@ -34,7 +35,6 @@ class Assembly:
         self._placement = placement
         self._adapter_bytes = adapter_bytes
         self._bodies: WeakValueDictionary[str, SharedBody] = WeakValueDictionary()
-        self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def wanted(self, entry: ModelEntry, *, max_items: int) -> Wanted[Served]:
@@ -42,18 +42,15 @@ class Assembly:
         if entry.options.get(SERVED_BY) != "body" or entry.base is None:
             return Wanted(entry.reference, entry, entry.size, lambda: self._alone(entry, max_items))
         size = sum(file.size for file in entry.files if file.path.startswith(f"{ADAPTER_FOLDER}/"))
-        shared = self._shared(str(entry.base))
+        shared = Shared(entry.base, partial(self._body_size, entry.base))
         return Wanted(entry.reference, entry, size, lambda: self._beside_body(entry, max_items), shared)
 
-    def _shared(self, reference: str) -> Shared:
-        """The body that ``reference`` names, as memory; asked with every request, looked up once."""
-        if reference not in self._sizes:
-            try:
-                files = self._body_entry(reference).files
-            except ZooError:  # the version will say so when it is loaded, and be served by its own graph
-                return Shared(reference, 0)
-            self._sizes[reference] = sum(file.size for file in files if file.path.startswith(GRAPH))
-        return Shared(reference, self._sizes[reference])
+    def _body_size(self, reference: str) -> int:
+        try:
+            files = self._body_entry(reference).files
+        except ZooError:  # the version will say so when it is loaded, and be served by its own graph
+            return 0
+        return sum(file.size for file in files if file.path.startswith(GRAPH))
 
     def _alone(self, entry: ModelEntry, max_items: int) -> Served:
         self._store.verify(entry, leaving=(CHECKPOINT,))

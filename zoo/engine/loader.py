@@ -144,7 +144,7 @@ class Loader:
             async with asyncio.timeout(None if deadline == math.inf else deadline - time.monotonic()):
                 try:
                     found = await self._answers.answer(question, admitted)
-                    if own or not found.failed:
+                    if own or not found.late:
                         return found
                 except (DeadlineExceeded, Unavailable):
                     if own:

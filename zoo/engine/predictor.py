@@ -14,7 +14,7 @@ from zoo.catalogue.entry import ModelEntry
 from zoo.engine.session import ON_CPU, Placement, Sessions
 from zoo.engine.steps import Found, Outcome, Row, Steps, steps_of
 from zoo.engine.ticket import Batch
-from zoo.errors import InvalidInput, ZooError
+from zoo.errors import DeadlineExceeded, InvalidInput, ZooError
 from zoo.tasks.decoding.caller import Caller, CallersRuns
 from zoo.tasks.ready_made.answers import runs_of
 from zoo.tasks.task import ROWS_ALONE, Array, Encoded, Runs, Task, groups, load_task, task_class
@@ -25,12 +25,16 @@ USUAL = 16  # words of a short text
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to one request and what it took. ``body`` is JSON-ready, in the shape that the clients parse."""
+    """The answer to one request and what it took. ``body`` is JSON-ready, in the shape that the clients parse.
+
+    ``late``: of the items that failed, some had no time left.
+    """
 
     entry: ModelEntry
     body: object
     items: int
     failed: int = 0
+    late: bool = False
     truncated: int = 0
     tokens: int = 0
     queue_ms: float = 0.0
@@ -260,6 +264,7 @@ class Predictor:
             body=body,
             items=len(rows.answers) + len(rows.errors),
             failed=len(rows.errors),
+            late=any(isinstance(error, DeadlineExceeded) for error in rows.errors.values()),
             truncated=rows.truncated,
             tokens=rows.cost,
             run_ms=(time.perf_counter() - started) * 1000,

@@ -22,10 +22,13 @@ log = logging.getLogger("zoo.engine.shelf")
 
 @dataclass(frozen=True)
 class Shared:
-    """What several things hold together, loaded with the first and gone with the last of them; ``size`` at least."""
+    """What several things hold together, loaded with the first and gone with the last of them.
+
+    ``size`` tells what it takes at least; it is asked when one of them is loaded.
+    """
 
     key: str
-    size: int
+    size: Callable[[], int]
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Wanted(Generic[T]):
     stamp: object
     size: int
     make: Callable[[], T]
-    shared: Shared = Shared("", 0)
+    shared: Shared = Shared("", int)
 
 
 @dataclass(frozen=True)
@@ -191,9 +194,9 @@ class Shelf(Generic[T]):
         return Resident(place.key, size, place.asked, place.users, place.shared, self._shared[place.shared])
 
     def _load(self, place: _Place[T], wanted: Wanted[T]) -> T:
-        expected, shared = max(place.bytes, wanted.size), wanted.shared
+        expected, shared, least = max(place.bytes, wanted.size), wanted.shared.key, wanted.shared.size()
         with self._lock:
-            beside = max(shared.size, self._shared.get(shared.key, 0))
+            beside = max(least, self._shared.get(shared, 0))
         if expected + beside > self._limit:
             raise Unavailable(
                 f"{wanted.key} takes {(expected + beside) // MB} MB of memory, and this service may use"
@@ -202,20 +205,23 @@ class Shelf(Generic[T]):
                 param="model",
             )
         with self._lock:
-            first = not any(other.shared == shared.key for other in self._present() if other is not place)
+            first = not any(other.shared == shared for other in self._present() if other is not place)
             place.thing, place.reserved = None, max(1, expected)
-            place.shared, self._shared[shared.key] = shared.key, beside
+            place.shared, self._shared[shared] = shared, beside
         self._make_room()
         try:
             with self._measured() as load:
                 thing = wanted.make()
         finally:
             place.reserved = 0
-        if shared.key and first:
-            beside = max(shared.size, load.growth - wanted.size)
-        size = max(wanted.size, load.growth - (beside if first else 0))
+        own = load.growth
+        if shared and first:
+            beside = max(least, own - wanted.size)
+            own -= beside
+        size = max(wanted.size, own)
         with self._lock:
-            self._shared[shared.key] = beside
+            if first:
+                self._shared[shared] = beside
             place.thing, place.stamp, place.bytes, place.loaded_at = thing, wanted.stamp, size, time.time()
         self._note(wanted.key, "load", load.before, load.after)
         if size + beside > self.budget:

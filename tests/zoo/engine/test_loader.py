@@ -381,14 +381,14 @@ def test_one_with_more_time_than_the_first_of_its_equals_is_answered(tiny_zoo: T
         asyncio.run(ask(loader))
 
 
-def test_who_joins_a_list_of_which_some_failed_has_its_own_asked(
+def test_who_joins_a_list_of_which_some_were_late_has_its_own_asked(
     tiny_zoo: TinyZoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, real, asked = GatedStore(tiny_zoo.home), Served.answer, itertools.count()
 
     async def late(self: Served, *arguments: Any, **options: Any) -> Prediction:
         prediction = await real(self, *arguments, **options)
-        return prediction if next(asked) else replace(prediction, failed=1)
+        return prediction if next(asked) else replace(prediction, failed=1, late=True)
 
     async def ask(loader: Loader) -> list[int]:
         first = asyncio.create_task(loader.predict("mood", ["parcel", "late"], {}))

@@ -184,7 +184,7 @@ def test_memory_before_and_after_each_load_and_unload_is_told(meter: Meter) -> N
 
 
 def test_what_several_share_stays_counted_when_the_one_that_loaded_it_has_left(meter: Meter) -> None:
-    shelf, body = shelf_of(meter, 200), Shared("body", 40)
+    shelf, body = shelf_of(meter, 200), Shared("body", lambda: 40)
     shelf.get(Wanted("first", None, 5, meter.loading("first", 95), body))  # 90 of them for the body
     shelf.get(Wanted("second", None, 5, meter.loading("second", 5), body))
     assert {held.key: held.bytes for held in shelf.held()} == {"first": 5, "second": 5}
