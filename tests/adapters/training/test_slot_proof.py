@@ -212,9 +212,10 @@ def loader_on(zoo: TinyZoo, **settings: Any) -> Loader:
 def test_requests_for_all_versions_of_a_body_share_its_runs(
     learnt: tuple[TinyZoo, dict[str, ModelEntry]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, real = threading.Event(), SharedBody.run
+    begun, gate, real = threading.Event(), threading.Event(), SharedBody.run
 
     def held(self: SharedBody, rows: Sequence[Row], whole: bool) -> list[Any]:
+        begun.set()
         assert gate.wait(60)
         return real(self, rows, whole)
 
@@ -222,14 +223,14 @@ def test_requests_for_all_versions_of_a_body_share_its_runs(
         for kind in KINDS:  # loads them
             await loader.predict(kind, INPUTS[kind], {})
         gate.clear()
-        first = [
-            asyncio.create_task(loader.predict("labels", f"late {n}", {})) for n in range(2)
-        ]  # keep the worker busy
+        begun.clear()
+        first = asyncio.create_task(loader.predict("labels", "keeps the worker busy", {}))
+        await asyncio.to_thread(begun.wait, 60)
         asked = [asyncio.create_task(loader.predict(kind, INPUTS[kind], {})) for kind in KINDS * 2]
-        while loader.rows_waiting() < 4:
-            await asyncio.sleep(0)
+        while loader.rows_waiting() < len(KINDS):  # equal ones are asked once
+            await asyncio.sleep(0.001)
         gate.set()
-        await asyncio.gather(*first)
+        await first
         return await asyncio.gather(*asked)
 
     gate.set()
