@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fastapi.responses import JSONResponse
 from pydantic_core import to_json
+from starlette.responses import JSONResponse
 
 
 class Answer(JSONResponse):

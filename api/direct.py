@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from re import Pattern
 
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.services import Services
+from api.services import Serving
 
 ROLLOUT_KEY = "x-rollout-key"
 
 
-class Direct:
-    """ASGI middleware, the innermost; ``routes`` answer POST and are FastAPI's own, which describes them and
-    refuses other methods.
+@dataclass(frozen=True)
+class Way:
+    """An address that is POSTed to, ``path`` in the form of routes.
 
-    Each endpoint takes ``request``, ``services``, ``key`` and the parts of its path, and answers with a response.
+    ``handler`` takes ``request``, ``serving``, ``key`` and the parts of the path. FastAPI has a route of the same path,
+    which describes it and refuses other methods.
     """
 
-    def __init__(self, app: ASGIApp, *, routes: Sequence[APIRoute], services: Services) -> None:
+    path: str
+    handler: Callable[..., Awaitable[Response]]
+    pattern: Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pattern", compile_path(self.path)[0])
+
+
+class Direct:
+    """ASGI middleware, the innermost."""
+
+    def __init__(self, app: ASGIApp, *, ways: Sequence[Way], serving: Serving) -> None:
         self.app = app
-        self._routes = routes
-        self._services = services
+        self._ways = ways
+        self._serving = serving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            for route in self._routes:
-                found = route.path_regex.match(scope["path"])
+            for way in self._ways:
+                found = way.pattern.match(scope["path"])
                 if found and scope["method"] == "POST":
-                    scope["route"] = route
+                    scope["route"] = way
                     request = Request(scope, receive)
                     key = request.headers.get(ROLLOUT_KEY)
-                    response: Response = await route.endpoint(
-                        request=request, services=self._services, key=key, **found.groupdict()
-                    )
+                    response = await way.handler(request=request, serving=self._serving, key=key, **found.groupdict())
                     await response(scope, receive, send)
                     return
         await self.app(scope, receive, send)

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from api.http_protocol import BoundedProtocol
-from api.services import Services
+from api.services import Serving
 from zoo.settings import Settings
 
 
-def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """How uvicorn runs the application."""
     return uvicorn.Config(
         app,
@@ -40,11 +40,9 @@ class DrainingServer(uvicorn.Server):
     it answers.
     """
 
-    def __init__(
-        self, config: uvicorn.Config, services: Services, *, ready: Callable[[], object] = lambda: None
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, serving: Serving, *, ready: Callable[[], object] = lambda: None) -> None:
         super().__init__(config)
-        self._services = services
+        self._serving = serving
         self._ready = ready
         self._close_by: float | None = None
 
@@ -59,13 +57,13 @@ class DrainingServer(uvicorn.Server):
             self.should_exit = True
             self.force_exit = sig == signal.SIGINT
             return
-        self._close_by = time.monotonic() + self._services.settings.drain_seconds
-        self._loop.call_soon_threadsafe(self._services.readiness.drain)
+        self._close_by = time.monotonic() + self._serving.settings.drain_seconds
+        self._loop.call_soon_threadsafe(self._serving.readiness.drain)
 
     async def on_tick(self, counter: int) -> bool:
         if self._close_by is not None:
             late = time.monotonic() > self._close_by
             if late:
                 self.config.timeout_graceful_shutdown = 1  # what still runs has had its time
-            self.should_exit = self.should_exit or late or not self._services.metrics.active
+            self.should_exit = self.should_exit or late or not self._serving.metrics.active
         return await super().on_tick(counter)

@@ -11,16 +11,12 @@ import json
 import logging
 import math
 import random
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -172,9 +168,9 @@ def _cut(message: str) -> str:
     return message + " …"
 
 
-def invalid_fields(error: ValidationError | RequestValidationError, *, code: str | None = None) -> errors.InvalidInput:
-    """The first fault of a failed validation as an error that names the field, never the value."""
-    fault = field_errors.first(error.errors())
+def invalid_fields(faults: Sequence[Any], *, code: str | None = None) -> errors.InvalidInput:
+    """The first of a failed validation's ``errors()`` as an error that names the field, never the value."""
+    fault = field_errors.first(faults)
     return errors.InvalidInput(fault.message, code=code or fault.code, param=fault.field)
 
 
@@ -185,33 +181,12 @@ def unexpected(error: Exception) -> errors.ZooError:
     return errors.ZooError("Something went wrong in the server; its log has the details under this request id.")
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Routing errors: unknown address, or known address and wrong method."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        return response_for(MethodNotAllowed(allowed_methods(request)), request.scope)
-    if error.status_code == 404:
-        unknown = errors.NotFound("There is no such address here; GET /openapi.json lists all.", code="unknown_url")
-        return response_for(unknown, request.scope)
-    return response_for(BadRequest("The request could not be read.", code="bad_http"), request.scope)
-
-
-async def on_validation_error(request: Request, error: Exception) -> Response:
-    """Path, query and header values of the wrong type."""
-    assert isinstance(error, RequestValidationError)
-    return response_for(invalid_fields(error), request.scope)
-
-
-def allowed_methods(request: Request) -> str:
-    """The methods of every route that matches the path asked, for the Allow header."""
-    routes: Mapping[re.Pattern[str], Any] = request.app.state.methods
-    path = request.scope["path"]
-    found = {method for pattern, methods in routes.items() if pattern.fullmatch(path) for method in methods}
-    return ", ".join(sorted(found)) or "GET"
+class ConnectionCut(RuntimeError):
+    """An error came after the response had begun: the server closes the connection."""
 
 
 class ErrorBoundary:
-    """ASGI middleware: no exception passes, each becomes a response as long as none has begun."""
+    """ASGI middleware: no exception passes, each becomes a response, or ``ConnectionCut`` once one has begun."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -234,6 +209,8 @@ class ErrorBoundary:
             return
         except errors.ZooError as error:
             known = error
+        except ConnectionCut:  # by the boundary within
+            raise
         except asyncio.CancelledError:
             if started:
                 raise
@@ -242,5 +219,5 @@ class ErrorBoundary:
             log.exception("unexpected error", extra={"request_id": scope["state"].get("request_id")})
             known = unexpected(error)
         if started:
-            raise RuntimeError("the connection is cut: an error came after the response had begun")
+            raise ConnectionCut
         await response_for(known, scope)(scope, receive, send)

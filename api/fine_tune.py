@@ -82,7 +82,7 @@ def hyperparameters_of(request: FineTuneRequest) -> Hyperparameters:
         return Hyperparameters.model_validate(given, strict=True)
     except ValidationError as error:
         unknown = error.errors()[0]["type"] == "extra_forbidden"
-        fault = invalid_fields(error, code="unknown_field" if unknown else "invalid_hyperparameter")
+        fault = invalid_fields(error.errors(), code="unknown_field" if unknown else "invalid_hyperparameter")
         raise InvalidInput(fault.message, code=fault.code, param=f"hyperparameters.{fault.param}") from None
 
 

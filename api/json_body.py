@@ -33,7 +33,7 @@ async def read(request: Request, schema: type[Model]) -> tuple[Model, bytes]:
     try:
         return schema.model_validate(value), body
     except ValidationError as error:
-        raise invalid_fields(error) from None
+        raise invalid_fields(error.errors()) from None
 
 
 def is_json(content_type: str) -> bool:

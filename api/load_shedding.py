@@ -9,43 +9,43 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
 
 from api.deadline import deadline_of
+from api.direct import Way
 from api.errors import response_for
 from api.limits import Gate
 from api.request_log import record, request_id_of
-from api.services import Services
+from api.services import Serving
 from zoo.errors import Unavailable, ZooError
 
 
 class LoadShedding:
     """Asked by the protocol about each request whose headers are there.
 
-    Of the ``routes`` those that do not name their model in the path are refused where no model has a turn left.
+    Of the ``ways`` those that do not name their model in the path are refused where no model has a turn left.
     """
 
-    def __init__(self, routes: Sequence[APIRoute], gate: Gate, services: Services) -> None:
-        self._routes = routes
+    def __init__(self, ways: Sequence[Way], gate: Gate, serving: Serving) -> None:
+        self._ways = ways
         self._gate = gate
-        self._services = services
+        self._serving = serving
 
     def refusal(self, scope: Scope) -> Response | None:
         """The answer to a request that no turn is left for; None for every other, also for one with another fault."""
         if scope["method"] != "POST":
             return None
         started = time.perf_counter()
-        for route in self._routes:
-            if found := route.path_regex.match(scope["path"]):
+        for way in self._ways:
+            if found := way.pattern.match(scope["path"]):
                 break
         else:
             return None
         try:
-            until = deadline_of(Headers(scope=scope), self._services.settings)
-            self._services.loader.check_room(found.groupdict().get("model_id"), until)
+            until = deadline_of(Headers(scope=scope), self._serving.settings)
+            self._serving.loader.check_room(found.groupdict().get("model_id"), until)
         except Unavailable as full:
             refused = full
         except ZooError:
@@ -57,8 +57,8 @@ class LoadShedding:
         except ZooError:
             return None
         request_id = request_id_of(scope)
-        scope["state"]["request_id"], scope["route"] = request_id, route
+        scope["state"]["request_id"], scope["route"] = request_id, way
         response = response_for(refused, scope)
         response.headers["x-request-id"] = request_id
-        record(self._services.metrics, scope, response.status_code, time.perf_counter() - started)
+        record(self._serving.metrics, scope, response.status_code, time.perf_counter() - started)
         return response

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from adapters.queue import JobQueue
 from api.rollout_metrics import SECONDS, RolloutMetrics
 from zoo.engine.loader import Loader
 from zoo.engine.memory import resident_bytes
 from zoo.errors import ZooError
+
+if TYPE_CHECKING:  # predictions are answered before it is imported
+    from adapters.queue import JobQueue
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -21,7 +24,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Metrics:
     """What one service counts; ``active`` is the number of requests in work at this moment."""
 
-    def __init__(self, loader: Loader, queue: JobQueue | None) -> None:
+    def __init__(self, loader: Loader) -> None:
         self.active = 0
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -51,7 +54,11 @@ class Metrics:
             registry=self._registry,
         )
         self.rollouts = RolloutMetrics(self._registry)
-        self._registry.register(_State(loader, queue, lambda: self.active))
+        self._registry.register(_Engine(loader, lambda: self.active))
+
+    def watch(self, queue: JobQueue | None) -> None:
+        """Show the jobs of this queue too, or that there is none."""
+        self._registry.register(_Jobs(queue))
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One finished request; ``route`` is its template."""
@@ -70,12 +77,11 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class _State(Collector):
-    """Gauges read at the moment of asking."""
+class _Engine(Collector):
+    """Gauges of the engine, read at the moment of asking."""
 
-    def __init__(self, loader: Loader, queue: JobQueue | None, active: Callable[[], int]) -> None:
+    def __init__(self, loader: Loader, active: Callable[[], int]) -> None:
         self._loader = loader
-        self._queue = queue
         self._active = active
 
     def describe(self) -> list[Metric]:
@@ -98,12 +104,6 @@ class _State(Collector):
         cost.add_metric(["padded"], self._loader.counts["padded_cost"])
         yield cost
         yield GaugeMetricFamily("zoo_engine_rows_waiting", "Rows in queues.", value=self._loader.rows_waiting())
-        depth = self._depth()
-        yield GaugeMetricFamily("zoo_queue_up", "1 if the job queue answers.", value=depth is not None)
-        jobs = GaugeMetricFamily("zoo_jobs", "Jobs by status.", labels=["status"])
-        for status, count in sorted((depth or {}).items()):
-            jobs.add_metric([status], count)
-        yield jobs
 
     def _memory(self) -> Iterator[Metric]:
         memory = self._loader.memory()
@@ -132,6 +132,24 @@ class _State(Collector):
         yield CounterMetricFamily("zoo_answer_cache_misses", "Not in the answer cache.", value=counts.misses)
         yield GaugeMetricFamily("zoo_answer_cache_bytes", "Answers that are kept.", value=counts.kept)
         yield GaugeMetricFamily("zoo_answer_cache_on", "0 while it would cost more than it saves.", value=counts.on)
+
+
+class _Jobs(Collector):
+    """Gauges of the job queue, read at the moment of asking."""
+
+    def __init__(self, queue: JobQueue | None) -> None:
+        self._queue = queue
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        depth = self._depth()
+        yield GaugeMetricFamily("zoo_queue_up", "1 if the job queue answers.", value=depth is not None)
+        jobs = GaugeMetricFamily("zoo_jobs", "Jobs by status.", labels=["status"])
+        for status, count in sorted((depth or {}).items()):
+            jobs.add_metric([status], count)
+        yield jobs
 
     def _depth(self) -> dict[str, int] | None:
         if self._queue is None:

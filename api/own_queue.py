@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 import logging
 import threading
+from contextlib import ExitStack
 from types import TracebackType
 
-from adapters.queue import EmbeddedRedis, WorkerSupervisor
 from zoo.errors import ZooError
 from zoo.settings import Settings
 
@@ -15,43 +15,49 @@ log = logging.getLogger("api.own_queue")
 
 
 class OwnQueue:
-    """Runs within its block. Redis starts while the block goes on; where none can be had there is no queue."""
+    """Ends with its block what was started within it. Where no Redis can be had there is no queue."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._redis = EmbeddedRedis(settings.home)
-        self._starting = threading.Thread(target=self._start, name="redis-start")
-        self._url = ""
-        self._worker: WorkerSupervisor | None = None
+        self._url: str | None = None
+        self._started = ExitStack()
+        self._lock = threading.Lock()
 
     def __enter__(self) -> OwnQueue:
-        self._starting.start()
         return self
 
     def url(self) -> str:
-        """Of the Redis, once it answers; empty where it does not: models are served all the same."""
-        self._starting.join()
-        return self._url
+        """Of the Redis, which the first call starts; empty where there is none: models are served all the same."""
+        with self._lock:
+            if self._url is None:
+                self._url = self._start()
+            return self._url
 
     def start_worker(self) -> None:
         """Begin to run jobs, if there is a Redis."""
-        if self.url():
-            self._worker = WorkerSupervisor(self._url, self._settings)
-            self._worker.start()
+        from adapters.queue import WorkerSupervisor
+
+        if url := self.url():
+            worker = WorkerSupervisor(url, self._settings)
+            self._started.callback(worker.stop)
+            worker.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._starting.join()
-        if self._worker is not None:
-            self._worker.stop()
-        self._redis.stop()
+        with self._lock:
+            self._started.close()
 
-    def _start(self) -> None:
+    def _start(self) -> str:
+        from adapters.queue import EmbeddedRedis  # here, for predictions are answered before it is imported
+
+        redis = EmbeddedRedis(self._settings.home)
+        self._started.callback(redis.stop)
         try:
-            self._url = self._redis.start()
+            url = redis.start()
         except ZooError as error:
             log.warning("no job queue: %s", error.message)
-            return
+            return ""
         if importlib.util.find_spec("torch") is None:
             log.warning("models come in as ready-made graphs alone; for all else: pip install 'adaptzoo[train]'")
+        return url

@@ -15,7 +15,7 @@ from api import json_body
 from api.errors import BadRequest
 from api.multipart import parse_form
 from api.schemas import PredictRequest
-from api.services import Services, in_thread
+from api.services import Serving, in_thread
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput, Unsupported
 
@@ -40,7 +40,7 @@ class Asked:
     stream: bool = False
 
 
-async def read(request: Request, model_id: str, services: Services) -> Asked:
+async def read(request: Request, model_id: str, serving: Serving) -> Asked:
     """The item and options of a request for ``model_id``.
 
     JSON is taken for every model. A model that does not read text takes its item as the body too, with options in the
@@ -50,11 +50,11 @@ async def read(request: Request, model_id: str, services: Services) -> Asked:
     if json_body.is_json(kind) or (kind == "" and _begins_like_json(await request.body())):
         asked, _ = await json_body.read(request, PredictRequest)
         return Asked(asked.inputs, asked.options, asked.stream)
-    entry = await in_thread(services.registry.resolve, model_id)
+    entry = await in_thread(serving.registry.resolve, model_id)
     if entry.modality == "text" or not (kind in _ANY_BYTES or kind == FORM or kind.startswith(f"{entry.modality}/")):
         raise _unsupported(entry)
     if kind == FORM:
-        return await _of_form(request, services)
+        return await _of_form(request, serving)
     body = await request.body()
     if kind == CURLS_OWN and _begins_like_json(body):
         raise _unsupported(entry)
@@ -80,9 +80,9 @@ def _value(text: str) -> int | float | bool | str:
     return number if math.isfinite(number) else text
 
 
-async def _of_form(request: Request, services: Services) -> Asked:
+async def _of_form(request: Request, serving: Serving) -> Asked:
     content = io.BytesIO()
-    limit = services.settings.max_body_bytes
+    limit = serving.settings.max_body_bytes
     form = await parse_form(request.headers["content-type"], request.stream(), content, max_bytes=limit)
     if form.content is None:
         raise InvalidInput("The form has no part named file: curl -F file=@picture.jpg sends one.", param="file")

@@ -1,17 +1,13 @@
-"""What routes work with: one bundle, made at start, reached through the request."""
+"""What requests are answered with: one bundle for predictions, made at start, and a larger one for all the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import anyio.to_thread
-from fastapi import Depends
-from starlette.requests import Request
 
-from adapters.datasets import FileStore
-from adapters.queue import JobQueue
 from api.metrics import Metrics
 from api.readiness import Readiness
 from zoo.catalogue.registry import Registry
@@ -21,23 +17,47 @@ from zoo.engine.rollouts import Rollouts
 from zoo.errors import Unavailable
 from zoo.settings import Settings
 
+if TYPE_CHECKING:  # predictions are answered before these are imported
+    from adapters.datasets import FileStore
+    from adapters.queue import JobQueue
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Services:
-    """The parts of a running service; ``jobs`` is None where no Redis could be had."""
+class Serving:
+    """The parts of a running service that predictions need."""
 
     settings: Settings
-    jobs: JobQueue | None
     loader: Loader
     rollouts: Rollouts
     registry: Registry
     store: Store
-    files: FileStore
     metrics: Metrics
     readiness: Readiness
+
+    @classmethod
+    def of(cls, settings: Settings, loader: Loader) -> Serving:
+        """All of them, around the loader with its registry and store."""
+        metrics = Metrics(loader)
+        return cls(
+            settings=settings,
+            loader=loader,
+            rollouts=Rollouts(loader, loader.store, observer=metrics.rollouts),
+            registry=loader.registry,
+            store=loader.store,
+            metrics=metrics,
+            readiness=Readiness(loader.store, loader),
+        )
+
+
+@dataclass(frozen=True)
+class Services(Serving):
+    """All parts of a running service; ``jobs`` is None where no Redis could be had."""
+
+    jobs: JobQueue | None
+    files: FileStore
 
     @property
     def queue(self) -> JobQueue:
@@ -47,14 +67,6 @@ class Services:
                 "No job queue: set ZOO_REDIS_URL, or install redis-server and restart.", code="queue_unavailable"
             )
         return self.jobs
-
-
-async def services_of(request: Request) -> Services:
-    """The services of the application that this request came to; a coroutine, as others are sent to a thread."""
-    return cast(Services, request.app.state.services)
-
-
-ServicesDep = Annotated[Services, Depends(services_of)]
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -8,6 +8,7 @@ import sys
 from contextlib import ExitStack
 
 from api.address import address_of, is_loopback, listen
+from api.own_queue import OwnQueue
 from api.service_note import noted
 from zoo import logs
 from zoo.engine.loader import Loader
@@ -32,22 +33,25 @@ def serve(settings: Settings) -> int:
         preload = Preload(loader)
         parts.callback(preload.stop)
         preload.start()
-        # A second of imports, while another core reads the models and Redis starts.
-        from api.own_queue import OwnQueue
-
-        queue = None if settings.redis_url else parts.enter_context(OwnQueue(settings))
+        # Imports, while another core reads the models.
         from api.app import build
         from api.draining import DrainingServer, configuration
 
-        url = settings.redis_url if queue is None else queue.url()
-        app = build(settings.model_copy(update={"redis_url": url}), loader)
+        queue = None if settings.redis_url else parts.enter_context(OwnQueue(settings))
+        app = build(settings, loader, redis_url=queue.url if queue is not None else None)
         address = address_of(listener)
+
+        def complete() -> None:
+            app.state.rest.made()
+            gc.freeze()
+            if queue is not None:
+                queue.start_worker()
 
         def ready() -> None:
             print(f"AdaptZoo is ready at {address}", flush=True)
-            preload.settle(then=queue.start_worker if queue is not None else None)
+            preload.settle(then=complete)
 
-        server = DrainingServer(configuration(app, settings), app.state.services, ready=ready)
+        server = DrainingServer(configuration(app, settings), app.state.serving, ready=ready)
         parts.enter_context(noted(settings.home, address))
         gc.freeze()  # what is there now stays: no collection looks at it again while requests wait
         server.run(sockets=[listener])

@@ -52,7 +52,7 @@ def _fields_of(form: Form) -> TranscriptionRequest:
     try:
         return TranscriptionRequest.model_validate(values)
     except ValidationError as error:
-        fault = invalid_fields(error)
+        fault = invalid_fields(error.errors())
         raise BadRequest(fault.message, code=fault.code, param=fault.param) from None
 
 

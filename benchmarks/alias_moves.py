@@ -74,7 +74,7 @@ def serve(home: Path) -> None:
     def ready() -> None:
         print(address_of(listener), flush=True)
 
-    server = DrainingServer(configuration(app, settings), app.state.services, ready=ready)
+    server = DrainingServer(configuration(app, settings), app.state.serving, ready=ready)
     server.run(sockets=[listener])
 
 

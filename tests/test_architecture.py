@@ -73,24 +73,26 @@ def test_a_fresh_interpreter_imports_it_without_a_training_library(module: str) 
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
-# What a serving process may have imported when it begins to listen: each of these was weighed, none is for training.
+# What a serving process may have imported, and what as it begins to listen: each was weighed, none is for training.
 SERVING = frozenset(
     "PIL _soundfile _soundfile_data adapters annotated_doc annotated_types anyio api click dotenv fastapi filelock h11"
     " httptools numpy onnxruntime opentelemetry prometheus_client pydantic pydantic_core pydantic_settings"
     " python_multipart redis rq safetensors sniffio soundfile soxr starlette typing_extensions typing_inspection"
     " uvicorn zoo".split()
 )
+LISTENING = SERVING - frozenset("adapters annotated_doc fastapi opentelemetry redis rq".split())
 # Parts of the libraries above and of the interpreter that have a name of their own.
 PARTS = ("_cffi_backend", "_cython_", "cython_runtime", "_distutils_hack", "_sysconfigdata_")
 
 
-def test_the_serving_process_imports_only_libraries_that_were_weighed() -> None:
-    parts = "api.app, api.draining, api.own_queue, api.serving"
+@pytest.mark.parametrize(("last", "weighed"), [("api.serving", LISTENING), ("api.rest", SERVING)])
+def test_the_serving_process_imports_only_libraries_that_were_weighed(last: str, weighed: frozenset[str]) -> None:
+    parts = f"api.app, api.draining, api.own_queue, {last}"
     program = f"import sys, {parts}; print(*{{name.split('.')[0] for name in sys.modules if name[:2] != '__'}})"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     found = set(done.stdout.split()) - sys.stdlib_module_names
-    assert {"fastapi", "onnxruntime"} <= found, done.stderr
-    assert {name for name in found - SERVING if not name.startswith(PARTS)} == set()
+    assert {"starlette", "onnxruntime"} <= found, done.stderr
+    assert {name for name in found - weighed if not name.startswith(PARTS)} == set()
 
 
 def test_the_command_line_shows_its_help_without_loading_the_service() -> None:

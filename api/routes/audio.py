@@ -16,9 +16,10 @@ from api import subtitles, transcript_events, transcription_request
 from api.frames import HEADERS
 from api.multipart import temporary
 from api.openapi import answers, takes_form
-from api.routes.predict import RolloutKey, count, headers_of, unless_left
+from api.prediction import count, headers_of, unless_left
+from api.routes.dependencies import RolloutKey, ServicesDep
 from api.schemas import TranscriptionRequest
-from api.services import Services, ServicesDep, in_thread
+from api.services import Services, in_thread
 from api.transcript_object import transcription_object, verbose_object
 from api.transcription_request import in_form, options_of
 from zoo.engine.predictor import Prediction

@@ -16,7 +16,8 @@ from api.fine_tune import sentence
 from api.job_object import page_object
 from api.multipart import Form, parse_form, spool
 from api.openapi import answers
-from api.services import Services, ServicesDep, in_thread
+from api.routes.dependencies import ServicesDep
+from api.services import Services, in_thread
 from zoo.errors import InvalidInput, ZooError
 
 router = APIRouter(tags=["Files"])

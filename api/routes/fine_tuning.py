@@ -17,8 +17,9 @@ from api.idempotency import IdempotencyKey, submit
 from api.job_object import job_object, page_object
 from api.openapi import answers, takes
 from api.routes import jobs
+from api.routes.dependencies import ServicesDep
 from api.schemas import FineTuneRequest
-from api.services import ServicesDep, in_thread
+from api.services import in_thread
 from zoo.errors import InvalidInput
 
 router = APIRouter(tags=["Fine-tuning"])

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from api.metrics import CONTENT_TYPE
-from api.services import ServicesDep, in_thread
+from api.routes.dependencies import ServicesDep
+from api.services import in_thread
 
 router = APIRouter(tags=["Health"])
 

@@ -13,7 +13,8 @@ from adapters.jobs import Job, JobKind
 from api.event_stream import frames
 from api.job_object import checkpoint_object, event_object, job_object, page_object
 from api.openapi import answers
-from api.services import Services, ServicesDep, in_thread
+from api.routes.dependencies import ServicesDep
+from api.services import Services, in_thread
 from zoo.errors import NotFound
 
 router = APIRouter(tags=["Jobs"])

@@ -14,8 +14,9 @@ from api.idempotency import IdempotencyKey, submit
 from api.job_object import job_object
 from api.model_object import Imports, detailed, listed
 from api.openapi import answers, takes
+from api.routes.dependencies import ServicesDep
 from api.schemas import AliasRequest, ImportRequest
-from api.services import Services, ServicesDep, in_thread
+from api.services import Services, in_thread
 from zoo.catalogue.reference import parse_reference
 from zoo.errors import ModelNotFound
 

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from api import json_body
 from api.openapi import answers, takes
 from api.rollout_object import rollout_object
+from api.routes.dependencies import ServicesDep
 from api.schemas import RolloutRequest
-from api.services import Services, ServicesDep, in_thread
+from api.services import Services, in_thread
 from zoo.catalogue.alias import check_alias
 from zoo.catalogue.plan import Plan, start
 from zoo.errors import ModelNotFound

@@ -32,8 +32,8 @@ class CountingLoader(Loader):
     """Answers as the engine does, from the number of words; ``gate`` holds predictions back, ``cancelled`` counts."""
 
     def __init__(self, registry: Registry, store: Store) -> None:
-        self._registry_of_fakes = registry
-        self._store_of_fakes = store
+        self.registry = registry
+        self.store = store
         self.gate = asyncio.Event()
         self.gate.set()
         self.cancelled = 0
@@ -54,7 +54,7 @@ class CountingLoader(Loader):
         deadline: float = math.inf,
     ) -> Prediction:
         self.deadline = deadline
-        entry = self._registry_of_fakes.resolve(reference)
+        entry = self.registry.resolve(reference)
         if entry.modality == "image":
             items = inputs if isinstance(inputs, list) else [inputs]
             seen = [look(item, entry.task, parameters) for item in items]
@@ -70,7 +70,7 @@ class CountingLoader(Loader):
         return _prediction(entry, body, items=len(items), failed=failed)
 
     async def embed(self, reference: str, texts: list[str], *, deadline: float = math.inf) -> Prediction:
-        entry = self._registry_of_fakes.resolve(reference)
+        entry = self.registry.resolve(reference)
         vectors = [np.array([len(text), len(text.split()), 0.5], dtype=np.float32) for text in texts]
         return _prediction(entry, vectors, items=len(texts), failed=0)
 
@@ -79,7 +79,7 @@ class CountingLoader(Loader):
             raise Unavailable("Too much to do.", code="overloaded", retry_after=3)
 
     def check(self, reference: str) -> None:
-        self._store_of_fakes.verify(self._registry_of_fakes.resolve(reference))
+        self.store.verify(self.registry.resolve(reference))
 
     def unload(self, name: str) -> None:
         pass

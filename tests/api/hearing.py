@@ -49,7 +49,7 @@ def hearing(imports: Imports, settings: Settings, checkpoint: Path) -> Iterator[
     _publish_classifier(settings)
     app = build(settings)
     with serving(app, settings) as (_, port):
-        yield Hearing(f"http://127.0.0.1:{port}", settings.home, app.state.services.loader)
+        yield Hearing(f"http://127.0.0.1:{port}", settings.home, app.state.serving.loader)
 
 
 def noise(seconds: float = 0.5, *, kind: str = "WAV", rate: int = 16_000) -> bytes:

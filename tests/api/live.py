@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from adapters.datasets import FileStore
 from adapters.queue import JobQueue
 from api.address import listen
 from api.app import create_app
 from api.draining import DrainingServer, configuration
+from api.rest import Rest
 from tests.api.fakes import CATALOGUE, CountingLoader, publish
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.store import Store
@@ -73,16 +74,16 @@ def running(settings: Settings, queue: JobQueue | None) -> Iterator[Live]:
     registry = Registry(store, CATALOGUE)
     loader = CountingLoader(registry, store)
     files = FileStore(settings.home, settings)
-    app = create_app(settings, queue=queue, loader=loader, registry=registry, store=store, files=files)
+    app = create_app(settings, loader, lambda serving: Rest(serving, queue=queue, files=files))
     with serving(app, settings) as (server, port):
         yield Live(f"http://127.0.0.1:{port}", port, settings.home, loader, store, files, queue, server)
 
 
 @contextmanager
-def serving(app: FastAPI, settings: Settings) -> Iterator[tuple[DrainingServer, int]]:
+def serving(app: Starlette, settings: Settings) -> Iterator[tuple[DrainingServer, int]]:
     """Serve an application for the length of the block; also its port."""
     listener = listen("127.0.0.1", 0)
-    server = DrainingServer(configuration(app, settings), app.state.services)
+    server = DrainingServer(configuration(app, settings), app.state.serving)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started and thread.is_alive():

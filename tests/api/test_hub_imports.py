@@ -66,7 +66,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator
     with hub_server(hub) as address, serving(app, settings) as (_, port):
         url = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
-            yield Door(client, settings, app.state.services.queue, hub, address)
+            yield Door(client, settings, app.state.rest.made().services.queue, hub, address)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from api.app import build
 from api.draining import DrainingServer
@@ -26,7 +26,7 @@ ADDRESS = "/v1/models/mood/aliases/live/rollout"
 class Service:
     client: httpx.Client
     home: Path
-    app: FastAPI
+    app: Starlette
     server: DrainingServer
 
     def ask(self, reference: str = "mood", **headers: str) -> httpx.Response:
@@ -40,7 +40,7 @@ class Service:
 
     def settle(self) -> None:
         """Wait until everything is mirrored, and every roll-back written."""
-        settled = self.app.state.services.rollouts.settled()
+        settled = self.app.state.serving.rollouts.settled()
         asyncio.run_coroutine_threadsafe(settled, self.server._loop).result(30)
 
     def metric(self, line: str) -> float:
