@@ -29,6 +29,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._header_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
         self._shedding: LoadShedding | None = self.app_state.get(SHEDDING)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,7 +38,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
-        cycle = self.cycle
+        cycle = self._running  # the latest one that was read may only wait for it
         super().connection_lost(exc)
         if cycle is not None and not cycle.response_complete and (left := cycle.scope["state"].get(LEFT)):
             left()
@@ -66,6 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
         refusal = self._shedding.refusal(cast(Scope, cycle.scope)) if self._shedding is not None else None
         if refusal is None:
             self._unset_keepalive_if_required()  # a refusal in the same packet has set it
+            self._running = cycle
             super()._start_asgi_task(cycle, app)
             return
         cycle.response_started = cycle.response_complete = True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import asdict, replace
 from typing import TypeVar
@@ -19,7 +21,7 @@ from api.errors import ClientLeft
 from api.frames import HEADERS
 from api.services import Serving
 from zoo.engine.predictor import Prediction
-from zoo.errors import InvalidInput
+from zoo.errors import DeadlineExceeded, InvalidInput
 
 T = TypeVar("T")
 PATH, HF_PATH = "/v1/models/{model_id:path}/predict", "/models/{model_id:path}"
@@ -34,9 +36,12 @@ async def predict(model_id: str, request: Request, serving: Serving, key: str | 
     check_batch(asked.inputs, serving)
     if asked.stream:
         written = rollouts.relay(
-            model_id, lambda version: loader.stream(version, asked.inputs, asked.options), key=key, whole=_whole
+            model_id,
+            lambda version: loader.stream(version, asked.inputs, asked.options, deadline=until),
+            key=key,
+            whole=_whole,
         )
-        return await _streamed(request, written, serving)
+        return await _streamed(request, written, until, serving)
     work = rollouts.answer(
         model_id, lambda version: loader.predict(version, asked.inputs, asked.options, deadline=until), key=key
     )
@@ -45,9 +50,9 @@ async def predict(model_id: str, request: Request, serving: Serving, key: str | 
     return Answer(prediction.body, headers=headers_of(prediction) | explained(request, prediction))
 
 
-async def _streamed(request: Request, written: AsyncIterator[Prediction], serving: Serving) -> Response:
+async def _streamed(request: Request, written: AsyncIterator[Prediction], until: float, serving: Serving) -> Response:
     """An error before the first bit is an ordinary answer."""
-    first = await unless_left(request, _first(written))
+    first = await unless_left(request, _first(written, until))
 
     async def bits() -> AsyncIterator[str]:
         spent = first.run_ms
@@ -61,8 +66,12 @@ async def _streamed(request: Request, written: AsyncIterator[Prediction], servin
     return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS | headers_of(first))
 
 
-async def _first(written: AsyncIterator[Prediction]) -> Prediction:
-    return await anext(written)
+async def _first(written: AsyncIterator[Prediction], until: float) -> Prediction:
+    try:
+        async with asyncio.timeout(None if until == math.inf else until - time.monotonic()):
+            return await anext(written)
+    except TimeoutError:
+        raise DeadlineExceeded("The answer did not begin within the time that was given. Ask again later.") from None
 
 
 def _whole(bits: Sequence[Prediction]) -> Prediction:

@@ -97,16 +97,18 @@ def test_how_a_request_was_run_is_explained_if_asked_for(client: httpx.Client) -
     assert "x-explain" not in client.post("/v1/models/tickets/predict", json={"inputs": "hello"}).headers
 
 
-def test_work_for_a_client_that_left_is_cancelled(live: Live) -> None:
+@pytest.mark.parametrize("requests", [1, 3])
+def test_work_for_a_client_that_left_is_cancelled(live: Live, requests: int) -> None:
     body = b'{"inputs": "hello"}'
     before = live.loader.cancelled
     live.loader.gate.clear()
     try:
         with socket.create_connection(("127.0.0.1", live.port)) as connection:
             head = b"POST /models/tickets HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
-            connection.sendall(head % len(body) + body)
+            connection.sendall((head % len(body) + body) * requests)
             wait_until(lambda: live.loader.held == 1)
         wait_until(lambda: live.loader.cancelled == before + 1)
+        assert live.loader.held == 0  # what waited behind it in the same packet is not begun
     finally:
         live.loader.gate.set()
     live.assert_alive()

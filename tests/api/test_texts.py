@@ -120,6 +120,12 @@ def test_what_cannot_be_streamed_is_an_ordinary_error(client: httpx.Client, body
     assert answer.json()["error"]["param"] == param
 
 
+def test_a_stream_that_does_not_begin_in_time_is_an_ordinary_error(client: httpx.Client) -> None:
+    headers = {"x-request-timeout": "0.000001"}
+    answer = client.post("/v1/models/deutsch/predict", json={"stream": True, "inputs": TEXT}, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
+
+
 def test_a_huge_text_is_refused_at_once(client: httpx.Client) -> None:
     answer = client.post("/v1/models/deutsch/predict", json={"inputs": "a" * 2_000_000})
     assert answer.status_code == 413

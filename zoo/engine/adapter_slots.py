@@ -48,10 +48,15 @@ class _Resident:
 
 
 class AdapterSlots:
-    """``budget``: bytes that adapters may take together; one always finds room. All methods are safe in any thread."""
+    """``budget``: bytes that adapters may take together; one always finds room. All methods are safe in any thread.
 
-    def __init__(self, table: SlotTable, *, budget: int, patience: float = PATIENCE) -> None:
+    ``apart``: runs get the adapters of their batch alone. Otherwise they get all stacks, which costs nothing where runs
+    read them in place, on the CPU; a device would be sent all that is reserved each time.
+    """
+
+    def __init__(self, table: SlotTable, *, budget: int, patience: float = PATIENCE, apart: bool = False) -> None:
         self.table = table
+        self._apart = apart
         self._budget, self._patience = budget, patience
         self._pools: dict[int, RankPool] = {}
         self._residents: dict[str, _Resident] = {}
@@ -81,6 +86,11 @@ class AdapterSlots:
                     del self._residents[key]
                 self._changed.notify_all()
 
+    def has(self, key: str) -> bool:
+        """Whether an adapter is there at this moment."""
+        resident = self._residents.get(key)
+        return resident is not None and resident.slot is not None
+
     def drop(self, key: str) -> bool:
         """Forget an adapter and give its memory back; False where it is held or not there."""
         with self._changed:
@@ -106,7 +116,7 @@ class AdapterSlots:
         ranks = {slot.rank for slot in slots} - {0}
         if not ranks:
             return {**feeds, **self._nothing, ADAPTER: np.zeros(1, dtype=np.int64)}
-        if len(ranks) > 1:
+        if len(ranks) > 1 or self._apart:
             return {**feeds, **self._together(slots)}
         places = np.array([slot.place for slot in slots], dtype=np.int64)
         if (places == places[0]).all():

@@ -17,9 +17,11 @@ from zoo.engine.session import Placement
 from zoo.engine.shared_body import SharedBody
 from zoo.engine.shelf import Shared, Wanted
 from zoo.engine.workers import Workers
-from zoo.errors import ZooError
+from zoo.errors import Unavailable, ZooError
 
 log = logging.getLogger("zoo.engine.assembly")
+_UNREAD = (f"{CHECKPOINT}/", f"{ADAPTER_FOLDER}/", GRAPH)
+"""Where a version's files begin that its own graph does without."""
 
 
 class Assembly:
@@ -36,11 +38,13 @@ class Assembly:
         self._adapter_bytes = adapter_bytes
         self._bodies: WeakValueDictionary[str, SharedBody] = WeakValueDictionary()
         self._lock = threading.Lock()
+        self._loading: dict[str, threading.Lock] = {}
 
     def wanted(self, entry: ModelEntry, *, max_items: int) -> Wanted[Served]:
         """A version as the shelf asks for it."""
         if entry.options.get(SERVED_BY) != "body" or entry.base is None:
-            return Wanted(entry.reference, entry, entry.size, lambda: self._alone(entry, max_items))
+            size = sum(file.size for file in entry.files if not file.path.startswith(_UNREAD))
+            return Wanted(entry.reference, entry, size, lambda: self._alone(entry, max_items))
         size = sum(file.size for file in entry.files if file.path.startswith(f"{ADAPTER_FOLDER}/"))
         shared = Shared(entry.base, partial(self._body_size, entry.base))
         return Wanted(entry.reference, entry, size, lambda: self._beside_body(entry, max_items), shared)
@@ -50,7 +54,7 @@ class Assembly:
             files = self._body_entry(reference).files
         except ZooError:  # the version will say so when it is loaded, and be served by its own graph
             return 0
-        return sum(file.size for file in files if file.path.startswith(GRAPH))
+        return sum(file.size for file in files if file.path.startswith((GRAPH, MODEL_FILE)))  # which has the weights
 
     def _alone(self, entry: ModelEntry, max_items: int) -> Served:
         self._store.verify(entry, leaving=(CHECKPOINT,))
@@ -70,6 +74,8 @@ class Assembly:
             predictor = Predictor(entry, folder, threads=1, max_items=max_items, runs=runs)
             predictor.warm()
             return Served.beside(predictor, body, runs)
+        except Unavailable:  # for a moment only: the next request finds room
+            raise
         except ZooError as error:
             fields = {"model": entry.reference, "body": entry.base, "code": error.code}
             log.warning("a body does not answer for a version, which is served by its own graph", extra=fields)
@@ -78,7 +84,9 @@ class Assembly:
             return served
 
     def _body(self, reference: str) -> SharedBody:
-        with self._lock:  # the others wait: they would load the same, or wait for the memory
+        with self._lock:
+            loading = self._loading.setdefault(reference, threading.Lock())
+        with loading:  # others that want the same one wait
             body = self._bodies.get(reference)
             if body is None:
                 entry = self._body_entry(reference)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from weakref import finalize
 
 import numpy as np
 
@@ -32,9 +33,10 @@ class Body:
     """
 
     def __init__(self, folder: Path, *, threads: int, budget: int, placement: Placement = ON_CPU) -> None:
-        self.slots = AdapterSlots(SlotTable.read(folder), budget=budget)
+        table = SlotTable.read(folder)
         self._session = Session(folder / GRAPH, threads=threads, placement=placement)
         self.provider = self._session.provider
+        self.slots = AdapterSlots(table, budget=budget, apart=self.provider != "cpu")
 
     def run(self, feeds: Mapping[str, Array], slots: Sequence[Slot], *, session: Session | None = None) -> Array:
         """The body's vectors (rows, …) for one batch, each row with the adapter in its slot; slots have to be held.
@@ -54,8 +56,11 @@ class AdaptedRuns:
 
     def __init__(self, body: Body, entry: ModelEntry, folder: Path) -> None:
         self._body, self._key, self._folder = body, entry.reference, folder / ADAPTER_FOLDER
-        self.bytes = slot_bytes(body.slots.table, RANKS[-1])
-        """What its adapter takes in memory; of the highest rank until it has been read."""
+        self.rank = RANKS[-1]
+        """The class of its adapter; the highest one until it has been read."""
+        self.bytes = slot_bytes(body.slots.table, self.rank)
+        """What its adapter takes in memory."""
+        finalize(self, body.slots.drop, self._key).atexit = False
         self.head = Head.read(folder / ADAPTER_FOLDER, Readout.of(entry.options.get(READOUT, {"": None})))
 
     def __call__(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
@@ -74,9 +79,14 @@ class AdaptedRuns:
         """The slot of the version's adapter for as long as it is held: see ``AdapterSlots.hold``."""
         return self._body.slots.hold(self._key, self._weights)
 
+    @property
+    def resident(self) -> bool:
+        """Whether its adapter is in memory at this moment."""
+        return self._body.slots.has(self._key)
+
     def _weights(self) -> AdapterWeights:
         weights = AdapterWeights.read(self._folder, self._body.slots.table)
-        self.bytes = slot_bytes(self._body.slots.table, weights.rank)
+        self.rank, self.bytes = weights.rank, slot_bytes(self._body.slots.table, weights.rank)
         return weights
 
     def __getitem__(self, graph: str) -> Run:

@@ -33,7 +33,7 @@ from zoo.tasks.task import task_module
 
 ADAPTERS_SHARE = 0.25  # of the memory for models: what the adapters beside one body may take
 PREPARERS = 2  # threads that decode pictures and tokenise lists
-LOADERS = 2  # threads that load models, or wait for one that is being loaded
+LOADERS = 2  # threads that load models
 LISTENERS = 16  # requests at once of tasks that share batches; most of them wait for a place in one
 
 
@@ -59,6 +59,7 @@ class Loader:
         self._admission = Admission(settings.max_waiting_requests + self.cores)  # as many run
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._loading = ThreadPoolExecutor(LOADERS, thread_name_prefix="load")
+        self._entering: dict[str, Future[Served]] = {}  # by reference, what a thread loads
         self._listeners = Listeners(LISTENERS, self.counts)
 
     @classmethod
@@ -130,7 +131,7 @@ class Loader:
     ) -> Prediction:
         """Equal questions at once are worked on once, each caller for as long as its own time lasts.
 
-        Where the first one's time was too short, for all of a list or some of it, one that has more is asked again.
+        Where the first one's time was too short, for all of a list or some of it, the next one works on it.
         """
         own = False
 
@@ -142,14 +143,14 @@ class Loader:
 
         try:
             async with asyncio.timeout(None if deadline == math.inf else deadline - time.monotonic()):
-                try:
-                    found = await self._answers.answer(question, admitted)
-                    if own or not found.late:
-                        return found
-                except (DeadlineExceeded, Unavailable):
-                    if own:
-                        raise
-                return await admitted()
+                while True:
+                    try:
+                        found = await self._answers.answer(question, admitted)
+                        if own or not found.late:
+                            return found
+                    except (DeadlineExceeded, Unavailable):
+                        if own:
+                            raise
         except TimeoutError:
             raise DeadlineExceeded("There was no answer within the time that was given. Ask again later.") from None
 
@@ -164,9 +165,9 @@ class Loader:
         try:
             entry = self.registry.resolve(reference)
             with self._admission.admitted():
-                heard = self._heard(entry, sound, parameters, eager)
+                heard = self._told(entry, lambda predictor: predictor.listen(sound, parameters, eager=eager))
                 while True:
-                    step = self._listeners.pool.submit(next, heard, None)
+                    step = self._listeners.submit(lambda: next(heard, None))
                     prediction = await asyncio.wrap_future(step)
                     if prediction is None:
                         return
@@ -177,23 +178,23 @@ class Loader:
             else:  # a caller that leaves does not end the step that runs
                 step.add_done_callback(lambda _: sound.close())
 
-    async def stream(self, reference: str, item: object, parameters: Mapping[str, Any]) -> AsyncIterator[Prediction]:
-        """The answer to one item bit by bit, as ``Predictor.stream`` hands it out. Raises like ``predict``."""
+    async def stream(
+        self, reference: str, item: object, parameters: Mapping[str, Any], *, deadline: float = math.inf
+    ) -> AsyncIterator[Prediction]:
+        """The answer to one item bit by bit, as ``Predictor.stream`` hands it out. Raises like ``predict``.
+
+        ``deadline``: where its turn would come too late for it, it is refused; once begun it goes on.
+        """
         entry = self.registry.resolve(reference)
+        self._listeners.check_room(deadline)
         with self._admission.admitted():
-            bits = self._written(entry, item, parameters)
-            while (bit := await asyncio.wrap_future(self._listeners.pool.submit(next, bits, None))) is not None:
+            bits = self._told(entry, lambda predictor: predictor.stream(item, parameters))
+            while (bit := await asyncio.wrap_future(self._listeners.submit(lambda: next(bits, None)))) is not None:
                 yield bit
 
-    def _written(self, entry: ModelEntry, item: object, parameters: Mapping[str, Any]) -> Iterator[Prediction]:
+    def _told(self, entry: ModelEntry, tell: Callable[[Predictor], Iterator[Prediction]]) -> Iterator[Prediction]:
         with self._lent(entry) as served:
-            yield from served.predictor.stream(item, parameters)
-
-    def _heard(
-        self, entry: ModelEntry, sound: BinaryIO, parameters: Mapping[str, Any], eager: bool
-    ) -> Iterator[Prediction]:
-        with self._lent(entry) as served:
-            yield from served.predictor.listen(sound, parameters, eager=eager)
+            yield from tell(served.predictor)
 
     def load(self, reference: str) -> Predictor:
         """The predictor of a version, loaded if need be; ``ModelNotFound``, ``ArtifactCorrupt``, ``Unsupported``."""
@@ -201,10 +202,10 @@ class Loader:
 
     def preload(self, reference: str) -> bool:
         """As ``load``, but nothing leaves for it: False where it does not fit beside what is loaded."""
-        entry = self.registry.resolve(reference)
-        if self._shelf.taken(without=entry.reference) + entry.size > self._shelf.budget:
+        wanted = self._wanted(self.registry.resolve(reference))
+        if not self._shelf.fits(wanted):
             return False
-        self._shelf.get(self._wanted(entry))
+        self._shelf.get(wanted)
         return True
 
     def check(self, reference: str) -> None:
@@ -244,8 +245,6 @@ class Loader:
 
     def close(self) -> None:
         """Let what runs finish, start no more; what waits is answered with ``Unavailable``."""
-        for served in self._shelf.things():
-            served.scheduler.close()
         self._workers.close()
         for pool in (self._pool, self._loading, self._listeners.pool):
             pool.shutdown(wait=True, cancel_futures=True)
@@ -257,11 +256,14 @@ class Loader:
     @asynccontextmanager
     async def _at_hand(self, entry: ModelEntry) -> AsyncIterator[Served]:
         """``_lent``, for the event loop: a thread waits for what has to be loaded."""
-        lent = self._lent(entry)
-        if self._shelf.here(entry.reference, stamp=entry) is not None:
+        lent, key = self._lent(entry), entry.reference
+        while (here := self._shelf.here(key, stamp=entry)) is None and (first := self._entering.get(key)) is not None:
+            await asyncio.wait([asyncio.wrap_future(first)])  # not in a thread: others are left to load other models
+        if here is not None:
             served = lent.__enter__()
         else:
-            entering = self._loading.submit(lent.__enter__)
+            entering = self._entering[key] = self._loading.submit(lent.__enter__)
+            entering.add_done_callback(lambda _: self._entering.pop(key, None))
             try:
                 served = await asyncio.wrap_future(entering)
             except BaseException:  # a caller that leaves does not end the loading, and does not keep what was loaded

@@ -6,6 +6,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.engine.cgroups import MEMBERSHIP, ROOT, folders
@@ -45,3 +46,16 @@ def trim() -> None:
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
+
+
+@dataclass(eq=False)
+class Load:
+    """Resident memory before and after; what grew is known to be its own only where nothing else was loaded then."""
+
+    before: int
+    after: int = 0
+    alone: bool = True
+
+    @property
+    def growth(self) -> int:
+        return self.after - self.before if self.alone else 0

@@ -7,18 +7,23 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakMethod
 
 from zoo.catalogue.slot_table import GRAPH
 from zoo.engine.adapter_slots import Slot
 from zoo.engine.body import AdaptedRuns, Body
 from zoo.engine.predictor import Predictor
-from zoo.engine.scheduler import Scheduler
+from zoo.engine.scheduler import Run, Scheduler
 from zoo.engine.session import Placement, Session
 from zoo.engine.steps import Row
 from zoo.engine.threads import Threads
 from zoo.engine.workers import Workers
+from zoo.errors import RunFailed
 from zoo.tasks.task import Task, groups
+
+# Bytes of adapters that a run may have copied to the highest rank among them: 170 MB took 144 ms, and a run more takes
+# some milliseconds.
+PADDED = 8_000_000
 
 
 class SharedBody:
@@ -53,7 +58,7 @@ class SharedBody:
         with self._lock:
             if self._queue is None:
                 budget = predictor.task.batch_cost
-                self._queue = self.workers.queue(self.run, predictor.sample(), budget=budget)
+                self._queue = self.workers.queue(_held_weakly(self.run), predictor.sample(), budget=budget)
                 if self._queue[1].alone == 1:
                     self._whole = None
             return self._queue
@@ -68,7 +73,14 @@ class SharedBody:
         return answers
 
     def _divided(self, rows: Sequence[Row], places: Sequence[int]) -> list[list[int]]:
-        """Places in parts that need no more adapters at once than there is room for."""
+        """Places in parts that need no more adapters at once than there is room for, and little padding of ranks."""
+        there = {self._versions[rows[place].task] for place in places}
+        if len(there) * max(runs.bytes for runs in there) <= PADDED:
+            return self._fitting(rows, places)
+        ranks = groups(places, lambda place: self._versions[rows[place].task].rank)
+        return [part for some in ranks for part in self._fitting(rows, [places[one] for one in some])]
+
+    def _fitting(self, rows: Sequence[Row], places: Sequence[int]) -> list[list[int]]:
         parts: list[list[int]] = [[]]
         there: set[AdaptedRuns] = set()
         taken = 0
@@ -86,6 +98,10 @@ class SharedBody:
     def _together(self, rows: Sequence[Row], whole: bool) -> list[Any]:
         feeds = rows[0].task.collate([row.encoded for row in rows])
         versions = [self._versions[row.task] for row in rows]
+        for version in versions:
+            if not version.resident:  # it is read before others have to wait for this batch's slots
+                with version.hold():
+                    pass
         with ExitStack() as held:
             slots: dict[AdaptedRuns, Slot] = {}
             # One batch at a time asks: two that each had half of what they need would wait for ever.
@@ -103,3 +119,15 @@ class SharedBody:
             for place, answer in zip(places, read, strict=True):
                 answers[place] = answer
         return answers
+
+
+def _held_weakly(method: Run) -> Run:
+    """For the queue that a body itself keeps: a body leaves with its last version, not when garbage is collected."""
+    held = WeakMethod(method)
+
+    def run(rows: Sequence[Row], whole: bool) -> Sequence[Any]:
+        if (there := held()) is None:  # rows that somebody waits for keep their version, and so the body
+            raise RunFailed("The model has left memory. Ask again.")
+        return there(rows, whole)
+
+    return run

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from zoo.engine.memory import resident_bytes, trim
+from zoo.engine.memory import Load, resident_bytes, trim
 from zoo.engine.residency import Resident, leavers, taken
 from zoo.errors import Unavailable
 
@@ -116,7 +116,7 @@ class Shelf(Generic[T]):
         self._lock = threading.Lock()
         self._places: dict[str, _Place[T]] = {}
         self._shared: dict[str, int] = {"": 0}  # bytes, kept as those of places are
-        self._loads: set[_Load] = set()
+        self._loads: set[Load] = set()
         self._changes: dict[tuple[str, str], Change] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._over = False  # what is in use could not leave
@@ -168,10 +168,20 @@ class Shelf(Generic[T]):
         with self._lock:
             return [Held(place.key, place.bytes, place.loaded_at) for place in self._loaded()]
 
-    def taken(self, *, without: str = "") -> int:
-        """Bytes of all that is loaded or being loaded, but for one key."""
+    def taken(self) -> int:
+        """Bytes of all that is loaded or being loaded."""
         with self._lock:
-            return taken(self._resident_of(place) for place in self._present() if place.key != without)
+            return taken(self._resident_of(place) for place in self._present())
+
+    def fits(self, wanted: Wanted[T]) -> bool:
+        """Whether nothing has to leave for it."""
+        shared, least = wanted.shared.key, wanted.shared.size()
+        with self._lock:
+            own = Resident(
+                wanted.key, wanted.size, 0.0, shared=shared, shared_bytes=max(least, self._shared.get(shared, 0))
+            )
+            others = [self._resident_of(place) for place in self._present() if place.key != wanted.key]
+        return taken([own, *others]) <= self.budget
 
     def changes(self) -> list[Change]:
         """The last load and the last unload of each key."""
@@ -231,8 +241,8 @@ class Shelf(Generic[T]):
         return thing
 
     @contextmanager
-    def _measured(self) -> Iterator[_Load]:
-        load = _Load(self._resident(), alone=self._calm is None or self._calm.is_set())
+    def _measured(self) -> Iterator[Load]:
+        load = Load(self._resident(), alone=self._calm is None or self._calm.is_set())
         with self._lock:
             self._loads.add(load)
             if len(self._loads) > 1:
@@ -278,16 +288,3 @@ def _taken(places: Iterable[_Place[T]]) -> list[tuple[str, T]]:
             taken.append((place.key, place.thing))
             place.thing = None
     return taken
-
-
-@dataclass(eq=False)
-class _Load:
-    """Resident memory before and after; what grew is known to be its own only where nothing else was loaded then."""
-
-    before: int
-    after: int = 0
-    alone: bool = True
-
-    @property
-    def growth(self) -> int:
-        return self.after - self.before if self.alone else 0

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+from weakref import WeakSet
 
 from zoo.engine.backlog import Backlog
 from zoo.engine.scheduler import Run, Scheduler
@@ -20,7 +21,7 @@ class Workers:
     """Run what schedulers hold, the nearest deadline first; safe to use from any thread.
 
     Each thread runs one batch at a time with one core, as two of them on one session beat one run with two threads by
-    9 to 150 %; a row that is alone in the whole process has all of them. ``close`` waits for what runs.
+    9 to 150 %; a row that is alone in the whole process has all of them.
     """
 
     def __init__(self, count: int) -> None:
@@ -32,6 +33,7 @@ class Workers:
         self.calm.set()
         self._changed = threading.Condition()
         self._ready: dict[Scheduler, None] = {}
+        self._schedulers: WeakSet[Scheduler] = WeakSet()
         self._idle = 0
         self._closed = False
         self._threads = [
@@ -46,6 +48,10 @@ class Workers:
         threads = measured(lambda whole: run([row], whole), cores=self.count)
         scheduler = Scheduler(run, budget=budget, backlog=self.backlog)
         scheduler.cost_model.learn(1, row.cost, threads.single_ms)
+        with self._changed:
+            self._schedulers.add(scheduler)
+            if self._closed:
+                scheduler.close()
         return scheduler, threads
 
     def wake(self, scheduler: Scheduler, rows: int = 1) -> None:
@@ -55,10 +61,13 @@ class Workers:
             self._changed.notify(min(rows, self.count))
 
     def close(self) -> None:
-        """Let every thread end its batch, and start no more."""
+        """Let every thread end its batch, and start no more; rows that wait are answered with ``Unavailable``."""
         with self._changed:
             self._closed = True
+            schedulers = list(self._schedulers)
             self._changed.notify_all()
+        for scheduler in schedulers:
+            scheduler.close()
         for thread in self._threads:
             thread.join()
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import random
 import shutil
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,14 +27,17 @@ from tests.tiny_sentences import scored, text_of
 from zoo.catalogue.entry import ModelEntry
 from zoo.catalogue.registry import Registry
 from zoo.catalogue.slot_table import GRAPH, SlotTable
+from zoo.engine import shared_body
 from zoo.engine.adapter_weights import AdapterWeights
+from zoo.engine.assembly import Assembly
 from zoo.engine.body import BARE, AdaptedRuns, Body
 from zoo.engine.cost_model import CostModel
 from zoo.engine.loader import Loader
-from zoo.engine.predictor import Prediction
-from zoo.engine.session import Array, Session
+from zoo.engine.predictor import MODEL_FILE, Prediction
+from zoo.engine.session import ON_CPU, Array, Session
 from zoo.engine.shared_body import SharedBody
 from zoo.engine.steps import Row
+from zoo.engine.workers import Workers
 from zoo.tasks.task import load_task
 
 KINDS = ("labels", "score", "entities", "vectors")
@@ -294,3 +299,61 @@ def test_a_row_is_answered_alike_in_a_thousand_batches_of_any_versions(
         for place, answer in zip(places, served.body.run([rows[place] for place in places], False), strict=True):
             assert near(np.asarray(answer, dtype=np.float64), alone[place])
     loader.close()
+
+
+def test_a_body_leaves_memory_with_its_last_version_and_each_version_with_its_slot(
+    learnt: tuple[TinyZoo, dict[str, ModelEntry]],
+) -> None:
+    loader = loader_on(learnt[0])
+    for kind in ("labels", "score"):
+        asyncio.run(loader.predict(kind, INPUTS[kind], {}))
+    served = loader.running(learnt[1]["labels"])
+    assert served is not None and served.body is not None
+    slots, body = served.body.body.slots, weakref.ref(served.body)
+    del served
+    gc.collect()
+    gc.disable()  # a service freezes what is there when it starts, and nothing of that is ever collected
+    try:
+        assert sorted(slots.residents()) == ["labels@1", "score@1"]
+        loader.unload("labels")
+        assert (sorted(slots.residents()), body() is None) == (["score@1"], False)
+        loader.unload("score")
+        assert (slots.residents(), body()) == ({}, None)
+    finally:
+        gc.enable()
+        loader.close()
+
+
+@pytest.mark.parametrize(("padded", "runs"), [(0, 2), (10_000_000, 1)])
+def test_ranks_are_padded_for_a_shared_run_while_that_is_little(
+    learnt: tuple[TinyZoo, dict[str, ModelEntry]], monkeypatch: pytest.MonkeyPatch, padded: int, runs: int
+) -> None:
+    loader, real, seen = loader_on(learnt[0]), Body.run, []
+
+    def run(self: Body, feeds: Any, slots: Sequence[Any], **options: Any) -> Array:
+        seen.append({slot.rank for slot in slots})
+        return real(self, feeds, slots, **options)
+
+    rows = [next(loader.load(kind).predicting(TEXTS[0], {}))[0] for kind in ("labels", "entities", "labels")]
+    served = loader.running(learnt[1]["labels"])
+    assert served is not None and served.body is not None
+    alone = [served.body.run([row], False)[0] for row in rows]
+    monkeypatch.setattr(shared_body, "PADDED", padded)
+    monkeypatch.setattr(Body, "run", run)
+    together = served.body.run(rows, False)
+    loader.close()
+    assert len(seen) == runs
+    assert all(near(np.asarray(one), np.asarray(other)) for one, other in zip(together, alone, strict=True))
+
+
+def test_a_body_counts_with_its_weights_and_a_version_without_what_is_not_read(
+    learnt: tuple[TinyZoo, dict[str, ModelEntry]],
+) -> None:
+    zoo, workers = learnt[0], Workers(1)
+    assembly = Assembly(zoo.store, workers, placement=ON_CPU, adapter_bytes=1)
+    base = zoo.store.entry("mini", 1)
+    weights = zoo.store.folder("mini", 1).joinpath(MODEL_FILE).stat().st_size
+    beside, alone = assembly.wanted(learnt[1]["labels"], max_items=1), assembly.wanted(base, max_items=1)
+    workers.close()
+    assert weights <= beside.shared.size() < base.size
+    assert weights <= alone.size < base.size - zoo.store.folder("mini", 1).joinpath(GRAPH).stat().st_size

@@ -41,6 +41,7 @@ def test_an_adapter_is_read_once_and_stays() -> None:
     with slots.hold("a", unread) as again:
         assert again == slot
     assert slots.residents() == {"a": EIGHT}
+    assert slots.has("a") and not slots.has("b")
 
 
 def test_rows_without_an_adapter_see_zeros_beside_others() -> None:
@@ -182,3 +183,10 @@ def test_a_dropped_adapter_is_gone_unless_it_is_held() -> None:
 def test_a_batch_with_another_number_of_slots_than_rows_is_a_fault() -> None:
     with pytest.raises(ValueError, match="as many slots as rows"):
         AdapterSlots(TABLE, budget=EIGHT).feeds({"x": np.zeros((2, 2))}, [BARE])
+
+
+def test_a_device_is_sent_the_adapters_of_a_batch_alone() -> None:
+    slots = AdapterSlots(TABLE, budget=100 * EIGHT, apart=True)
+    with slots.hold("a", lambda: weights(1)) as a, slots.hold("b", lambda: weights(2)) as b:
+        assert seen(slots, b, a, b) == [2, 1, 2]
+        assert len(slots.feeds({"x": np.zeros((3, 2))}, [b, a, b])["up"]) == 2

@@ -57,3 +57,16 @@ def test_a_free_thread_is_never_refused() -> None:
     listeners = Listeners(1, RowCounts())
     asyncio.run(ask())
     listeners.pool.shutdown()
+
+
+def test_steps_of_what_is_answered_bit_by_bit_count_as_well() -> None:
+    gate = threading.Event()
+    listeners = Listeners(2, RowCounts())
+    steps = [listeners.submit(gate.wait) for _ in range(10)]
+    time.sleep(0.3)
+    with pytest.raises(Unavailable):
+        listeners.check_room(time.monotonic() + 1)
+    gate.set()
+    assert all(step.result(30) for step in steps)
+    listeners.check_room(time.monotonic() + 1)
+    listeners.pool.shutdown()

@@ -451,3 +451,40 @@ def test_vectors_and_predictions_of_the_same_text_are_kept_apart(tiny_zoo: TinyZ
         embedded: Any = asyncio.run(loader.embed("mini", ["parcel"])).body
         assert isinstance(predicted, list) and isinstance(predicted[0], list)
         assert embedded[0].shape == (32,)
+
+
+def test_requests_that_wait_for_a_model_leave_others_to_load_theirs(own_zoo: TinyZoo) -> None:
+    class Slow(GatedStore):
+        def verify(self, entry: ModelEntry, *, leaving: Collection[str] = ()) -> None:
+            if entry.name == "mood":
+                super().verify(entry, leaving=leaving)
+
+    async def ask(loader: Loader) -> None:
+        waiting = [asyncio.create_task(loader.predict("mood", f"{place}", {})) for place in range(8)]
+        await asyncio.to_thread(store.begun.acquire, timeout=30)
+        assert (await loader.predict("mini", "parcel", {}, deadline=time.monotonic() + 60)).items == 1
+        assert not any(task.done() for task in waiting)
+        store.gate.set()
+        assert [answer.items for answer in await asyncio.gather(*waiting)] == [1] * 8
+
+    store = Slow(own_zoo.home)
+    with loader_on(own_zoo, store=store) as loader:
+        asyncio.run(ask(loader))
+        assert store.loads == ["mood@1"]
+
+
+def test_those_who_joined_one_whose_time_was_too_short_share_one_run(tiny_zoo: TinyZoo) -> None:
+    store = GatedStore(tiny_zoo.home)
+
+    async def ask(loader: Loader) -> None:
+        hasty = asyncio.create_task(loader.predict("mood", "parcel", {}, deadline=time.monotonic() + 0.05))
+        await asyncio.to_thread(store.begun.acquire, timeout=30)
+        patient = [asyncio.create_task(loader.predict("mood", "parcel", {})) for _ in range(4)]
+        with pytest.raises(DeadlineExceeded):
+            await hasty
+        store.gate.set()
+        assert [answer.items for answer in await asyncio.gather(*patient)] == [1] * 4
+
+    with loader_on(tiny_zoo, store=store) as loader:
+        asyncio.run(ask(loader))
+        assert loader.counts["run"] == 1

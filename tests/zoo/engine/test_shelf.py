@@ -194,3 +194,14 @@ def test_what_several_share_stays_counted_when_the_one_that_loaded_it_has_left(m
     shelf.get(wanted(meter, "other", 106))
     assert keys(shelf) == ["other"]
     assert shelf.taken() == 106
+
+
+def test_something_fits_where_nothing_has_to_leave_for_it_and_what_it_shares(meter: Meter) -> None:
+    shelf, body = shelf_of(meter, 100), Shared("body", lambda: 40)
+    shelf.get(wanted(meter, "other", 55))
+    assert shelf.fits(Wanted("first", None, 5, meter.loading("first", 45), body))
+    assert not shelf.fits(Wanted("first", None, 6, meter.loading("first", 46), body))
+    shelf.get(Wanted("first", None, 5, meter.loading("first", 45), body))
+    assert not shelf.fits(Wanted("second", None, 1, meter.loading("second", 1), body))
+    shelf.drop(lambda key: key == "other")
+    assert shelf.fits(Wanted("second", None, 55, meter.loading("second", 55), body))

@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from zoo.engine.scheduler import Scheduler
 from zoo.engine.workers import Workers
+from zoo.errors import Unavailable
 
 SOON = 60.0
 
@@ -115,3 +118,32 @@ def test_a_model_that_nobody_holds_is_not_kept_by_threads_that_sleep() -> None:
         gc.collect()  # a thread may be on its way to sleep
     assert there() is None
     workers.close()
+
+
+def test_at_the_end_what_waits_in_any_queue_is_refused_also_of_a_model_that_has_left_its_shelf() -> None:
+    gate, begun = threading.Event(), threading.Event()
+
+    def run(items: Sequence[Any], whole: bool) -> list[str]:
+        begun.set()
+        assert gate.wait(SOON)
+        return ["done"] * len(items)
+
+    gate.set()
+    workers = Workers(1)
+    busy, _ = workers.queue(run, Item(), budget=1)
+    other, _ = workers.queue(run, Item(), budget=1)
+    gate.clear()
+    begun.clear()
+    runs = busy.submit([Item()])
+    workers.wake(busy)
+    assert begun.wait(SOON)
+    waits = other.submit([Item()])
+    ending = threading.Thread(target=workers.close)
+    ending.start()
+    assert [type(answer) for answer in waits.future.result(SOON)] == [Unavailable]
+    gate.set()
+    ending.join(SOON)
+    assert runs.future.result(SOON) == ["done"]
+    late, _ = workers.queue(run, Item(), budget=1)
+    with pytest.raises(Unavailable):
+        late.submit([Item()])
