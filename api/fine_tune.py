@@ -17,6 +17,7 @@ from api.services import Services
 from zoo.catalogue.entry import CHECKPOINT, ModelEntry, Precision, is_name, slug
 from zoo.catalogue.listing import Listing
 from zoo.errors import InvalidDataset, InvalidInput, ModelNotFound, NotFound
+from zoo.tasks.decoding.text_settings import TextSettings
 from zoo.tasks.task import is_task, task_class
 
 MAX_SEED = 2147483647
@@ -38,20 +39,21 @@ def specify(request: FineTuneRequest, services: Services, owner: str) -> JobSpec
     metadata = checked_metadata(request.metadata)
     base = adaptable(request.model, services)
     check_suffix(request.suffix, services)
-    task = check_file(
+    report = check_file(
         services, request.training_file, param="training_file", task=request.task, columns=request.columns
-    ).task
+    )
+    task, columns = report.task, sides(base, report.columns, request.columns)
     check_modality(base, task, services)
     check_precision(request.precision, task)
     if request.validation_file is not None:
-        check_file(services, request.validation_file, param="validation_file", task=task, columns=request.columns)
+        check_file(services, request.validation_file, param="validation_file", task=task, columns=columns)
     return JobSpec(
         kind=JobKind.ADAPT,
         model=base.reference,
         task=task,
         training_file=request.training_file,
         validation_file=request.validation_file,
-        columns=request.columns or {},
+        columns=columns or {},
         hyperparameters=hyperparameters,
         suffix=request.suffix,
         seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
@@ -59,6 +61,23 @@ def specify(request: FineTuneRequest, services: Services, owner: str) -> JobSpec
         precision=request.precision,
         owner=owner,
     )
+
+
+def sides(base: ModelEntry, found: Mapping[str, str], asked: dict[str, str] | None) -> dict[str, str] | None:
+    """Which columns are read as what (role -> column): as ``asked``, or the other way round where their names say so.
+
+    A translator of one pair whose codes the columns bear is adapted in its own direction. Raises ``InvalidInput``
+    (``wrong_direction``) where the other one is asked for.
+    """
+    settings = base.options.get("text_to_text")
+    pair = TextSettings.of(settings).pair if settings is not None else None
+    if pair is None or (found.get("source"), found.get("target")) != pair[::-1]:
+        return asked
+    source, target = pair
+    if asked is not None:
+        message = f"{base.name} translates {source} to {target}: say so in columns, or adapt another model."
+        raise InvalidInput(message, code="wrong_direction", param="columns")
+    return {"source": source, "target": target}
 
 
 def check_precision(precision: Precision | None, task: str | None) -> None:

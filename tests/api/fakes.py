@@ -161,20 +161,32 @@ CATALOGUE = {
 }
 
 
+_SIZES = {"layers": 1, "heads": 1, "width": 1, "vocabulary": 2, "most_tokens": 2, "start": 0, "end": 0}
+
+
 def publish(
-    store: Store, name: str, *, base: str | None = None, labels: tuple[str, ...] = (), picture_task: str = ""
+    store: Store,
+    name: str,
+    *,
+    base: str | None = None,
+    labels: tuple[str, ...] = (),
+    picture_task: str = "",
+    translates: tuple[str, str] | None = None,
 ) -> ModelEntry:
     """A version of files that are not a model: enough for everything around the engine."""
     draft = ModelEntry(
         name=name,
         version=1,
-        task=picture_task or ("text-classification" if base else "feature-extraction"),
+        task="translation" if translates else picture_task or ("text-classification" if base else "feature-extraction"),
         modality="image" if picture_task else "text",
         architecture="bert",
         licence="apache-2.0",
         created=int(time.time()),
         base=base,
         labels=labels,
+        options={"text_to_text": _SIZES | dict(zip(("source", "target"), translates, strict=True))}
+        if translates
+        else {},
     )
     with store.staging() as staged:
         _write(staged / "model.onnx", b"graph")

@@ -13,6 +13,7 @@ import pytest
 
 from adapters.jobs import JobKind, JobSpec
 from adapters.queue import EmbeddedRedis, JobQueue
+from tests.api.fakes import publish
 from tests.api.live import Live, running
 from tests.api.test_files import CSV, upload
 from zoo.settings import Settings
@@ -167,6 +168,43 @@ def test_a_file_that_needs_columns_named_can_be_used_with_them(client: httpx.Cli
     refused = upload(client, CSV.replace(b"text,label", b"alpha,beta"))
     file_id = refused.json()["file_id"] if refused.status_code == 422 else refused.json()["id"]
     assert create(client, file_id, columns={"text": "alpha", "label": "beta"}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("header", "columns", "read"),
+    [
+        ("en,de", None, {}),
+        ("de,en", None, {"source": "en", "target": "de"}),
+        ("de,en", {"source": "en", "target": "de"}, {"source": "en", "target": "de"}),
+        ("de,fr", None, {}),
+    ],
+)
+def test_a_translator_is_adapted_in_its_own_direction_where_columns_are_named_so(
+    own: Live, header: str, columns: dict[str, str] | None, read: dict[str, str]
+) -> None:
+    with own.client() as client:
+        file_id = pairs(own, client, header)
+        answer = create(client, file_id, model="deutsch", columns=columns)
+        assert answer.status_code == 202, answer.text
+    assert own.queue is not None
+    assert own.queue.get(answer.json()["id"]).spec.columns == read
+
+
+def test_a_translator_is_not_adapted_in_the_other_direction(own: Live) -> None:
+    with own.client() as client:
+        file_id = pairs(own, client, "en,de")
+        answer = create(client, file_id, model="deutsch", columns={"source": "de", "target": "en"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "wrong_direction")
+    assert "deutsch translates en to de" in answer.json()["error"]["message"]
+
+
+def pairs(own: Live, client: httpx.Client, header: str) -> str:
+    """A file of pairs, and a model that translates English to German."""
+    if "deutsch" not in own.store.names():
+        publish(own.store, "deutsch", translates=("en", "de"))
+    lines = [f"the parcel number {place} is late,das Paket Nummer {place} ist spät" for place in range(20)]
+    uploaded = upload(client, "\n".join([header, *lines]).encode())
+    return str(uploaded.json()["id"])
 
 
 def test_row_44_a_file_that_cannot_be_trained_on_is_refused(client: httpx.Client) -> None:

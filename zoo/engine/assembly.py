@@ -17,7 +17,7 @@ from zoo.engine.session import Placement
 from zoo.engine.shared_body import SharedBody
 from zoo.engine.shelf import Shared, Wanted
 from zoo.engine.workers import Workers
-from zoo.errors import Unavailable, ZooError
+from zoo.errors import ZooError
 
 log = logging.getLogger("zoo.engine.assembly")
 _UNREAD = (f"{CHECKPOINT}/", f"{ADAPTER_FOLDER}/", GRAPH)
@@ -74,9 +74,9 @@ class Assembly:
             predictor = Predictor(entry, folder, threads=1, max_items=max_items, runs=runs)
             predictor.warm()
             return Served.beside(predictor, body, runs)
-        except Unavailable:  # for a moment only: the next request finds room
-            raise
         except ZooError as error:
+            if error.code == "overloaded":  # for a moment only: the next request finds a slot
+                raise
             fields = {"model": entry.reference, "body": entry.base, "code": error.code}
             log.warning("a body does not answer for a version, which is served by its own graph", extra=fields)
             served = self._alone(entry, max_items)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.catalogue.entry import ModelEntry
+from zoo.catalogue.hub_layout import unfit
 from zoo.catalogue.onnx_file import read_onnx
 from zoo.engine.predictor import Predictor
 from zoo.engine.session import Array, Sessions
@@ -126,7 +127,10 @@ def _tried(staged: Path, checkpoint: Path, given: dict[str, Any], threads: int) 
     draft = ModelEntry.model_validate(given)
     graphs = {path.name: read_onnx(path) for path in sorted(staged.glob("*.onnx"))}
     _bound(sum(graph.weights for graph in graphs.values()))
-    description = load_description(draft.task).describe(checkpoint, graphs)
+    try:
+        description = load_description(draft.task).describe(checkpoint, graphs)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:  # of settings that nobody foresaw
+        raise unfit(f"has settings that cannot be read ({type(error).__name__}: {str(error)[:200]})") from error
     for name, path in description.files.items():
         shutil.copyfile(path, staged / name)
     options = description.manifest_options()

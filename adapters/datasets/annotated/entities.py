@@ -117,10 +117,17 @@ def _span(mark: object, place: int, text: str) -> Span:
         raise RowFault("label_too_long", said, "Use a short name for each kind.")
     if has_surrogate(kind):
         raise RowFault("invalid_text", f"the label of span {place} holds half of a surrogate pair", _WHOLE)
+    if kind.strip() == OUTSIDE:
+        said = f"the label of span {place} is {OUTSIDE}, which stands for words outside of all entities"
+        raise RowFault("invalid_span", said, "Leave such spans out, or give the kind another name.")
     if not 0 <= start < end <= len(text):
         said = f"span {place} is from {start} to {end}, but the text has {len(text):,} characters"
         raise RowFault("span_outside", said, "Count characters from 0; end is the place behind the last one.")
     _check_words(mark.get("text"), text, start, end, place)
+    if isinstance(word := mark.get("word"), str) and word.casefold() != text[start:end].casefold():
+        _check_words(
+            word, text, start, end, place
+        )  # as this service answers it, where small letters may be the model's
     inside = text[start:end]
     if not inside.strip():
         raise RowFault("invalid_span", f"span {place} holds spaces alone", "Let it begin and end at words.")

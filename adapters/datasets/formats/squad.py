@@ -13,7 +13,9 @@ from adapters.datasets.formats.rows import Row
 from adapters.datasets.limits import Limits
 from adapters.datasets.problems import DatasetFault, fault
 
-BEGIN = re.compile(r'\s*\{\s*("version"\s*:\s*("[^"]*"|[\d.]+)\s*,\s*)?"data"\s*:\s*\[')
+# What may be told of a file before its data, as SQuAD's own and those made like it have it.
+_BEFORE = r'"(?:version|title|name|description|language|split|url|license|date)"\s*:\s*(?:"[^"]*"|[\d.]+|null)\s*,\s*'
+BEGIN = re.compile(rf'\s*\{{\s*(?:{_BEFORE})*"data"\s*:\s*\[')
 BLOCK = 1 << 20  # characters that are read at once
 ARTICLE = 16 << 20  # characters of one article at most; SQuAD's own have up to half a million
 _BETWEEN = re.compile(r"[\s,]*")

@@ -102,6 +102,8 @@ def test_a_row_of_tags_that_cannot_be_is_named_and_left_out(
     [
         ({"start": 0, "end": 4, "label": "X", "text": "Rome"}, "span_mismatch", "it stands at 11"),
         ({"start": 0, "end": 4, "label": "X", "text": "Oslo"}, "span_mismatch", "nowhere"),
+        ({"start": 0, "end": 4, "label": "X", "word": "oslo"}, "span_mismatch", "nowhere"),
+        ({"start": 11, "end": 15, "label": "O", "word": "rome"}, "invalid_span", "the label of span 2 is O"),
         ({"start": 11, "end": 16, "label": "X"}, "span_outside", "from 11 to 16, but the text has 15 characters"),
         ({"start": 5, "end": 5, "label": "X"}, "span_outside", "from 5 to 5"),
         ({"start": "a", "end": 5, "label": "X"}, "invalid_span", "whole number"),
@@ -216,6 +218,12 @@ def test_squads_json_gives_a_row_for_each_question(inspect: Inspect, indent: int
     assert (report.task, report.format, report.rows) == ("question-answering", "squad", 6)
     assert [len(one.spans) for one in examples] == [0, 1, 0, 0, 1, 0]
     assert examples[3].row == 4 and (examples[3].line > 10) == (indent is not None)
+
+
+def test_squads_json_may_tell_more_of_itself_before_its_data(inspect: Inspect) -> None:
+    told = '{"title": "help desk", "language": "en", "version": 2, "data"'
+    report, examples = inspect(content=squad().replace('{"version": "v2.0", "data"', told))
+    assert (report.task, report.format, len(examples)) == ("question-answering", "squad", 6)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ CASES = {
     ),
     "marian": Case(
         write_marian,
+        parameters={"src_lang": "en", "tgt_lang": "de"},
         ids=(
             [16, 36, 24, 21, 2, 6, 16, 17, 9, 3, 50, 0],
             [13, 7, 49, 14, 7, 0],

@@ -113,7 +113,7 @@ def test_a_pickle_of_an_adapter_is_refused_with_the_way_out(tiny_zoo: TinyZoo, m
     torch.save(load_file(folder / "adapter_model.safetensors"), folder / "adapter_model.bin")
     (folder / "adapter_model.safetensors").unlink()
     error = refused(tiny_zoo, folder, labels=NAMES)
-    assert error.code == "unsafe_weights"
+    assert error.code == "invalid_adapter"
     assert "adapter_model.bin" in error.message and "adapter_model.safetensors" in error.message
 
 

@@ -169,7 +169,7 @@ def _no_weights(sizes: Mapping[str, int], wanted: str = WHOLE) -> InvalidInput:
         return InvalidInput(
             f"its weights are a pickle only ({pickles[0]}), and opening a pickle can run any program. Use a repository"
             f" or a revision with {wanted}, which save_pretrained writes",
-            code="unsafe_weights",
+            code="unsafe_weights" if wanted == WHOLE else INVALID_ADAPTER,
         )
     return InvalidInput(f"it has no {wanted}", code="no_weights")
 

@@ -56,6 +56,13 @@ class TextSettings(BaseModel):
         return cls.model_validate(settings)
 
     @property
+    def pair(self) -> tuple[str, str] | None:
+        """The two languages of a model that translates from one to the other and nothing else, if it names them."""
+        if self.reads_language or self.languages or self.directions or self.source is None or self.target is None:
+            return None
+        return self.source, self.target
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of keys and values, in the graphs' order."""
         return cache_names(self.layers)

@@ -43,8 +43,10 @@ def tokenizer_settings(checkpoint: Path) -> dict[str, Any]:
         "after": tuple(token for token in whole[first + len(bare) :] if token not in languages.values()),
         "languages": languages,
         "reads_language": reads_language,
-        "source": known_language(language(settings, "src_lang"), languages),
-        "target": known_language(language(settings, "tgt_lang"), languages),
+        # Marian calls its own pair otherwise; where it writes several languages, the request says which.
+        "source": known_language(language(settings, "src_lang"), languages) or language(settings, "source_lang"),
+        "target": known_language(language(settings, "tgt_lang"), languages)
+        or (None if languages else language(settings, "target_lang")),
         "clean_up": cleans_up(settings),
     }
 
