@@ -124,10 +124,6 @@ def _span(mark: object, place: int, text: str) -> Span:
         said = f"span {place} is from {start} to {end}, but the text has {len(text):,} characters"
         raise RowFault("span_outside", said, "Count characters from 0; end is the place behind the last one.")
     _check_words(mark.get("text"), text, start, end, place)
-    if isinstance(word := mark.get("word"), str) and word.casefold() != text[start:end].casefold():
-        _check_words(
-            word, text, start, end, place
-        )  # as this service answers it, where small letters may be the model's
     inside = text[start:end]
     if not inside.strip():
         raise RowFault("invalid_span", f"span {place} holds spaces alone", "Let it begin and end at words.")

@@ -102,8 +102,7 @@ def test_a_row_of_tags_that_cannot_be_is_named_and_left_out(
     [
         ({"start": 0, "end": 4, "label": "X", "text": "Rome"}, "span_mismatch", "it stands at 11"),
         ({"start": 0, "end": 4, "label": "X", "text": "Oslo"}, "span_mismatch", "nowhere"),
-        ({"start": 0, "end": 4, "label": "X", "word": "oslo"}, "span_mismatch", "nowhere"),
-        ({"start": 11, "end": 15, "label": "O", "word": "rome"}, "invalid_span", "the label of span 2 is O"),
+        ({"start": 11, "end": 15, "label": "O"}, "invalid_span", "the label of span 2 is O"),
         ({"start": 11, "end": 16, "label": "X"}, "span_outside", "from 11 to 16, but the text has 15 characters"),
         ({"start": 5, "end": 5, "label": "X"}, "span_outside", "from 5 to 5"),
         ({"start": "a", "end": 5, "label": "X"}, "invalid_span", "whole number"),
