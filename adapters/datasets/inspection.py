@@ -32,7 +32,7 @@ def inspect_file(
     if sniff_file(path) == "zip":
         return inspect_zip(path, Asked(task, columns or {}, file), limits=limits).report
     schema = schema_for(task or TABLE_TASK)
-    if not schema.layouts:
+    if not schema.layouts and task is not None:
         check_choice(schema, columns or {})
     reading = _Reading(schema, limits, columns or {}, asked=task is not None)
     try:
@@ -73,8 +73,10 @@ class _Reading:
             self._problems.add(Problem(level="info", code="utf_16", message=message, fix="Nothing to do."))
         rows = self._with_names(source.rows) if source.header is None else source.rows
         sample = list(islice(rows, SAMPLE_ROWS))
-        if not self._asked and not self._chosen:
-            self._schema = schema_of_table(sample, TABLE_TASK)
+        if not self._asked:
+            told = schema_of_table(sample, TABLE_TASK)
+            if self._chosen.keys() <= {role.name for role in told.roles}:
+                self._schema = told
         self._find_columns(source, sample)
         self._tally = tally = Tally(self._schema, self._columns, self._limits, self._problems)
         for row in chain(sample, rows):
