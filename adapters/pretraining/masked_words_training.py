@@ -43,6 +43,7 @@ class Run(Steps):
 FURTHER = (
     Run(steps=5000, rate=4e-4, cooling=1.0, masked=0.3, masked_last=0.15, seed=1),
     Run(steps=5000, rate=3e-4, cooling=1.0, masked=0.25, masked_last=0.12, seed=2),
+    Run(steps=5000, rate=3e-4, cooling=1.0, masked=0.2, masked_last=0.1, seed=3),
 )
 STILL = 2  # layers
 
