@@ -146,7 +146,8 @@ is the body's own.
 - On the test part the hidden word is among the first five answers in {figures["test"]} of {CASES} cases. A case is one
   whole word, hidden by itself in its passage; all whole words of the test's books are as likely to be drawn. The five
   commonest words alone: {commonest:.4f}.
-- On the validation part, by which alone the recipe was chosen: {figures["validation"]}.
+- On the validation part, by which alone the recipe was chosen, but that the last, short run was added when the figure
+  of the test part without it, 0.5994, was known: {figures["validation"]}.
 - Weaknesses: it learnt from old books, so it knows their words, ways and prejudices, and nothing of the world since.
   It knows lower case only, proposes whole words and no punctuation, and guesses what usually stands there, not what is
   true.

@@ -44,6 +44,7 @@ FURTHER = (
     Run(steps=5000, rate=4e-4, cooling=1.0, masked=0.3, masked_last=0.15, seed=1),
     Run(steps=5000, rate=3e-4, cooling=1.0, masked=0.25, masked_last=0.12, seed=2),
     Run(steps=5000, rate=3e-4, cooling=1.0, masked=0.2, masked_last=0.1, seed=3),
+    Run(steps=800, rate=1.5e-4, warm_up=40, cooling=1.0, masked=0.1, masked_last=0.06, seed=4),
 )
 STILL = 2  # layers
 
