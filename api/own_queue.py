@@ -22,6 +22,7 @@ class OwnQueue:
         self._url: str | None = None
         self._started = ExitStack()
         self._lock = threading.Lock()
+        self._ended = False
 
     def __enter__(self) -> OwnQueue:
         return self
@@ -29,23 +30,26 @@ class OwnQueue:
     def url(self) -> str:
         """Of the Redis, which the first call starts; empty where there is none: models are served all the same."""
         with self._lock:
-            if self._url is None:
+            if self._url is None and not self._ended:
                 self._url = self._start()
-            return self._url
+            return self._url or ""
 
     def start_worker(self) -> None:
         """Begin to run jobs, if there is a Redis."""
         from adapters.queue import WorkerSupervisor
 
-        if url := self.url():
-            worker = WorkerSupervisor(url, self._settings)
-            self._started.callback(worker.stop)
-            worker.start()
+        url = self.url()
+        with self._lock:  # a service may end while it starts
+            if url and not self._ended:
+                worker = WorkerSupervisor(url, self._settings)
+                self._started.callback(worker.stop)
+                worker.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
+            self._ended = True
             self._started.close()
 
     def _start(self) -> str:

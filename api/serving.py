@@ -13,6 +13,7 @@ from api.service_note import noted
 from zoo import logs
 from zoo.engine.loader import Loader
 from zoo.engine.preload import Preload
+from zoo.errors import Unavailable
 from zoo.settings import Settings
 
 EX_CONFIG = 78
@@ -42,7 +43,10 @@ def serve(settings: Settings) -> int:
         address = address_of(listener)
 
         def complete() -> None:
-            app.state.rest.made()
+            try:
+                app.state.rest.made()
+            except Unavailable:  # the service ends before all of it has started
+                return
             gc.freeze()
             if queue is not None:
                 queue.start_worker()

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,9 +33,11 @@ class Process:
             "from api.serving import serve; from zoo.settings import Settings; exit(serve(Settings()))",
         ]
         own = {"ZOO_HOME": str(home), "ZOO_PORT": "0", "ZOO_DRAIN_SECONDS": "5", **environment}
-        self.child = subprocess.Popen(
-            command, env={**os.environ, **own}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        self.log = home / "stderr.txt"
+        with self.log.open("wb") as log:
+            self.child = subprocess.Popen(
+                command, env={**os.environ, **own}, stdout=subprocess.PIPE, stderr=log, text=True
+            )
         assert self.child.stdout is not None
         line = self.child.stdout.readline()
         assert line.startswith("AdaptZoo is ready at http://127.0.0.1:")
@@ -124,6 +127,19 @@ def test_a_service_of_its_own_starts_everything_and_ends_it_at_sigterm(
     assert process.child.wait(30) == 0
     wait_until(lambda: not any(map(lives, children)), 10)
     assert not (tmp_path / "service.json").exists()
+
+
+@pytest.mark.parametrize("seconds", [0, 0.2, 0.5, 1])
+def test_a_service_that_ends_while_it_still_starts_ends_as_quietly(
+    start: Callable[..., Process], seconds: float
+) -> None:
+    process = start()
+    time.sleep(seconds)
+    children = process.descendants()
+    process.child.send_signal(signal.SIGTERM)
+    assert process.child.wait(30) == 0
+    wait_until(lambda: not any(map(lives, children)), 10)
+    assert "Traceback" not in process.log.read_text()
 
 
 def test_kill_9_of_the_service_ends_its_redis_and_its_worker(start: Callable[..., Process]) -> None:
