@@ -203,7 +203,7 @@ assert not [name for name in {TRAINING!r} if importlib.util.find_spec(name)], "i
 from api.app import build
 from zoo.settings import Settings
 app = build(Settings(_env_file=None))
-assert app.routes
+assert app.state.rest.made().app.routes
 assert not [name for name in {TRAINING!r} if name in sys.modules], "loaded"
 print("good")
 """

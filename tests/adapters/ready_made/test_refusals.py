@@ -86,7 +86,7 @@ def endless(folder: Path) -> None:
         ),
         (lambda folder: settings_of(folder, id2label={"0": "a", "1": "b"}), "unsupported_graph", "names 2 classes"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "invalid_checkpoint", "tokenizer.json"),
-        (lambda folder: settings_of(folder, max_position_embeddings="many"), "invalid_checkpoint", "settings"),
+        (lambda folder: settings_of(folder, pad_token_id=[1]), "invalid_checkpoint", "settings"),
         (without_letters, "invalid_graph", "tokenizer.json cannot be read"),
         (unmasked, "invalid_graph", "ignores its mask"),
         (endless, "unsafe_graph", "memory"),

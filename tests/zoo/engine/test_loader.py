@@ -80,7 +80,7 @@ def test_a_model_is_loaded_by_its_first_request_and_answers(tiny_zoo: TinyZoo) -
         assert prediction.queue_ms >= 0 and prediction.run_ms > 0
         (model,) = loader.loaded()
         assert model.key == "mood@1"
-        assert model.bytes >= tiny_zoo.store.entry("mood", 1).size
+        assert model.bytes >= tiny_zoo.store.folder("mood", 1).joinpath("model.onnx").stat().st_size
 
 
 def test_concurrent_first_requests_load_once(tiny_zoo: TinyZoo) -> None:
