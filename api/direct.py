@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from re import Pattern
 
 from starlette.requests import Request
@@ -26,10 +27,11 @@ class Way:
 
     path: str
     handler: Callable[..., Awaitable[Response]]
-    pattern: Pattern[str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "pattern", compile_path(self.path)[0])
+    @cached_property
+    def pattern(self) -> Pattern[str]:
+        """What addresses look like that it is for."""
+        return compile_path(self.path)[0]
 
 
 class Direct:

@@ -174,6 +174,11 @@ def invalid_fields(faults: Sequence[Any], *, code: str | None = None) -> errors.
     return errors.InvalidInput(fault.message, code=code or fault.code, param=fault.field)
 
 
+def ending() -> errors.Unavailable:
+    """What a client is told whom a service that ends does not answer any more."""
+    return errors.Unavailable("The server is shutting down; send the request again.", code="draining")
+
+
 def unexpected(error: Exception) -> errors.ZooError:
     """What a client is told about an error that nobody foresaw: nothing but that it is in the log."""
     if isinstance(error, MemoryError):
@@ -214,7 +219,7 @@ class ErrorBoundary:
         except asyncio.CancelledError:
             if started:
                 raise
-            known = errors.Unavailable("The server is shutting down; send the request again.", code="draining")
+            known = ending()
         except Exception as error:
             log.exception("unexpected error", extra={"request_id": scope["state"].get("request_id")})
             known = unexpected(error)

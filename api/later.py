@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
 
+from api.errors import ending
 from api.services import in_thread
-from zoo.errors import Unavailable
 
 if TYPE_CHECKING:
     from api.rest import Rest
@@ -28,7 +28,7 @@ class Later:
         """Make it, unless it is there; raises ``Unavailable`` once the service ends."""
         with self._lock:
             if self._closed:
-                raise Unavailable("The server is shutting down; send the request again.", code="draining")
+                raise ending()
             if self._made is None:
                 self._made = self._make()
             return self._made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import asdict, replace
@@ -68,7 +67,7 @@ async def _streamed(request: Request, written: AsyncIterator[Prediction], until:
 
 async def _first(written: AsyncIterator[Prediction], until: float) -> Prediction:
     try:
-        async with asyncio.timeout(None if until == math.inf else until - time.monotonic()):
+        async with asyncio.timeout(until - time.monotonic()):
             return await anext(written)
     except TimeoutError:
         raise DeadlineExceeded("The answer did not begin within the time that was given. Ask again later.") from None
