@@ -102,7 +102,11 @@ def run(context: JobContext, settings: Settings) -> dict[str, Any]:
         wish = GraphWish(weights=trains, always=taken, precision=spec.precision)
         job.checkpoint.mkdir()
         fetched = fetch(
-            offer, job.checkpoint, progress=lambda done, size: context.tick("fetch", done, size), graphs=wish
+            offer,
+            job.checkpoint,
+            progress=lambda done, size: context.tick("fetch", done, size),
+            graphs=wish,
+            download=store.download,
         )
         context.event(f"Fetched {len(fetched.files)} files from {fetched.source}")
         job.stage("load")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import time
 import uuid
@@ -10,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from zoo.errors import InvalidInput
 
 KEEP_SECONDS = 24 * 3600
 
@@ -31,8 +35,35 @@ class Staging:
                 path.mkdir()
                 yield path
             finally:
-                shutil.rmtree(path, ignore_errors=True)
-                _lock_path(path).unlink(missing_ok=True)
+                _remove(path)
+
+    @contextmanager
+    def kept(self, key: str) -> Iterator[Path]:
+        """The folder of ``key``, as an attempt that failed has left it; another one while somebody else has that.
+
+        Removed at the end, and when ``InvalidInput`` is raised, as what is there will be no better next time.
+        """
+        self._root.mkdir(parents=True, exist_ok=True)
+        self.sweep()
+        path = self._root / f"kept-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+        lock = _lock_of(path)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            with self.folder() as path:
+                yield path
+            return
+        try:
+            path.mkdir(exist_ok=True)
+            os.utime(path)
+            yield path
+        except InvalidInput:
+            _remove(path)
+            raise
+        else:
+            _remove(path)
+        finally:
+            lock.release()
 
     def discard(self, folder: Path) -> None:
         """Take ``folder`` out of sight by one rename, then remove it."""
@@ -55,10 +86,15 @@ class Staging:
 def _remove_unless_locked(path: Path) -> None:
     try:
         with _lock_of(path).acquire(blocking=False):
-            shutil.rmtree(path, ignore_errors=True)
-            _lock_path(path).unlink(missing_ok=True)
+            _remove(path)
     except Timeout:
         return
+
+
+def _remove(path: Path) -> None:
+    """With its lock, which the caller has."""
+    shutil.rmtree(path, ignore_errors=True)
+    _lock_path(path).unlink(missing_ok=True)
 
 
 def _lock_path(path: Path) -> Path:

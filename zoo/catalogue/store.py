@@ -103,6 +103,10 @@ class Store:
         """A fresh folder to put a version together in; removed on exit unless it was published."""
         return self._staging.folder()
 
+    def download(self, key: str) -> AbstractContextManager[Path]:
+        """A folder for the files of one source that an attempt which fails leaves to the next, for a day."""
+        return self._staging.kept(key)
+
     def publish(self, staged: Path, draft: ModelEntry, *, confirm: Callable[[], None] | None = None) -> ModelEntry:
         """Make ``staged`` the next version of ``draft.name`` and return its entry; ``staged`` is gone afterwards.
 

@@ -14,6 +14,7 @@ from tests.zoo.catalogue.checkpoints import COPIED, FILES, WEIGHTS, entry_of
 from tests.zoo.catalogue.hub_server import COMMIT, Hub, hub_server
 from zoo.catalogue.entry import HubSource
 from zoo.catalogue.sources import fetch
+from zoo.catalogue.store import Store
 from zoo.errors import InvalidInput, SourceUnavailable, ZooError
 
 SOURCE = HubSource(kind="hub", id="tiny/bert")
@@ -169,6 +170,34 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(
     assert (tmp_path / "target" / "model.safetensors").read_bytes() == WEIGHTS
     assert seen[-1][0] == seen[-1][1] == sum(len(FILES[path]) for path in COPIED)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_another_attempt_takes_the_whole_files_of_the_one_that_failed(
+    hub: Hub, endpoint: str, tmp_path: Path
+) -> None:
+    store, whole = Store(tmp_path), "model.safetensors"
+    hub.lies = {whole: b"damaged" * 9}
+    with pytest.raises(SourceUnavailable):
+        fetch(entry_of(SOURCE), tmp_path / "first", endpoint=endpoint, download=store.download)
+    hub.lies, hub.asked = {}, []
+    fetched = fetch(entry_of(SOURCE), tmp_path / "second", endpoint=endpoint, download=store.download)
+    assert [file.path for file in fetched.files] == COPIED
+    assert [path.rpartition("/")[2] for path in hub.asked if "/resolve/" in path] == [whole, whole]  # HEAD, GET
+    assert not list((tmp_path / "staging").iterdir())
+
+
+def test_files_of_a_repository_that_is_refused_are_not_kept(hub: Hub, endpoint: str, tmp_path: Path) -> None:
+    hub.files = {**FILES, "config.json": b'{"auto_map": {"AutoModel": "own.Model"}}'}
+    with pytest.raises(InvalidInput):
+        fetch(entry_of(SOURCE, files={}), tmp_path / "first", endpoint=endpoint, download=Store(tmp_path).download)
+    assert not list((tmp_path / "staging").iterdir())
+
+
+def test_two_who_download_the_same_do_not_share_a_folder(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.download("tiny/bert") as one, store.download("tiny/bert") as other:
+        assert one != other
+    assert not list((tmp_path / "staging").iterdir())
 
 
 def test_an_unreachable_hub_is_a_source_that_failed(tmp_path: Path) -> None:

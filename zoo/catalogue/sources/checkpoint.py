@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -36,7 +37,8 @@ class Order:
 
     ``only_pinned``: not a whole checkpoint but the files whose hashes are given, whatever they are. ``graphs``: what is
     done with ready-made ONNX graphs; without it they are left where they are. ``weights``: names of an adapter's files,
-    which are wanted instead of a checkpoint's weights, the first of which has to be there.
+    which are wanted instead of a checkpoint's weights, the first of which has to be there. ``download``: by a key, the
+    folder in which an attempt that fails leaves whole files to the next.
     """
 
     pins: Mapping[str, str]
@@ -45,6 +47,7 @@ class Order:
     only_pinned: bool = False
     graphs: GraphWish | None = None
     weights: tuple[str, ...] = ()
+    download: Callable[[str], AbstractContextManager[Path]] | None = None
 
     @property
     def fault(self) -> str:

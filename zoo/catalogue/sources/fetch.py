@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def fetch(
     endpoint: str | None = None,
     graphs: GraphWish | None = None,
     weights: tuple[str, ...] = (),
+    download: Callable[[str], AbstractContextManager[Path]] | None = None,
 ) -> Fetched:
     """Copy the checkpoint of ``entry`` into the empty folder ``target`` (made if missing) and check every hash.
 
@@ -57,13 +59,13 @@ def fetch(
     done and in all, and may raise to stop. If none delivers, ``SourceUnavailable`` lists each with its reason, or
     ``InvalidInput`` if every one is refused for what it is. ``endpoint`` replaces the hub's configured address.
     ``graphs``: whether ready-made ONNX graphs are wanted, beside the weights or instead of them. ``weights``: the files
-    of an adapter that are wanted instead of a checkpoint's weights, see ``Order``.
+    of an adapter that are wanted instead of a checkpoint's weights, and ``download``, see ``Order``.
     """
     failures: list[tuple[str, Failure]] = []
     target.mkdir(parents=True, exist_ok=True)
     for source in entry.sources:
         pins = entry.pins_for(source)
-        order = Order(pins, int(entry.size_mb * 1e6), progress, graphs=graphs, weights=weights)
+        order = Order(pins, int(entry.size_mb * 1e6), progress, graphs=graphs, weights=weights, download=download)
         try:
             with storage_errors():
                 revision = _copy(entry.name, source, target, order, endpoint)

@@ -6,8 +6,11 @@ Address, token and cache are those that huggingface_hub takes from its own setti
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ _SECONDS = 30.0
 def copy_from_hub(source: HubSource, target: Path, order: Order, *, endpoint: str | None = None) -> str:
     """Copy the checkpoint to ``target`` and return the commit; every file is checked against the hub's own hash.
 
+    Whole files that an attempt which failed has left are not downloaded again, if they are still those of the commit.
     ``InvalidInput`` for gated or unknown repositories and those without safetensors, else ``SourceUnavailable``.
     """
     # Imported here: it costs 0.3 s, and serving never needs it.
@@ -41,17 +45,31 @@ def copy_from_hub(source: HubSource, target: Path, order: Order, *, endpoint: st
     sizes = {path: int(sibling.size or 0) for path, sibling in siblings.items()}
     chosen = select(sizes, order)
     meter = _Meter(order, sum(sizes[path] for path in chosen))
-    for path in chosen:
-        with hub_errors():
-            hf_hub_download(
-                source.id, path, revision=commit, local_dir=target, endpoint=endpoint, tqdm_class=meter.bar()
-            )
-        _check_hash(target / path, path, siblings[path])
-        if path.endswith(".json") and "/" not in path:
-            refuse_code(target / path)  # before the weights, which may be gigabytes, are copied for nothing
-        meter.finish(sizes[path])
-    shutil.rmtree(target / ".cache", ignore_errors=True)
+    with _folder(source, target, order) as folder:
+        for path in chosen:
+            with hub_errors():
+                hf_hub_download(
+                    source.id, path, revision=commit, local_dir=folder, endpoint=endpoint, tqdm_class=meter.bar()
+                )
+            _check_hash(folder / path, path, siblings[path])
+            if path.endswith(".json") and "/" not in path:
+                refuse_code(folder / path)  # before the weights, which may be gigabytes, are copied for nothing
+            meter.finish(sizes[path])
+        for path in chosen:
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(folder / path, target / path)
     return commit
+
+
+@contextmanager
+def _folder(source: HubSource, target: Path, order: Order) -> Iterator[Path]:
+    """Where files are downloaded to: beside what huggingface_hub writes down about them, which is no checkpoint's."""
+    if order.download is not None:
+        with order.download(f"hub {source.id}") as folder:
+            yield folder
+        return
+    yield target
+    shutil.rmtree(target / ".cache", ignore_errors=True)
 
 
 def _check_hash(place: Path, path: str, sibling: Any) -> None:
@@ -64,6 +82,7 @@ def _check_hash(place: Path, path: str, sibling: Any) -> None:
     else:
         good = True
     if not good:
+        place.unlink()  # or the next attempt would find it
         raise SourceUnavailable(f"{path} arrived with another hash than the hub states: try again")
 
 
