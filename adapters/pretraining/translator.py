@@ -74,7 +74,13 @@ def write(model: MarianMTModel, tokenizer: Tokenizer, folder: Path, run: Run, *,
     model.half().save_pretrained(folder)
     model.float()
     tokenizer.save(str(folder / "tokenizer.json"))
-    settings = {"unk_token": UNKNOWN, "source_lang": source, "target_lang": target, "model_max_length": run.places}
+    settings = {
+        "unk_token": UNKNOWN,
+        "source_lang": source,
+        "target_lang": target,
+        "model_max_length": run.places,
+        "single_sentences": True,
+    }
     search = {
         "num_beams": run.beams,
         "max_length": run.places,

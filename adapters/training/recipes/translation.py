@@ -12,6 +12,7 @@ from adapters.training.recipe import Servable
 from adapters.training.texts.adaptation import TextAdaptation
 from adapters.training.texts.scores import translation_scores
 from adapters.training.texts.servable import text_servable
+from adapters.training.texts.sides import refuse_swapped
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import Unsupported
 from zoo.tasks.ready_made.translation import TASKS
@@ -27,9 +28,14 @@ def load(checkpoint: Path) -> Servable:
 def adapt(
     checkpoint: Path, base: ModelEntry, examples: Sequence[Example], *, labels: tuple[str, ...], asked: Hyperparameters
 ) -> TextAdaptation:
-    """Any imported translator; raises ``Unsupported`` (``not_adaptable``) for models of other tasks."""
+    """Any imported translator; raises ``Unsupported`` (``not_adaptable``) for models of other tasks.
+
+    ``InvalidInput`` (``wrong_direction``) where the pairs are the other way round.
+    """
     if base.task != "translation":
         message = f"{base.name} does {base.task}: start from a model that translates."
         raise Unsupported(message, code="not_adaptable", param="model")
     field, headline = "translation_text", ("chrf", "bleu")
-    return TextAdaptation(checkpoint, base, field=field, scores=translation_scores, headline=headline)
+    adaptation = TextAdaptation(checkpoint, base, field=field, scores=translation_scores, headline=headline)
+    refuse_swapped(adaptation, examples)
+    return adaptation

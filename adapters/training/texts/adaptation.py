@@ -71,6 +71,11 @@ class TextAdaptation:
         self.network = TaughtText(self.body).eval()
         self.head = self.network.head
 
+    @property
+    def languages(self) -> tuple[str | None, str | None]:
+        """From which to which, where the model has a name for them."""
+        return self._settings.source, self._settings.target
+
     def steps(self) -> Sequence[nn.Module]:
         return self.network.steps()
 

@@ -145,6 +145,16 @@ def test_a_model_that_writes_otherwise_than_it_was_trained_is_not_published(
     assert "mine" not in zoo.store.names()
 
 
+def test_a_file_that_is_the_other_way_round_teaches_nothing(texts: TinyZoo, tmp_path: Path) -> None:
+    zoo = copied(texts, tmp_path)
+    backwards = [(target, source) for source, target in pairs(40)]
+    with pytest.raises(InvalidInput) as caught:
+        adapt.run(asked(zoo, backwards), zoo.settings)
+    assert (caught.value.code, caught.value.param) == ("wrong_direction", "training_file")
+    assert "translates en to de" in caught.value.message
+    assert "mine" not in zoo.store.names()
+
+
 @pytest.mark.parametrize(
     ("kind", "task", "said"),
     [

@@ -109,6 +109,19 @@ def test_a_long_text_is_answered_passage_by_passage(translator: Callable[[str], 
     assert len(whole.body[0]["translation_text"]) > 3 * len(first[0]["translation_text"])
 
 
+def test_a_model_of_single_sentences_writes_each_by_itself(texts: TinyZoo) -> None:
+    entry = texts.store.entry("deutsch", 1)
+    settings = {**entry.options["text_to_text"], "sentences": True}
+    alone = entry.model_copy(update={"options": {**entry.options, "text_to_text": settings}})
+    predictor = Predictor(alone, texts.store.folder("deutsch", 1), threads=1)
+    each: Any = predictor.predict(["the cat sees a big dog.", "he likes the red house!"]).body
+    text = "the cat sees a big dog.\nhe likes the red house!"
+    both: Any = predictor.predict(text).body
+    assert both == [{"translation_text": "\n".join(answer["translation_text"] for answer in each)}]
+    whole = Predictor(entry, texts.store.folder("deutsch", 1), threads=1).predict(text).body
+    assert predictor.predict(text, {"truncation": True}).body == whole != both
+
+
 def test_an_option_that_is_null_counts_as_left_out(translator: Callable[[str], Predictor]) -> None:
     left_out = dict.fromkeys(["truncation", "generate_parameters", "clean_up_tokenization_spaces", "num_beams"])
     assert translator("deutsch").predict(TEXTS, left_out).body == translator("deutsch").predict(TEXTS).body

@@ -25,7 +25,8 @@ class TextSettings(BaseModel):
     ``languages``: code -> token. With ``reads_language`` that of the text stands in front of it and a text starts with
     that of the one that is wanted; without it the wanted one stands in front of the text that is read. ``directions``:
     ``en-de`` -> what to do for it. ``source`` and ``target`` are the languages unless a request names others.
-    ``merged``: the decoder's graph is ready-made, in optimum's form.
+    ``merged``: the decoder's graph is ready-made, in optimum's form. ``sentences``: it learnt from single sentences and
+    leaves out what follows the first, so that each is written by itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +49,7 @@ class TextSettings(BaseModel):
     directions: dict[str, Direction] = {}
     clean_up: bool = False
     merged: bool = False
+    sentences: bool = False
     generation: Generation = Generation()
 
     @classmethod

@@ -18,7 +18,7 @@ from zoo.tasks.decoding.greedy import Hypothesis
 from zoo.tasks.decoding.shared_batches import answered
 from zoo.tasks.decoding.text_settings import Direction, TextSettings
 from zoo.tasks.decoding.writer import Wanted, Writer
-from zoo.tasks.processors.passages import Passage, passages
+from zoo.tasks.processors.passages import Passage, passages, sentences
 from zoo.tasks.processors.pieces import MOST_CHARACTERS, Pieces, cleaned
 from zoo.tasks.processors.text import checked
 from zoo.tasks.task import ROWS_ALONE, Parameters, Runs
@@ -162,12 +162,20 @@ class TextToText:
         """One text in token ids; raises ``InvalidInput`` and ``TooLarge``."""
         text, before = self._coded(checked(item, most=MOST_CHARACTERS), wish.before)
         room = self._most - len(before) - len(self.settings.after)
-        ids = self.pieces.read(wish.prefix + text)
-        if len(ids) <= room or wish.cut:
-            return Reading(((self._wanted(ids[:room], before, wish), ""),), wish.clean_up, len(ids) > room)
-        most = max(1, int(self._share * room) - len(self.pieces.read(wish.prefix)))
-        parts = passages(text, lambda part: len(self.pieces.read(part)), most)
-        return Reading(tuple(self._passage(part, before, wish, room) for part in parts), wish.clean_up)
+        parts = sentences(text) if self.settings.sentences and not wish.cut else [text]
+        if len(parts) == 1:
+            ids = self.pieces.read(wish.prefix + text)
+            if len(ids) <= room or wish.cut:
+                return Reading(((self._wanted(ids[:room], before, wish), ""),), wish.clean_up, len(ids) > room)
+        found = [passage for part in parts for passage in self._passages(part, wish, room)]
+        return Reading(tuple(self._passage(part, before, wish, room) for part in found), wish.clean_up)
+
+    def _passages(self, text: str, wish: Wish, room: int) -> list[Passage]:
+        """A text whole if it fits, else in parts that leave room for what is written."""
+        prefix = len(self.pieces.read(wish.prefix))
+        whole = len(self.pieces.read(text)) + prefix <= room
+        most = max(1, (room if whole else int(self._share * room)) - prefix)
+        return passages(text, lambda part: len(self.pieces.read(part)), most)
 
     def _coded(self, text: str, before: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
         """Marian's models of several languages are told which one to write by ``>>deu<<`` in front of the text."""

@@ -13,6 +13,12 @@ _CUTS = (
     re.compile(r"[,;:–—]\s+|[，、；：]\s*"),
     re.compile(r"\s+"),
 )
+# Stops that end no sentence: behind a letter or a short number that stands alone, and what is mostly written short.
+_SHORT = re.compile(
+    r"\W*(?:[^\W\d_I]|\d{1,2}|(?:[^\W\d_]\.)+[^\W\d_]|"
+    r"bzw|ca|co|dr|etc|evtl|fr|geb|ggf|hr|inkl|jr|mr|mrs|ms|nr|prof|sr|st|str|usw|vgl|vs)\.",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,27 @@ def passages(text: str, count: Callable[[str], int], most: int) -> list[Passage]
         part, size = part + piece, size + tokens
     found.append(_passage(part))
     return [passage for passage in found if passage.text]
+
+
+def sentences(text: str) -> list[str]:
+    """The whole text in parts that end where sentences or lines do; joined they are the text.
+
+    A stop behind what looks like an abbreviation or an ordinal number, or before a small letter, ends none.
+    """
+    found: list[str] = []
+    for piece in _cut(text, _CUTS[0]):
+        if not found or _ends(found[-1], piece):
+            found.append(piece)
+        else:
+            found[-1] += piece
+    return found
+
+
+def _ends(part: str, following: str) -> bool:
+    words = part.split()
+    if not words or "\n" in part[len(part.rstrip()) :]:
+        return True
+    return not following[:1].islower() and not _SHORT.fullmatch(words[-1])
 
 
 def _pieces(text: str, count: Callable[[str], int], most: int, level: int) -> Iterator[tuple[str, int]]:

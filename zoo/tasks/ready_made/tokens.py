@@ -48,6 +48,7 @@ def tokenizer_settings(checkpoint: Path) -> dict[str, Any]:
         "target": known_language(language(settings, "tgt_lang"), languages)
         or (None if languages else language(settings, "target_lang")),
         "clean_up": cleans_up(settings),
+        "sentences": reads_sentences(settings),
     }
 
 
@@ -73,3 +74,8 @@ def known_language(code: str | None, languages: Mapping[str, int]) -> str | None
 def cleans_up(settings: Mapping[str, Any]) -> bool:
     """Whether spaces before signs are taken out of what is written."""
     return settings.get("clean_up_tokenization_spaces") is True
+
+
+def reads_sentences(settings: Mapping[str, Any]) -> bool:
+    """Whether a text of several sentences is given to the model one by one. A setting of this project's checkpoints."""
+    return settings.get("single_sentences") is True

@@ -14,7 +14,14 @@ from zoo.errors import Unsupported
 from zoo.tasks.processors import sentencepiece
 from zoo.tasks.processors.pieces import READER, WRITER
 from zoo.tasks.ready_made.description import needed_tokenizer
-from zoo.tasks.ready_made.tokens import MARIAN_CODE, cleans_up, known_language, language, tokenizer_settings
+from zoo.tasks.ready_made.tokens import (
+    MARIAN_CODE,
+    cleans_up,
+    known_language,
+    language,
+    reads_sentences,
+    tokenizer_settings,
+)
 
 FOLDER = "tokens"  # in the checkpoint: what is made of its files
 TARGET = "target.json"  # by which texts are cut that a Marian is to write; not served
@@ -45,6 +52,7 @@ class Vocabulary:
     source: str | None = None
     target: str | None = None
     clean_up: bool = False
+    sentences: bool = False
 
     def settings(self) -> dict[str, Any]:
         """For ``TextSettings``."""
@@ -104,6 +112,7 @@ def _marian(checkpoint: Path, made: Path) -> Vocabulary:
         source=language(settings, "source_lang"),
         target=None if codes else language(settings, "target_lang"),
         clean_up=cleans_up(settings),
+        sentences=reads_sentences(settings),
     )
 
 

@@ -59,6 +59,14 @@ def test_texts_are_cut_as_sentencepiece_cuts_them(
     assert {text: pieces.read(text) for text in expected} == expected
 
 
+@pytest.mark.parametrize("said", [None, True, False, "yes"])
+def test_a_model_of_single_sentences_says_so_in_its_settings(tmp_path: Path, said: object) -> None:
+    checkpoint = write_marian(tmp_path / "checkpoint")
+    path = checkpoint / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"single_sentences": said}))
+    assert read_vocabulary(checkpoint).settings()["sentences"] is (said is True)
+
+
 def test_a_text_that_marian_is_to_write_is_cut_by_the_other_model(tmp_path: Path) -> None:
     checkpoint = write_marian(tmp_path / "checkpoint")
     read_vocabulary(checkpoint)

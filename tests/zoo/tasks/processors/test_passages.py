@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from zoo.tasks.processors.passages import Passage, passages
+from zoo.tasks.processors.passages import Passage, passages, sentences
 
 
 def words(text: str) -> int:
@@ -67,3 +67,19 @@ def test_long_runs_of_stops_and_spaces_are_cut_as_short_ones_are() -> None:
     dots = passages("." * 100_000 + "b", letters, 50_000)
     assert [len(passage.text) for passage in dots] == [50_000, 50_000, 1]
     assert passages("word" + " " * 100_000 + "b", words, 1) == [Passage("word", " " * 100_000), Passage("b", " ")]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ["I like dogs. ", "He sleeps."],
+        ["Mr. Smith met Dr. A. Jones on the 3. Mai. ", "They ate at 8 p.m. and left. ", "So did I. ", "We went!"],
+        ['He said: "Why?" ', "Then he left.\n", "new line"],
+        ["Hunde mögen z. B. Knochen. ", "Er auch."],
+        ["今日は晴れ。", "明日は雨。"],
+        ["a.b.c"],
+        ["\n", "So."],
+    ],
+)
+def test_sentences_end_where_a_reader_would_say_so(parts: list[str]) -> None:
+    assert sentences("".join(parts)) == parts
