@@ -93,6 +93,13 @@ def test_a_long_text_is_read_in_windows_as_by_the_pipeline(
         assert body[-1]["end"] > 300
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_token_of_a_long_text_is_answered_once(predictor_of: Predictors, kind: str) -> None:
+    asked = {"aggregation_strategy": "none", "ignore_labels": []}
+    body: Any = predictor_of(kind).predict("\U0001f600 late, Angela! " * 40, asked).body
+    assert [token["index"] for token in body] == list(range(1, len(body) + 1))
+
+
 def test_labels_that_are_ignored_are_left_out(predictor_of: Predictors, pipeline_of: Callable[[str], Any]) -> None:
     for strategy, ignored in (("none", ["B-PER", "O"]), ("simple", ["PER"]), ("simple", [])):
         asked: dict[str, Any] = {"aggregation_strategy": strategy, "ignore_labels": ignored}

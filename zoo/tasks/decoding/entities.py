@@ -98,7 +98,10 @@ def entities(
 
 def merged(found: Sequence[Entity]) -> list[Entity]:
     """Of entities in windows that overlap, those in the order of the text: of two that overlap the longer one stays,
-    of equally long ones the surer."""
+    of equally long ones the surer. Single tokens are told apart by their ``index``, as several may be of one letter."""
+    if all(entity.index is not None for entity in found):
+        surest = sorted(found, key=lambda entity: entity.score)
+        return sorted({entity.index: entity for entity in surest}.values(), key=lambda entity: entity.index or 0)
     kept: list[Entity] = []
     for entity in sorted(found, key=lambda entity: entity.start):
         if kept and kept[-1].start <= entity.start < kept[-1].end:
