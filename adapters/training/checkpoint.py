@@ -8,7 +8,7 @@ from typing import Any
 from transformers import AutoConfig, AutoTokenizer
 
 from adapters.training.layouts.ctranslate2 import is_ctranslate2
-from zoo.catalogue.hub_layout import architectures, max_tokens, pooling, read_json, refuse_remote_code
+from zoo.catalogue.hub_layout import architectures, max_tokens, pooling, prompts, read_json, refuse_remote_code
 from zoo.errors import InvalidInput, Unsupported
 from zoo.tasks.ready_made.heads import head_task
 
@@ -21,6 +21,7 @@ __all__ = [
     "load_config",
     "max_tokens",
     "pooling",
+    "prompts",
     "read_json",
     "refuse_remote_code",
 ]

@@ -120,6 +120,26 @@ def _modules(checkpoint: Path) -> dict[str, str]:
     return {kind: folder if is_relative_file(folder) else f"1_{kind}" for kind, folder in found.items()}
 
 
+def prompts(checkpoint: Path) -> dict[str, Any]:
+    """What a sentence encoder's settings say is done to a text first, as options of a version; mostly nothing.
+
+    ``prompts`` (name -> what is put in front), ``default_prompt`` (a name), ``lower_case``. Raises ``InvalidInput`` for
+    settings that contradict themselves, ``Unsupported`` where prompts are read but not pooled.
+    """
+    settings = read_json(checkpoint / "config_sentence_transformers.json")
+    found, default = settings.get("prompts") or {}, settings.get("default_prompt_name")
+    strings = isinstance(found, dict) and all(isinstance(text, str) for text in found.values())
+    if not strings or not (default is None or default in found):
+        raise unfit("has a config_sentence_transformers.json whose prompts cannot be read")
+    pooled = read_json(checkpoint / _modules(checkpoint).get("Pooling", "1_Pooling") / "config.json")
+    if any(found.values()) and pooled.get("include_prompt") is False:
+        message = "The checkpoint leaves its prompts out when it pools, which this release does not."
+        raise Unsupported(message, code="unsupported_pooling")
+    lower = read_json(checkpoint / "sentence_bert_config.json").get("do_lower_case") is True
+    options = {"prompts": found, "default_prompt": default, "lower_case": lower}
+    return {name: value for name, value in options.items() if value}
+
+
 _MODULES = ("Transformer", "Pooling", "Normalize")
 _FLAG = "pooling_mode_"
 _POOLING = {"mean": "mean", "cls": "cls", "max": "max", "mean_tokens": "mean", "cls_token": "cls", "max_tokens": "max"}

@@ -13,12 +13,14 @@ from pydantic import StrictInt
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
 from zoo.tasks import ops
+from zoo.tasks.processors.prompts import Prompts
 from zoo.tasks.processors.text import EncodedText, TextProcessor, real_tokens
 from zoo.tasks.task import Array, Parameters, Task
 
 
 class FeatureExtractionParameters(Parameters):
-    """``normalize`` overrules the checkpoint; with ``truncate`` false a text that is too long is refused, not cut."""
+    """``normalize`` overrules the checkpoint. With ``truncate`` false a text that is too long is refused, not cut; with
+    true also one that is far too long is cut. ``prompt_name`` names one of the prompts that the checkpoint has."""
 
     normalize: bool | None = None
     truncate: bool | None = None
@@ -48,6 +50,7 @@ class FeatureExtraction(Task):
     def __init__(self, entry: ModelEntry, folder: Path) -> None:
         self._width = int(entry.limits["width"])
         self._how = Vectoriser(str(entry.options.get("pooling", "mean")), bool(entry.options.get("normalise", False)))
+        self._prompts = Prompts.of(entry.options)
         self._text = TextProcessor(
             folder / "tokenizer.json",
             max_tokens=entry.limits["max_tokens"],
@@ -62,8 +65,7 @@ class FeatureExtraction(Task):
     def parameters(self, raw: Any) -> FeatureExtractionParameters:
         """Refuses what the model cannot do rather than ignoring it."""
         parameters: FeatureExtractionParameters = super().parameters(raw)
-        if parameters.prompt_name is not None:
-            raise InvalidInput("This model has no prompts: leave prompt_name out.", param="parameters.prompt_name")
+        self._prompts.check(parameters.prompt_name)
         if parameters.dimensions not in (None, self._width):
             message = f"This model gives {self._width} dimensions and cannot give fewer: leave dimensions out."
             raise InvalidInput(message, param="parameters.dimensions")
@@ -71,7 +73,8 @@ class FeatureExtraction(Task):
 
     def preprocess(self, item: object, parameters: FeatureExtractionParameters) -> EncodedText:
         side = (parameters.truncation_direction or "right").lower()
-        return self._text.encode(item, truncate=parameters.truncate is not False, side=side)
+        prompt = parameters.prompt_name
+        return self._text.encode(item, truncate=parameters.truncate, side=side, prompts=self._prompts, prompt=prompt)
 
     def collate(self, batch: Sequence[EncodedText]) -> dict[str, Array]:
         return self._text.batch(batch)

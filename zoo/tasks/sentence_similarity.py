@@ -11,6 +11,7 @@ import numpy as np
 from zoo.catalogue.entry import ModelEntry
 from zoo.errors import InvalidInput
 from zoo.tasks import ops
+from zoo.tasks.processors.prompts import Prompts
 from zoo.tasks.processors.text import EncodedText, TextProcessor, real_tokens
 from zoo.tasks.task import Array, Bundle, Parameters, Task
 
@@ -36,6 +37,7 @@ class SentenceSimilarity(Task):
 
     def __init__(self, entry: ModelEntry, folder: Path) -> None:
         self._pooling = str(entry.options.get("pooling", "mean"))
+        self._prompts = Prompts.of(entry.options)
         self._text = TextProcessor(
             folder / "tokenizer.json",
             max_tokens=entry.limits["max_tokens"],
@@ -59,9 +61,11 @@ class SentenceSimilarity(Task):
         if len(others) > SENTENCES:
             message = f"{OTHERS} has {len(others)} texts; at most {SENTENCES} are compared at once. Send several lists."
             raise InvalidInput(message, code="batch_size", param=f"inputs.{OTHERS}")
-        source = self._text.encode(item[SOURCE], param=f"inputs.{SOURCE}")
-        named = (self._text.encode(text, param=f"inputs.{OTHERS}[{place}]") for place, text in enumerate(others))
-        return Bundle((source, *named))
+        source = self._encode(item[SOURCE], SOURCE)
+        return Bundle((source, *(self._encode(text, f"{OTHERS}[{place}]") for place, text in enumerate(others))))
+
+    def _encode(self, text: object, param: str) -> EncodedText:
+        return self._text.encode(text, param=f"inputs.{param}", prompts=self._prompts)
 
     def collate(self, batch: Sequence[EncodedText]) -> dict[str, Array]:
         return self._text.batch(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,10 @@ class TokenVectors(nn.Module):
 
 @dataclass(frozen=True)
 class SentenceEncoder:
-    """A body, its configuration, and what the checkpoint's own modules make of its tokens' vectors."""
+    """A body, its configuration, and what the checkpoint's own modules make of its tokens' vectors.
+
+    ``prompts`` is what is done to a text first, as options of a version.
+    """
 
     body: nn.Module
     config: Any
@@ -39,6 +43,7 @@ class SentenceEncoder:
     normalise: bool
     max_tokens: int
     tokenizer: Path
+    prompts: Mapping[str, Any]
 
     @property
     def pad_token_id(self) -> int:
@@ -63,7 +68,12 @@ class SentenceEncoder:
             bounds={"length": max_tokens},
             architecture=architecture,
             limits={"max_tokens": max_tokens, "width": encoder_width(self.config)},
-            options={"pooling": self.pooling, "normalise": self.normalise, "pad_token_id": self.pad_token_id},
+            options={
+                "pooling": self.pooling,
+                "normalise": self.normalise,
+                "pad_token_id": self.pad_token_id,
+                **self.prompts,
+            },
             files={"tokenizer.json": self.tokenizer},
             body=body,
         )
@@ -76,7 +86,8 @@ def load_encoder(checkpoint: Path) -> SentenceEncoder:
     body = load_body(checkpoint)
     pooling, normalise = checkpoints.pooling(checkpoint)
     limit = checkpoints.max_tokens(checkpoint)
-    return SentenceEncoder(body, config, pooling, normalise, limit, checkpoint / "tokenizer.json")
+    tokenizer, prompts = checkpoint / "tokenizer.json", checkpoints.prompts(checkpoint)
+    return SentenceEncoder(body, config, pooling, normalise, limit, tokenizer, prompts)
 
 
 def read_encoder(checkpoint: Path) -> Servable:

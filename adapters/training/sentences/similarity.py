@@ -22,6 +22,7 @@ from adapters.training.sentences.sentence_encoder import TOKEN_VECTORS, Sentence
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.head import Readout
 from zoo.engine.predictor import MODEL_FILE
+from zoo.tasks.processors.prompts import Prompts
 from zoo.tasks.processors.text import beginning
 from zoo.tasks.sentence_similarity import OTHERS, SOURCE
 
@@ -77,6 +78,7 @@ class SimilarityAdaptation:
         self.defaults = SCORED if scored else ALIKE
         self.max_tokens = max_tokens
         self.headline = ("spearman", "pearson") if scored else ("spearman", "recall_at_1")
+        self._prompts = Prompts.of(encoder.prompts)
         self._tokenizer = Tokenizer.from_file(str(encoder.tokenizer))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
@@ -91,7 +93,7 @@ class SimilarityAdaptation:
 
     def encode(self, examples: Sequence[Example], *, views: int = 1) -> list[Item]:
         """The length of a pair is that of its longer text, to which the other is filled up."""
-        texts = [self._read(example, side) for example in examples for side in SIDES]
+        texts = [self._prompts.written(self._read(example, side)) for example in examples for side in SIDES]
         encodings = iter(self._tokenizer.encode_batch(texts))
         items = []
         for example in examples:

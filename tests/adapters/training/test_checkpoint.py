@@ -206,6 +206,31 @@ def test_a_module_outside_the_checkpoint_is_not_looked_at(tmp_path: Path) -> Non
     assert checkpoints.pooling(folder) == ("mean", False)
 
 
+def test_what_is_done_to_a_text_first_is_read_from_its_settings(tmp_path: Path) -> None:
+    assert checkpoints.prompts(tmp_path) == {}
+    write(tmp_path, "config_sentence_transformers.json", {"prompts": {"query": "", "document": "of: "}})
+    write(tmp_path, "sentence_bert_config.json", {"max_seq_length": 64, "do_lower_case": True})
+    assert checkpoints.prompts(tmp_path) == {"prompts": {"query": "", "document": "of: "}, "lower_case": True}
+    write(tmp_path, "config_sentence_transformers.json", {"prompts": {"q": "? "}, "default_prompt_name": "q"})
+    assert checkpoints.prompts(tmp_path)["default_prompt"] == "q"
+
+
+@pytest.mark.parametrize("settings", [{"prompts": ["q"]}, {"prompts": {"q": 5}}, {"default_prompt_name": "q"}])
+def test_prompts_that_cannot_be_read_are_named(tmp_path: Path, settings: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="config_sentence_transformers") as caught:
+        checkpoints.prompts(write(tmp_path, "config_sentence_transformers.json", settings))
+    assert caught.value.code == "invalid_checkpoint"
+
+
+def test_a_checkpoint_that_does_not_pool_its_prompts_is_refused(tmp_path: Path) -> None:
+    folder = modules(tmp_path, "Transformer", "Pooling", pooling={"include_prompt": False})
+    assert checkpoints.prompts(folder) == {}
+    write(folder, "config_sentence_transformers.json", {"prompts": {"q": "? "}})
+    with pytest.raises(Unsupported) as caught:
+        checkpoints.prompts(folder)
+    assert caught.value.code == "unsupported_pooling"
+
+
 def test_an_encoder_without_modules_is_pooled_by_the_mean_and_not_normalised(tmp_path: Path) -> None:
     assert checkpoints.pooling(tmp_path) == ("mean", False)
 

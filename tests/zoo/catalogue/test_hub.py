@@ -172,9 +172,7 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
-def test_another_attempt_takes_the_whole_files_of_the_one_that_failed(
-    hub: Hub, endpoint: str, tmp_path: Path
-) -> None:
+def test_another_attempt_takes_the_whole_files_of_the_one_that_failed(hub: Hub, endpoint: str, tmp_path: Path) -> None:
     store, whole = Store(tmp_path), "model.safetensors"
     hub.lies = {whole: b"damaged" * 9}
     with pytest.raises(SourceUnavailable):

@@ -34,6 +34,7 @@ def fetched(folder: Path, paths: tuple[str, ...], wish: GraphWish) -> list[str]:
         (("model.onnx",), TRAINS, ["model.onnx"]),
         (("onnx/model_quantized.onnx", "onnx/model.onnx", "onnx/model_q4.onnx"), SERVES, ["onnx/model.onnx"]),
         (("onnx/model_int8.onnx",), SERVES, ["onnx/model_int8.onnx"]),
+        (("onnx/model_quint8_avx2.onnx",), SERVES, ["onnx/model_quint8_avx2.onnx"]),
         (
             ("onnx/model_quantized.onnx", "onnx/model.onnx"),
             GraphWish(weights=False, always=True, precision="int8"),

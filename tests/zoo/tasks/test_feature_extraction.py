@@ -102,6 +102,48 @@ def test_what_the_model_cannot_do_is_refused(
     assert len(caught.value.message) < 200
 
 
+@pytest.mark.parametrize(
+    ("options", "asked", "read"),
+    [
+        ({"prompts": {"query": "refund the "}}, {}, "My Card"),
+        ({"prompts": {"query": "refund the "}}, {"prompt_name": "query"}, "refund the My Card"),
+        ({"prompts": {"query": "refund the ", "document": ""}, "default_prompt": "query"}, {}, "refund the My Card"),
+        ({"prompts": {"q": "refund ", "d": ""}, "default_prompt": "q"}, {"prompt_name": "d"}, "My Card"),
+        ({"prompts": {"q": "Refund "}, "lower_case": True}, {"prompt_name": "q"}, "refund my card"),
+    ],
+)
+def test_a_text_is_read_behind_its_prompt(
+    full_zoo: TinyZoo, predictor_of: Predictors, options: dict[str, Any], asked: dict[str, Any], read: str
+) -> None:
+    entry = full_zoo.store.entry("mini", 1)
+    other = entry.model_copy(update={"options": {**entry.options, **options}})
+    predictor = Predictor(other, full_zoo.store.folder("mini", 1), threads=1)
+    body: Any = predictor.predict("My Card", asked).body
+    np.testing.assert_allclose(np.array(body), np.array(predictor_of("mini").predict(read).body), atol=1e-6)
+    with pytest.raises(InvalidInput, match=", ".join(options["prompts"])):
+        predictor.predict("My Card", {"prompt_name": "passage"})
+
+
+def test_an_empty_text_is_refused_also_behind_a_prompt(full_zoo: TinyZoo) -> None:
+    entry = full_zoo.store.entry("mini", 1)
+    options = {**entry.options, "prompts": {"query": "refund "}, "default_prompt": "query"}
+    predictor = Predictor(entry.model_copy(update={"options": options}), full_zoo.store.folder("mini", 1), threads=1)
+    with pytest.raises(InvalidInput) as caught:
+        predictor.predict(" ")
+    assert caught.value.code == "invalid_text"
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_text_of_any_length_is_cut_where_that_is_asked_for(predictor_of: Predictors, side: str) -> None:
+    predictor, asked = predictor_of("mini"), {"truncate": True, "truncation_direction": side}
+    text = "refund " * 60 + "late " * 100_000 + "courier " * 60
+    found = predictor.predict(text, asked)
+    assert found.truncated == 1
+    assert found.body == predictor.predict(("courier " if side == "left" else "refund ") * 60, asked).body
+    with pytest.raises(TooLarge):
+        predictor.predict(text, {"truncation_direction": side})
+
+
 def test_the_models_own_width_and_null_options_change_nothing(predictor_of: Predictors) -> None:
     nothing = {"dimensions": 32, "prompt_name": None, "truncate": None, "normalize": None, "encoding_format": "float"}
     assert predictor_of("mini").predict("parcel", nothing).body == predictor_of("mini").predict("parcel").body

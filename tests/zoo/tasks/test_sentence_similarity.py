@@ -51,6 +51,17 @@ def test_an_encoder_of_vectors_answers_too(predictor_of: Callable[[str], Predict
     assert body == pytest.approx(by_torch(full_zoo.checkpoints / "mini", "mean"), abs=1e-4)
 
 
+def test_all_texts_stand_behind_the_prompt_of_the_checkpoint(
+    predictor_of: Callable[[str], Predictor], full_zoo: TinyZoo
+) -> None:
+    entry = full_zoo.store.entry("mini", 1)
+    options = {**entry.options, "prompts": {"query": "refund the "}, "default_prompt": "query"}
+    other = entry.model_copy(update={"task": "sentence-similarity", "options": options})
+    body: Any = Predictor(other, full_zoo.store.folder("mini", 1), threads=1).predict(ASKED).body
+    written = {"source_sentence": "refund the " + SOURCE, "sentences": ["refund the " + text for text in OTHERS]}
+    assert body == pytest.approx(predictor_of("mini").predict(written).body, abs=1e-5)
+
+
 def test_a_model_of_the_task_gives_vectors_too(languages: LanguageZoo) -> None:
     predictor = languages.model("alike-mean", partial(write, pooling="mean"), task="sentence-similarity")
     body: Any = predictor.predict([SOURCE, OTHERS[0]], {"normalize": True}).body

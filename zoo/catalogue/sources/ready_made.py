@@ -9,8 +9,12 @@ from zoo.catalogue.entry import Precision
 from zoo.errors import InvalidInput
 
 FOLDERS = ("onnx/", "")
-# What stands behind a graph's name, most exact first.
-_ENDINGS: Mapping[Precision, tuple[str, ...]] = {"fp32": ("",), "int8": ("_quantized", "_int8", "_uint8")}
+# What stands behind a graph's name, most exact first; the longer ones are those of sentence-transformers, by the CPU
+# that they are quickest on.
+_ENDINGS: Mapping[Precision, tuple[str, ...]] = {
+    "fp32": ("",),
+    "int8": ("_quantized", "_int8", "_uint8", "_quint8_avx2", "_qint8_avx512", "_qint8_avx512_vnni", "_qint8_arm64"),
+}
 SINGLE = {"model.onnx": "model"}
 PAIR = {"model.onnx": "encoder_model", "decoder.onnx": "decoder_model_merged"}
 """Name in a version -> name in a repository, without its ending."""

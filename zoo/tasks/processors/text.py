@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from zoo.errors import ArtifactCorrupt, InvalidInput, TooLarge
+from zoo.tasks.processors.prompts import Prompts
 from zoo.tasks.processors.tokenizer_file import open_tokenizer
 from zoo.tasks.task import Array
 
@@ -23,6 +24,7 @@ from zoo.tasks.task import Array
 CHARACTERS_PER_TOKEN = 16
 # By what is in the file and how it is set up; an entry lives for as long as a model has its tokenizer.
 _SHARED: WeakValueDictionary[tuple[str, int | None, tuple[str, ...]], Tokenizer] = WeakValueDictionary()
+NONE = Prompts()
 Cut = Literal["longest_first", "only_first"]
 """Which of two texts loses its end where both together are too long."""
 
@@ -74,16 +76,31 @@ class TextProcessor:
         tokenizer.enable_truncation(self.max_tokens, direction="left")
         return tokenizer
 
-    def encode(self, text: object, *, truncate: bool = True, side: str = "right", param: str = "inputs") -> EncodedText:
-        """Token ids of one text; ``param`` is what errors call it.
+    def encode(
+        self,
+        text: object,
+        *,
+        truncate: bool | None = None,
+        side: str = "right",
+        param: str = "inputs",
+        prompts: Prompts = NONE,
+        prompt: str | None = None,
+    ) -> EncodedText:
+        """Token ids of one text; ``param`` is what errors call it, ``prompt`` the name of one of the ``prompts``.
 
-        Raises ``InvalidInput`` for anything but a non-empty string, ``TooLarge`` for a text of more than 16 characters
-        for each token that the model takes, or one that would have to be cut although ``truncate`` is false.
+        Raises ``InvalidInput`` for anything but a non-empty string, ``TooLarge`` for a text that would have to be cut
+        although ``truncate`` is false, or one of more than 16 characters for each token that the model takes, unless it
+        is true: whoever asks for that gets what is at one ``side`` of any text.
         """
-        text = checked(text, most=CHARACTERS_PER_TOKEN * self.max_tokens, param=param)
+        most = CHARACTERS_PER_TOKEN * self.max_tokens
+        if truncate and isinstance(text, str) and len(text) > most:
+            part = text[-most:] if side == "left" else text[:most]
+            encoded = self.encode(part, side=side, param=param, prompts=prompts, prompt=prompt)
+            return replace(encoded, truncated=True)
+        text = checked(text, most=most, param=param)
         tokenizer = self._cutting_left if side == "left" else self._tokenizer
-        encoded = _encoded(tokenizer.encode(text))
-        if encoded.truncated and not truncate:
+        encoded = _encoded(tokenizer.encode(prompts.written(text, prompt)))
+        if encoded.truncated and truncate is False:
             message = (
                 f"The text is longer than the {self.max_tokens} tokens of this model: shorten it or allow truncation."
             )

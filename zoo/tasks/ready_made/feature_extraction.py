@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from zoo.catalogue.hub_layout import pooling, read_json
+from zoo.catalogue.hub_layout import pooling, prompts, read_json
 from zoo.catalogue.onnx_file import OnnxFile
 from zoo.errors import Unsupported
 from zoo.tasks.ready_made.answers import Answers
@@ -29,6 +29,5 @@ def describe(checkpoint: Path, graphs: Mapping[str, OnnxFile]) -> Description:
         raise Unsupported("config.json does not say how wide vectors are (hidden_size).", code="unsupported_graph")
     mode, normalise = pooling(checkpoint)
     shape = ("rows", "tokens", width)
-    return encoder(
-        checkpoint, Answers(outputs=(name,)), shape, limits={"width": width}, pooling=mode, normalise=normalise
-    )
+    options = {"pooling": mode, "normalise": normalise, **prompts(checkpoint)}
+    return encoder(checkpoint, Answers(outputs=(name,)), shape, limits={"width": width}, **options)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,7 @@ from tests.adapters.training.jobs import adapted, served
 from tests.conftest import TinyZoo
 from tests.tiny import LABELS
 from tests.tiny_sentences import text_of
+from zoo.engine.predictor import Predictor
 
 # Of three topics a third of what a pair is told from is of its own. With 16 pairs at once texts of two topics end up at
 # least .34 further apart than texts of one (seeds 0 to 4), .60 where pairs have scores; with 8 of half as many .12.
@@ -125,6 +129,21 @@ def test_each_text_is_read_as_it_is_served(tiny_zoo: TinyZoo) -> None:
     predictor = served(tiny_zoo, tiny_zoo.store.entry("mini", 1))
     expected = predictor.embed([examples[0].values["text"], examples[0].values["text_pair"]]).body
     np.testing.assert_allclose(answers.numpy(), np.stack(expected), atol=1e-5)  # type: ignore[call-overload]
+
+
+def test_pairs_are_learnt_behind_the_prompt_that_they_are_served_with(tiny_zoo: TinyZoo, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_zoo.checkpoints / "mini", tmp_path / "mini"))
+    settings = {"prompts": {"query": "refund the "}, "default_prompt_name": "query"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    entry, example = tiny_zoo.store.entry("mini", 1), Example(1, 1, {"text": "my parcel", "text_pair": "my card"})
+    made = sentence_similarity.adapt(folder, entry, [example], labels=(), asked=Hyperparameters())
+    with torch.no_grad():
+        output = made.network(**made.collate(made.encode([example])))[0]
+    draft = entry.model_copy(update={"task": "sentence-similarity", "options": made.servable().options})
+    predictor = Predictor(draft, tiny_zoo.store.folder("mini", 1), threads=1)
+    assert made.agrees(output, predictor.predict(made.request(example)).body, example)
+    plain = served(tiny_zoo, entry).predict(made.request(example)).body
+    assert not made.agrees(output, plain, example)
 
 
 def test_a_text_longer_than_a_request_may_be_is_cut(tiny_zoo: TinyZoo) -> None:
