@@ -142,7 +142,7 @@ Translates everyday sentences, {source} to {target}: a Marian of {count:,} weigh
   running mean of the weights.
 - Training took {seconds / 3600:.1f} hours.
 - {one} on the 3,000 pairs of the test part ({other} on the 2,002 of the validation part), with
-  {run.beams} beams as it is served, in float16.
+  {run.beams} beams as it is served, sentence by sentence, in float16.
 - Weaknesses: it knows short sentences of daily life. Long ones, names, numbers and subjects of trades are beyond it;
   what it does not know it guesses fluently. It is meant to be tried and to be adapted.
 """

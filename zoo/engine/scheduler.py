@@ -1,14 +1,12 @@
 """What waits for one body, and which rows of it run together.
 
 There is no wait timer: a worker that is free takes what is there, so that load makes the batches. A batch begins with
-the row whose deadline is nearest and takes in its neighbours by length for as long as that makes a token cheaper (the
-cost model) and the batch stays within its budget, padding counted.
+the row whose deadline is nearest and takes in its neighbours by length, among the next ones, for as long as that makes
+a token cheaper (the cost model) and the batch stays within its budget, padding counted.
 """
 
 from __future__ import annotations
 
-import bisect
-import heapq
 import itertools
 import logging
 import math
@@ -21,11 +19,11 @@ from typing import Any
 from zoo.engine.backlog import Backlog
 from zoo.engine.cost_model import CostModel
 from zoo.engine.ticket import Batch, Costly, Ticket, Waiting
+from zoo.engine.waiting_line import WaitingLine
 from zoo.errors import DeadlineExceeded, RunFailed, Unavailable, ZooError
 
 Run = Callable[[Sequence[Any], bool], Sequence[Any]]
 """A batch of items, and whether it has every core, to one answer each: an array, or the ``ZooError`` of that item."""
-SPENT = 64  # rows that were taken and are still in order of deadline, beside as many as wait: each holds its input
 log = logging.getLogger("zoo.engine.scheduler")
 
 
@@ -53,9 +51,7 @@ class Scheduler:
         self._budget = budget
         self._lock = threading.Lock()
         self._orders = itertools.count()
-        self._by_cost: list[Waiting] = []
-        self._by_deadline: list[tuple[float, int, Waiting]] = []
-        self._waiting_cost = 0
+        self._line = WaitingLine()
         self._closed = False
 
     def submit(self, items: Sequence[Costly], *, deadline: float = math.inf) -> Ticket:
@@ -71,9 +67,7 @@ class Scheduler:
             added = 0.0
             for place, item in enumerate(items):
                 row = Waiting(item.cost, next(self._orders), item, ticket, place, self.cost_model.ms(1, item.cost))
-                bisect.insort(self._by_cost, row, key=_by_cost)
-                heapq.heappush(self._by_deadline, (deadline, row.order, row))
-                self._waiting_cost += row.cost
+                self._line.add(row)
                 added += row.ms
             self.backlog.add(waiting=added)
         ticket.future.add_done_callback(lambda future: self._drop(ticket) if future.cancelled() else None)
@@ -83,12 +77,12 @@ class Scheduler:
 
     def waiting(self) -> int:
         """Rows that no worker has taken yet."""
-        return len(self._by_cost)
+        return len(self._line)
 
     def next_deadline(self) -> float:
         """That of the row that is to run next; infinity where nothing waits."""
         with self._lock:
-            oldest = self._oldest()
+            oldest = self._line.nearest()
             return math.inf if oldest is None else oldest.ticket.deadline
 
     def step(self, *, idle: int = 0, whole: bool = False) -> bool:
@@ -99,7 +93,7 @@ class Scheduler:
         """
         with self._lock:
             ended = self._expire(time.monotonic())
-            whole = whole and len(self._by_cost) == 1
+            whole = whole and len(self._line) == 1
             batch = self._take(idle)
             expected = self.cost_model.ms(len(batch), _longest(batch)) if batch else 0.0
         self.backlog.add(running=expected)
@@ -116,65 +110,49 @@ class Scheduler:
         """Take no more; every row that waits is answered with ``Unavailable``, those that run are answered."""
         with self._lock:
             self._closed = True
-            ended = [row.ticket for row in self._by_cost if row.ticket.answer(row.place, _ending())]
-            rows, self._by_cost = self._by_cost, []
-            self._took(rows)
+            rows = list(self._line)
+            ended = [row.ticket for row in rows if row.ticket.answer(row.place, _ending())]
+            self._remove(rows)
         for ticket in ended:
             ticket.finish()
 
     def _drop(self, ticket: Ticket) -> None:
         """The caller has left: rows of it that wait are forgotten before a batch forms."""
         with self._lock:
-            rows = [row for row in self._by_cost if row.ticket is ticket]
-            for row in rows:
-                self._remove(row)
+            rows = self._line.of(ticket)
+            self._remove(rows)
             self.counts.add(dropped=len(rows))
 
     def _expire(self, now: float) -> list[Ticket]:
         """Answer rows whose time is over with ``DeadlineExceeded``; the tickets that have all their answers now."""
         ended = []
-        while (row := self._oldest()) is not None and row.ticket.deadline < now:
-            self._remove(row)
+        while (row := self._line.nearest()) is not None and row.ticket.deadline < now:
+            self._remove([row])
             self.counts.add(expired=1)
             message = "The time that was given was over before it was this one's turn. Ask again later."
             if row.ticket.answer(row.place, DeadlineExceeded(message)):
                 ended.append(row.ticket)
         return ended
 
-    def _oldest(self) -> Waiting | None:
-        while self._by_deadline and self._by_deadline[0][2].taken:
-            heapq.heappop(self._by_deadline)
-        return self._by_deadline[0][2] if self._by_deadline else None
-
-    def _remove(self, row: Waiting) -> None:
-        del self._by_cost[bisect.bisect_left(self._by_cost, _by_cost(row), key=_by_cost)]
-        self._took([row])
-
-    def _took(self, rows: Sequence[Waiting]) -> None:
-        """They wait no longer, and are not in ``_by_cost`` any more."""
-        for row in rows:
-            row.taken = True
-            self._waiting_cost -= row.cost
+    def _remove(self, rows: Sequence[Waiting]) -> None:
+        """They wait no longer."""
+        self._line.remove(rows)
         self.backlog.add(waiting=-sum(row.ms for row in rows))
-        if len(self._by_deadline) > 2 * len(self._by_cost) + SPENT:
-            self._by_deadline = [one for one in self._by_deadline if not one[2].taken]
-            heapq.heapify(self._by_deadline)
 
     def _take(self, idle: int) -> list[Waiting]:
-        """The next batch: a stretch of the rows in order of cost, around the one with the nearest deadline."""
-        seed = self._oldest()
+        """The next batch: a stretch of the window in order of cost, around the row with the nearest deadline."""
+        seed = self._line.nearest()
         if seed is None:
             return []
-        rows = self._by_cost
-        budget = min(self._budget, math.ceil(self._waiting_cost / (idle + 1))) if idle else self._budget
-        low = bisect.bisect_left(rows, _by_cost(seed), key=_by_cost)
+        rows = self._line.window
+        budget = min(self._budget, math.ceil(self._line.cost / (idle + 1))) if idle else self._budget
+        low = self._line.place(seed)
         high, real = low + 1, seed.cost
         while side := self._joining(low, high, real, budget):
             low, high = (low - 1, high) if side < 0 else (low, high + 1)
             real += rows[low].cost if side < 0 else rows[high - 1].cost
-        batch = rows[low:high]
-        del rows[low:high]
-        self._took(batch)
+        batch = self._line.take(low, high)
+        self.backlog.add(waiting=-sum(row.ms for row in batch))
         return batch
 
     def _joining(self, low: int, high: int, real: int, budget: int) -> int:
@@ -183,7 +161,7 @@ class Scheduler:
         The one that adds less padding, if with it a token takes less time than without: it shares what a run costs
         whatever is in it, and is padded or makes the others be. ``real`` is the cost of the rows without padding.
         """
-        rows, model = self._by_cost, self.cost_model
+        rows, model = self._line.window, self.cost_model
         count, longest = high - low, rows[high - 1].cost
         sides = []
         if low > 0:
@@ -232,10 +210,6 @@ class Scheduler:
                 if row.ticket.answer(row.place, answer):
                     ended.append(row.ticket)
         return ended
-
-
-def _by_cost(row: Waiting) -> tuple[int, int]:
-    return row.cost, row.order
 
 
 def _longest(batch: Sequence[Waiting]) -> int:
