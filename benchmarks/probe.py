@@ -1,7 +1,8 @@
-"""Logistic regression on the frozen vectors of two sentences: the mark that an adapted classifier of pairs has to pass.
+"""Logistic regression on the frozen vectors of texts, or of pairs of them: the mark for an adapted classifier.
 
-`python -m benchmarks.pair_probe CHECKPOINT TRAIN.csv.gz TEST.csv.gz [--columns premise hypothesis label]`: accuracy on
-TEST of the best of three penalties on [u, v, |u - v|, u * v] of length-one sentence vectors u and v, which flatters it.
+`python -m benchmarks.probe CHECKPOINT TRAIN.csv.gz TEST.csv.gz [--columns premise hypothesis label]`: accuracy on TEST
+with each of three penalties, the first of which is scikit-learn's default, on length-one sentence vectors u; of pairs
+on [u, v, |u - v|, u * v]. The best of them is chosen on TEST, which flatters it.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ def read(path: Path, columns: Sequence[str]) -> list[list[str]]:
     return [[row[column] for row in rows] for column in columns]
 
 
-def features(encoder: SentenceEncoder, firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.float32]:
-    """(pairs, 4 * width)."""
-    u, v = vectors(encoder, firsts), vectors(encoder, seconds)
-    return np.concatenate([u, v, np.abs(u - v), u * v], axis=1)
+def features(encoder: SentenceEncoder, texts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    """(rows, width) of one column of texts, (rows, 4 * width) of two."""
+    u, *others = [vectors(encoder, column) for column in texts]
+    return np.concatenate([u, *(part for v in others for part in (v, np.abs(u - v), u * v))], axis=1)
 
 
 def main() -> None:
@@ -60,12 +61,12 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
-    parser.add_argument("--columns", nargs=3, default=["premise", "hypothesis", "label"])
+    parser.add_argument("--columns", nargs="+", default=["premise", "hypothesis", "label"], help="the label is last")
     asked = parser.parse_args()
     encoder = load_encoder(asked.checkpoint)
     *learnt, labels = read(asked.train, asked.columns)
     *unseen, wanted = read(asked.test, asked.columns)
-    train, test = features(encoder, *learnt), features(encoder, *unseen)
+    train, test = features(encoder, learnt), features(encoder, unseen)
     for strength in STRENGTHS:
         model = LogisticRegression(C=strength, max_iter=3000).fit(train, labels)
         print(f"C {strength}: accuracy {model.score(test, wanted):.4f}", flush=True)
