@@ -160,7 +160,7 @@ class Ground:
 def told(name: str, played: Sequence[Played], base: Sequence[Played]) -> str:
     """A line: medians of the rounds, beside those of another policy in the same rounds."""
     columns = [f"{statistics.median(one.rate for one in played):.0f}"]
-    columns.append(f"{statistics.median(np.mean(one.shared) for one in played):.1f}")
+    columns.append(f"{statistics.median(statistics.fmean(one.shared) for one in played):.1f}")
     for percent in (50, 99):
         shown = statistics.median(one.percentile(percent) for one in played)
         ratio = statistics.median(

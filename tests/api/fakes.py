@@ -22,8 +22,8 @@ from zoo.engine.predictor import Prediction
 from zoo.engine.row_counts import RowCounts
 from zoo.engine.shelf import Change, Held, Memory
 from zoo.engine.threads import Threads
-from zoo.engine.ticket import Batch
 from zoo.errors import InvalidInput, TooLarge, Unavailable
+from zoo.tasks.task import Batch
 
 MAX_CHARACTERS = 100_000
 

@@ -80,6 +80,15 @@ def test_a_list_is_answered_in_its_order_and_a_bad_text_harms_no_other(client: h
     assert body[2] == predicted(client, "deutsch", inputs="big")[0]
 
 
+def test_a_search_tells_how_it_was_run(client: httpx.Client) -> None:
+    answer = client.post("/v1/models/deutsch/predict", json={"inputs": [TEXT, TEXT]}, headers={"explain": "1"})
+    told = json.loads(answer.headers["x-explain"])
+    assert told["batches"] == len(told["runs"]) == 1
+    run = told["runs"][0]
+    assert (run["rows"], run["others"], run["padding"]) == (2, 0, 0.0)
+    assert run["run_ms"] > 0
+
+
 def events(client: httpx.Client, **body: Any) -> list[tuple[str, Any]]:
     answer = client.post("/v1/models/deutsch/predict", json={"stream": True, **body})
     assert answer.headers["content-type"].startswith("text/event-stream")

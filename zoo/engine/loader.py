@@ -284,7 +284,7 @@ class Loader:
 
         def timed() -> Prediction:
             queued = time.perf_counter() - admitted
-            return replace(work(caller), queue_ms=queued * 1000)
+            return replace(work(caller), queue_ms=queued * 1000, batches=tuple(caller.batches))
 
         # A client that leaves cancels the await; work that has not started is dropped, other ends between two runs.
         try:

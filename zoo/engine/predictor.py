@@ -13,11 +13,10 @@ import numpy as np
 from zoo.catalogue.entry import ModelEntry
 from zoo.engine.session import ON_CPU, Placement, Sessions
 from zoo.engine.steps import Found, Outcome, Row, Steps, steps_of
-from zoo.engine.ticket import Batch
 from zoo.errors import DeadlineExceeded, InvalidInput, ZooError
 from zoo.tasks.decoding.caller import Caller, CallersRuns
 from zoo.tasks.ready_made.answers import runs_of
-from zoo.tasks.task import ROWS_ALONE, Array, Encoded, Runs, Task, groups, load_task, task_class
+from zoo.tasks.task import ROWS_ALONE, Array, Batch, Encoded, Runs, Task, groups, load_task, task_class
 
 MODEL_FILE = "model.onnx"
 USUAL = 16  # words of a short text

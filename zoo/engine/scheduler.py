@@ -18,9 +18,10 @@ from typing import Any
 
 from zoo.engine.backlog import Backlog
 from zoo.engine.cost_model import CostModel
-from zoo.engine.ticket import Batch, Costly, Ticket, Waiting
+from zoo.engine.ticket import Costly, Ticket, Waiting
 from zoo.engine.waiting_line import WaitingLine
 from zoo.errors import DeadlineExceeded, RunFailed, Unavailable, ZooError
+from zoo.tasks.task import Batch
 
 Run = Callable[[Sequence[Any], bool], Sequence[Any]]
 """A batch of items, and whether it has every core, to one answer each: an array, or the ``ZooError`` of that item."""

@@ -16,9 +16,10 @@ from zoo.engine.scheduler import Scheduler
 from zoo.engine.shared_body import SharedBody
 from zoo.engine.steps import Row, Steps
 from zoo.engine.threads import Threads
-from zoo.engine.ticket import Batch, Ticket
+from zoo.engine.ticket import Ticket
 from zoo.engine.workers import Workers
 from zoo.errors import DeadlineExceeded
+from zoo.tasks.task import Batch
 
 
 class Served:

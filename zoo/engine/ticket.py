@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-MOST_BATCHES = 64  # that are told of: a list of 2,048 texts may be run in as many
+from zoo.tasks.task import MOST_BATCHES, Batch
 
 
 class Costly(Protocol):
@@ -15,21 +15,6 @@ class Costly(Protocol):
 
     @property
     def cost(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One run as those in it saw it.
-
-    ``rows`` in all, of which ``others`` are other callers'; ``padding`` is the share of the batch that was filled up;
-    ``queue_ms`` and ``run_ms`` are what the caller's rows waited for it and what it took.
-    """
-
-    rows: int
-    others: int
-    padding: float
-    queue_ms: float
-    run_ms: float
 
 
 @dataclass(eq=False)

@@ -21,6 +21,7 @@ Array = NDArray[np.generic]
 Run = Callable[..., list[Array]]
 """Named input arrays, and perhaps the names of the outputs that are wanted, to those outputs."""
 
+MOST_BATCHES = 64  # that are told of: a list of 2,048 texts may be run in as many
 ROWS_ALONE = "rows_alone"
 """The option of a manifest whose graphs answer a row otherwise beside others: each is run by itself."""
 
@@ -37,6 +38,21 @@ class Parameters(BaseModel):
     """Options of a request; each task has its own. Unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One run as those in it saw it; of a search one batch of texts or sounds, from its first step to its last.
+
+    ``rows`` in all, of which ``others`` are other callers'; ``padding`` is the share of the batch that was filled up;
+    ``queue_ms`` and ``run_ms`` are what the caller's rows waited for it and what it took.
+    """
+
+    rows: int
+    others: int
+    padding: float
+    queue_ms: float
+    run_ms: float
 
 
 class Encoded(Protocol):

@@ -7,19 +7,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zoo.errors import DeadlineExceeded
-from zoo.tasks.task import Array, Run, Runs
+from zoo.tasks.task import MOST_BATCHES, Array, Batch, Run, Runs
 
 
 class Caller:
-    """One that waits until it leaves; safe to use from any thread."""
+    """One that waits until it leaves; safe to use from any thread. ``batches`` are those that its items were in."""
 
     def __init__(self) -> None:
+        self.batches: list[Batch] = []
         self._gone = threading.Event()
 
     @property
     def gone(self) -> bool:
         """Whether nobody waits any more."""
         return self._gone.is_set()
+
+    def told(self, batch: Batch) -> None:
+        """Some of its items have been answered together, perhaps with those of others."""
+        if len(self.batches) < MOST_BATCHES:
+            self.batches.append(batch)
 
     def leave(self) -> None:
         """What is done for it may end: items that no batch has taken are dropped."""

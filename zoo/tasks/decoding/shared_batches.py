@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from zoo.errors import RunFailed, ZooError
 from zoo.tasks.decoding.caller import Caller
+from zoo.tasks.task import Batch
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -20,6 +23,7 @@ class _Ticket:
 
     item: Any
     caller: Caller
+    came: float = field(default_factory=time.perf_counter)
     answer: Any = None
     error: BaseException | None = None
     done: bool = False
@@ -30,11 +34,15 @@ class SharedBatches(Generic[Item, Answer]):
 
     There is no thread of its own: of those that wait, one runs the next batch, for itself or for others, until its own
     items are answered. Who comes while a batch runs waits for the next one. ``pick`` chooses a batch: places among the
-    items that wait, in the order in which they came; it has to take the first, so that nobody waits for ever.
+    items that wait, in the order in which they came; it has to take the first, so that nobody waits for ever. ``cost``
+    is the size of an item, up to the largest of which the others of a batch are filled.
     """
 
-    def __init__(self, pick: Callable[[Sequence[Item]], Sequence[int]]) -> None:
+    def __init__(
+        self, pick: Callable[[Sequence[Item]], Sequence[int]], *, cost: Callable[[Item], int] = lambda _: 1
+    ) -> None:
         self._pick = pick
+        self._cost = cost
         self._changed = threading.Condition()
         self._waiting: list[_Ticket] = []
         self._running = False
@@ -52,12 +60,14 @@ class SharedBatches(Generic[Item, Answer]):
         with self._changed:
             self._waiting += tickets
         while batch := self._next(tickets, caller):
+            began = time.perf_counter()
             try:
                 self._answer(batch, answer)
             except BaseException as error:  # the end of the process: told to each thread that waits for this batch
                 for ticket in batch:
                     ticket.error = error
             finally:
+                self._tell(batch, began)
                 self._finished(batch)
         for ticket in tickets:
             if ticket.error is not None:
@@ -90,6 +100,15 @@ class SharedBatches(Generic[Item, Answer]):
                 self._answer(batch[half:], answer)
             else:
                 batch[0].answer = RunFailed.of(error)
+
+    def _tell(self, batch: Sequence[_Ticket], began: float) -> None:
+        """Each caller, how its items were answered."""
+        ran = (time.perf_counter() - began) * 1000
+        costs = [self._cost(ticket.item) for ticket in batch]
+        padding = 1 - sum(costs) / (len(costs) * max(costs))
+        for caller, own in Counter(ticket.caller for ticket in batch).items():
+            came = min(ticket.came for ticket in batch if ticket.caller is caller)
+            caller.told(Batch(len(batch), len(batch) - own, padding, (began - came) * 1000, ran))
 
     def _finished(self, batch: Sequence[_Ticket]) -> None:
         with self._changed:

@@ -70,8 +70,8 @@ class Transcriber:
 
     def __init__(self, tokens: WhisperTokens) -> None:
         self._tokens = tokens
-        self._clips: SharedBatches[Wanted, Spoken] = SharedBatches(_batch)
-        self._recordings: SharedBatches[Wanted, Spoken] = SharedBatches(_batch)
+        self._clips: SharedBatches[Wanted, Spoken] = SharedBatches(_batch, cost=_cost)
+        self._recordings: SharedBatches[Wanted, Spoken] = SharedBatches(_batch, cost=_cost)
 
     def transcribe(
         self, windows: Sequence[Window], asked: Sequence[Asked], run: Runs, *, recording: bool = False
@@ -199,6 +199,10 @@ class Transcriber:
 
     def _times(self) -> Ids:
         return np.arange(self._tokens.first_time, self._tokens.first_time + self._tokens.places + 1)
+
+
+def _cost(wanted: Wanted) -> int:
+    return wanted[0].cost
 
 
 def _batch(waiting: Sequence[Wanted]) -> list[int]:

@@ -37,7 +37,9 @@ class Writer:
 
     def __init__(self, settings: TextSettings, *, alone: bool = False) -> None:
         self._settings = settings
-        self._batches: SharedBatches[Wanted, Hypothesis] = SharedBatches(_first if alone else _batch)
+        self._batches: SharedBatches[Wanted, Hypothesis] = SharedBatches(
+            _first if alone else _batch, cost=lambda wanted: len(wanted.ids)
+        )
 
     def write(self, texts: Sequence[Wanted], run: Runs) -> list[Hypothesis | ZooError]:
         """What is written to each text, in their order, or what it failed with."""

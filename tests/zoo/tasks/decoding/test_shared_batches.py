@@ -56,6 +56,20 @@ def test_who_comes_while_a_batch_runs_shares_the_next_one() -> None:
     assert room.seen == [[1], [2, 3, 4]]
 
 
+def test_each_caller_is_told_of_its_batches_and_of_nobody_else() -> None:
+    room = Room(lambda waiting: list(range(len(waiting))))
+    room.batches = SharedBatches[int, int](lambda waiting: list(range(len(waiting))), cost=lambda item: item)
+    one, other = Caller(), Caller()
+    asked = [room.ask(1), room.ask(2, 4, caller=one), room.ask(4, caller=other)]
+    room.go.set()
+    for wait in asked:
+        wait.result(30)
+    (mine,), (theirs,) = one.batches, other.batches
+    assert (mine.rows, mine.others, theirs.rows, theirs.others) == (3, 1, 3, 2)
+    assert mine.padding == theirs.padding == pytest.approx(2 / 12)
+    assert mine.run_ms == theirs.run_ms and mine.queue_ms >= theirs.queue_ms > 0
+
+
 def test_batches_are_picked_in_the_order_of_arrival() -> None:
     room = Room(pairs)
     asked = [room.ask(1), room.ask(2, -3, 4, 5), room.ask(-6)]
