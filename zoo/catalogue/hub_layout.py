@@ -129,7 +129,7 @@ def prompts(checkpoint: Path) -> dict[str, Any]:
     settings = read_json(checkpoint / "config_sentence_transformers.json")
     found, default = settings.get("prompts") or {}, settings.get("default_prompt_name")
     strings = isinstance(found, dict) and all(isinstance(text, str) for text in found.values())
-    if not strings or not (default is None or default in found):
+    if not strings or not (default is None or (isinstance(default, str) and default in found)):
         raise unfit("has a config_sentence_transformers.json whose prompts cannot be read")
     pooled = read_json(checkpoint / _modules(checkpoint).get("Pooling", "1_Pooling") / "config.json")
     if any(found.values()) and pooled.get("include_prompt") is False:

@@ -37,14 +37,23 @@ class Backlog:
         """How long a row that came now would wait."""
         return max(0.0, self._waiting_ms + self._running_ms / 2) / self._workers / 1000
 
+    def has_room(self, deadline: float) -> bool:
+        """Whether a row that came now would be answered by ``deadline`` (``time.monotonic``)."""
+        return fits(self.seconds(), deadline)
+
     def check_room(self, deadline: float, *, rows: int = 1) -> None:
         """Raise ``Unavailable`` where rows that came now would not be answered by ``deadline`` (``time.monotonic``)."""
         check_wait(self.seconds(), deadline, self.counts, rows=rows)
 
 
+def fits(wait: float, deadline: float) -> bool:
+    """Whether ``wait`` seconds leave enough of the time until ``deadline``."""
+    return wait <= max(0.0, PART * (deadline - time.monotonic()))
+
+
 def check_wait(wait: float, deadline: float, counts: RowCounts, *, rows: int = 1) -> None:
     """Raise ``Unavailable`` where ``wait`` seconds are too many of those that are left; ``counts`` is told."""
-    if wait > max(0.0, PART * (deadline - time.monotonic())):
+    if not fits(wait, deadline):
         counts.add(refused=rows)
         message = f"The server is full: a turn would come in {wait:.2g} s, too late for this one. Try again shortly."
         raise Unavailable(message, code="overloaded", retry_after=max(1.0, wait))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from zoo.engine.backlog import check_wait
+from zoo.engine.backlog import check_wait, fits
 from zoo.engine.row_counts import RowCounts
 
 T = TypeVar("T")
@@ -57,14 +57,22 @@ class Listeners:
         future.add_done_callback(self._gone)
         return future
 
+    def has_room(self, deadline: float) -> bool:
+        """Whether one more would have its turn in time for ``deadline`` (``time.monotonic``)."""
+        return fits(self._wait(), deadline)
+
     def check_room(self, deadline: float) -> None:
-        """Raise ``Unavailable`` where one more would have its turn too late for ``deadline`` (``time.monotonic``)."""
+        """Raise ``Unavailable`` where one more would have its turn too late for ``deadline``."""
+        check_wait(self._wait(), deadline, self._counts)
+
+    def _wait(self) -> float:
+        """Seconds until one that came now had its turn."""
         with self._lock:
             turns = max(0, self._here - self._threads + 1)
             running, seconds = list(self._running), self._seconds
         # A wave of requests is told by those that run before the first one of it has ended.
         ages = time.perf_counter() - sum(running) / len(running) if running else 0.0
-        check_wait(turns * max(seconds, ages) / self._threads, deadline, self._counts)
+        return turns * max(seconds, ages) / self._threads
 
     def _gone(self, _: object) -> None:
         with self._lock:

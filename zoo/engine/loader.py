@@ -114,6 +114,8 @@ class Loader:
 
         Of any model for None. What cannot be resolved or is not in memory is not this method's business.
         """
+        if self._workers.backlog.has_room(deadline) and self._listeners.has_room(deadline):
+            return  # mostly so; which model it is, files would have to tell
         if reference is not None:
             try:
                 served = self._shelf.here(self.registry.resolve(reference).reference)

@@ -215,7 +215,10 @@ def test_what_is_done_to_a_text_first_is_read_from_its_settings(tmp_path: Path) 
     assert checkpoints.prompts(tmp_path)["default_prompt"] == "q"
 
 
-@pytest.mark.parametrize("settings", [{"prompts": ["q"]}, {"prompts": {"q": 5}}, {"default_prompt_name": "q"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"prompts": ["q"]}, {"prompts": {"q": 5}}, {"default_prompt_name": "q"}, {"default_prompt_name": ["q"]}],
+)
 def test_prompts_that_cannot_be_read_are_named(tmp_path: Path, settings: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="config_sentence_transformers") as caught:
         checkpoints.prompts(write(tmp_path, "config_sentence_transformers.json", settings))
