@@ -51,9 +51,10 @@ class Door:
         return found
 
     def left(self, name: str) -> list[Path]:
-        """What lies in the store of a model, or half done beside it."""
-        folders = (self.settings.home / "staging", self.settings.home / "models" / name)
-        return [path for folder in folders for path in folder.rglob("*")]
+        """What lies in the store of a model, or half done beside it; not what another attempt may go on with."""
+        staging = self.settings.home / "staging"
+        half = [path for path in staging.glob("*") if not path.name.startswith("kept-")]
+        return [*half, *(self.settings.home / "models" / name).rglob("*")]
 
 
 @pytest.fixture(scope="module")
