@@ -49,22 +49,24 @@ def passages(text: str, count: Callable[[str], int], most: int) -> list[Passage]
 def sentences(text: str) -> list[str]:
     """The whole text in parts that end where sentences or lines do; joined they are the text.
 
-    A stop behind what looks like an abbreviation or an ordinal number, or before a small letter, ends none.
+    A stop behind what looks like an abbreviation or an ordinal number, before a small letter or before more stops, ends
+    none.
     """
-    found: list[str] = []
+    found: list[list[str]] = []
     for piece in _cut(text, _CUTS[0]):
-        if not found or _ends(found[-1], piece):
-            found.append(piece)
+        if not found or _ends(found[-1][-1], piece):
+            found.append([piece])
         else:
-            found[-1] += piece
-    return found
+            found[-1].append(piece)
+    return ["".join(pieces) for pieces in found]
 
 
 def _ends(part: str, following: str) -> bool:
     words = part.split()
     if not words or "\n" in part[len(part.rstrip()) :]:
         return True
-    return not following[:1].islower() and not _SHORT.fullmatch(words[-1])
+    says = any(map(str.isalnum, following))  # of stops alone a model makes words
+    return says and not following[:1].islower() and not _SHORT.fullmatch(words[-1])
 
 
 def _pieces(text: str, count: Callable[[str], int], most: int, level: int) -> Iterator[tuple[str, int]]:

@@ -78,8 +78,15 @@ def test_long_runs_of_stops_and_spaces_are_cut_as_short_ones_are() -> None:
         ["Hunde mögen z. B. Knochen. ", "Er auch."],
         ["今日は晴れ。", "明日は雨。"],
         ["a.b.c"],
+        ["Stop! !!! ... ", "Now."],
         ["\n", "So."],
     ],
 )
 def test_sentences_end_where_a_reader_would_say_so(parts: list[str]) -> None:
     assert sentences("".join(parts)) == parts
+
+
+@pytest.mark.parametrize("piece", ["1. ", ". ", "a ", "So. ", "\n", "Mr. "])
+def test_a_text_of_any_kind_is_cut_in_linear_time(piece: str) -> None:
+    text = piece * (100_000 // len(piece))
+    assert "".join(sentences(text)) == text
