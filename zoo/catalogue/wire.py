@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 
 MOST_BYTES = 2**31 - 1  # of one message: protobuf's own limit
@@ -24,7 +25,10 @@ def spans(message: memoryview) -> Iterator[tuple[int, Value, int, int]]:
     place, end = 0, len(message)
     while place < end:
         start = place
-        tag, place = _varint(message, place)
+        tag = message[place]
+        place += 1
+        if tag > 0x7F:  # of a message's numbers nearly all take one byte
+            tag, place = _varint(message, start)
         kind, number = tag & 7, tag >> 3
         if number == 0:
             raise ValueError("it has a field without a number")
@@ -33,7 +37,10 @@ def spans(message: memoryview) -> Iterator[tuple[int, Value, int, int]]:
             yield number, value, start, place
             continue
         if kind == _BYTES:
-            size, place = _varint(message, place)
+            if place < end and (size := message[place]) < 0x80:
+                place += 1
+            else:
+                size, place = _varint(message, place)
         elif kind in (_FIXED64, _FIXED32):
             size = 8 if kind == _FIXED64 else 4
         else:
@@ -65,14 +72,25 @@ def numbers(message: memoryview, number: int) -> list[int]:
     for which, value in fields(message):
         if which != number:
             continue
-        if isinstance(value, int):
-            found.append(value)
-            continue
-        place = 0
-        while place < len(value):
-            one, place = _varint(value, place)
-            found.append(one)
+        found += [value] if isinstance(value, int) else varints(value)
     return found
+
+
+def varints(packed: memoryview) -> list[int]:
+    """Whole numbers that are packed into one value; negative ones are huge."""
+    found, place = [], 0
+    while place < len(packed):
+        one, place = _varint(packed, place)
+        found.append(one)
+    return found
+
+
+def floats(message: memoryview, number: int) -> list[float]:
+    """The values of a field that holds numbers of four bytes, packed or one by one."""
+    packed = b"".join(bytes(value) for value in messages(message, number))
+    if len(packed) % 4:
+        raise ValueError("it is cut off")
+    return list(struct.unpack(f"<{len(packed) // 4}f", packed))
 
 
 def field(number: int, content: bytes) -> bytes:
@@ -83,6 +101,11 @@ def field(number: int, content: bytes) -> bytes:
 def number_field(number: int, value: int) -> bytes:
     """A field that holds a whole number that is not negative."""
     return _written_varint(number << 3 | _VARINT) + _written_varint(value)
+
+
+def float_field(number: int, value: float) -> bytes:
+    """A field that holds a number of four bytes."""
+    return _written_varint(number << 3 | _FIXED32) + struct.pack("<f", value)
 
 
 def _written_varint(value: int) -> bytes:

@@ -48,8 +48,7 @@ class Loader:
         self._workers = Workers(self.cores)
         self.counts = self._workers.backlog.counts
         self.calm = self._workers.calm
-        # What lies in the store is published whole and never written to again.
-        placement = Placement(chosen_providers(offered_providers(), settings.providers), mapped=True)
+        placement = Placement(chosen_providers(offered_providers(), settings.providers))
         limit = memory_limit()
         budget = settings.memory or int(limit * MODELS_SHARE)
         self._shelf: Shelf[Served] = Shelf(budget, limit=limit, calm=self.calm)

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from zoo.catalogue.mapped_graph import mapped_graph
-from zoo.engine.session import Placement, Session
+from zoo.engine.session import Session
 
 WEIGHT = np.arange(600, dtype=np.float32).reshape(1, 600)
 
@@ -44,7 +44,7 @@ def test_a_graph_of_small_weights_has_nothing_to_map(tmp_path: Path) -> None:
 
 def test_it_answers_as_the_file_does_though_that_is_removed_meanwhile(tmp_path: Path) -> None:
     path = written(tmp_path, WEIGHT)
-    session = Session(path, threads=1, placement=Placement(mapped=True))
+    session = Session(path, threads=1)
     path.unlink()
     (answer,) = session.run({"x": np.ones((2, 600), dtype=np.float32)})
     np.testing.assert_array_equal(answer, np.repeat(WEIGHT + 1, 2, axis=0))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import onnx
 import pytest
 from transformers import pipeline
 
@@ -15,7 +16,9 @@ from tests.adapters.training.quiet_context import context_for
 from tests.conftest import TinyZoo
 from tests.imports import Imports
 from tests.tiny_spans import KINDS, TAGS, write_tokens_checkpoint
-from zoo.engine.predictor import Predictor
+from zoo.catalogue.mapped_graph import mapped_graph
+from zoo.engine.attention_fusion import OPERATOR, fused_attention
+from zoo.engine.predictor import MODEL_FILE, Predictor
 from zoo.errors import InvalidInput, TooLarge
 
 Predictors = Callable[[str], Predictor]
@@ -195,3 +198,15 @@ def test_unusual_characters_are_answered_with_valid_json(predictor_of: Predictor
         body: Any = predictor_of(kind).predict(text, {"aggregation_strategy": strategy, "ignore_labels": []}).body
         assert json.loads(json.dumps(body, allow_nan=False)) == body
         assert all(0 <= one["start"] <= one["end"] <= len(text) for one in body)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_attention_of_all_but_deberta_runs_as_one_operator(
+    taggers: TinyZoo, predictor_of: Predictors, kind: str
+) -> None:
+    predictor_of(kind)
+    path = taggers.store.folder(kind, 1) / MODEL_FILE
+    graph = mapped_graph(path) or path.read_bytes()
+    nodes = [node.op_type for node in onnx.load_from_string(fused_attention(graph) or graph).graph.node]
+    # DeBERTa's scores have terms of their own for places.
+    assert (nodes.count(OPERATOR), nodes.count("Softmax")) == ((0, 1) if kind == "deberta-v2" else (1, 0))
