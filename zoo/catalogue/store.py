@@ -13,7 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from zoo.catalogue.alias import Alias, check_alias, moved, read_table, table_text, without
+from zoo.catalogue.alias import Alias, check_alias, moved, table_text, without
+from zoo.catalogue.alias_tables import AliasTables
 from zoo.catalogue.durable import replace_file, storage_errors, sync_folder, write_file
 from zoo.catalogue.entry import ModelEntry, is_name
 from zoo.catalogue.manifest import MANIFEST, describe_files, has_all_files, read_manifest, verify_files
@@ -36,7 +37,7 @@ class Store:
         self._models = home / "models"
         self._staging = Staging(home / "staging")
         self._manifests: dict[tuple[str, int], tuple[tuple[int, int, int], ModelEntry]] = {}
-        self._tables: dict[str, tuple[bytes, dict[str, Alias]]] = {}
+        self._tables = AliasTables()
 
     def names(self) -> list[str]:
         """Names that have a version, whole or broken, in alphabetical order."""
@@ -159,13 +160,7 @@ class Store:
     def alias_table(self, name: str) -> Mapping[str, Alias]:
         """Aliases of a name with their rollouts, all from one reading; ``ArtifactCorrupt`` if it is damaged."""
         try:
-            with open(f"{self._named(name)}/{_ALIASES}", "rb", buffering=0) as file:
-                text = file.readall()
-            known = self._tables.get(name)
-            if known is None or known[0] != text:  # every request asks: parsing takes longer than reading
-                known = (text, read_table(text))
-                self._tables[name] = known
-            return known[1]
+            return self._tables.read(f"{self._named(name)}/{_ALIASES}")
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as error:

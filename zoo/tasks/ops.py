@@ -46,5 +46,5 @@ def pool(hidden: Floats, mask: NDArray[np.int64], mode: str) -> Floats:
 
 def normalise(vectors: Floats) -> Floats:
     """Vectors of length one along the last axis; a zero vector stays zero."""
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    length = np.sqrt((vectors * vectors).sum(axis=-1, keepdims=True))
     return np.asarray(vectors / np.maximum(length, 1e-12), dtype=np.float32)
