@@ -50,12 +50,7 @@ def parse(body: bytes) -> Any:
     if not body.strip():
         return None
     try:
-        value = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_constant=_no_constant,
-            parse_float=_finite,
-        )
+        value = _JSON.decode(body.decode("utf-8"))
     except ZooError:
         raise
     except RecursionError:
@@ -87,6 +82,9 @@ def _finite(digits: str) -> float:
     if math.isinf(number):
         raise InvalidInput("A number in the body is too large: send finite ones.", code="invalid_number")
     return number
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
 
 
 def _too_deep() -> ZooError:
