@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.engine.threads import cpu_quota, granted_threads, measured
+from zoo.engine.threads import Clocks, cpu_quota, granted_threads, measured
 
 
 def version_2(root: Path, content: str) -> Path:
@@ -103,30 +103,53 @@ def test_a_number_that_was_asked_for_is_kept(tmp_path: Path) -> None:
     assert granted_threads(5, root=version_2(tmp_path, "100000 100000\n")) == 5
 
 
-class Clock:
-    """Seconds that pass only while something is run."""
+class Machine:
+    """Seconds that pass while something is run or slept; for ``disturbed`` of them another thread is busy as well."""
 
-    def __init__(self, *, single: float, alone: float) -> None:
-        self.seconds = 0.0
+    def __init__(self, *, single: float, alone: float, disturbed: float = 0.0) -> None:
+        self.seconds = self.used = 0.0
         self._taken = {False: single, True: alone}
+        self._disturbed = disturbed
 
-    def __call__(self) -> float:
-        return self.seconds
+    def clocks(self) -> Clocks:
+        return Clocks(wall=lambda: self.seconds, busy=lambda: self.used, sleep=self._pass)
 
     def run(self, whole: bool) -> None:
-        self.seconds += self._taken[whole]
+        beside = self.seconds < self._disturbed
+        took = self._taken[whole] * (3 if whole and beside else 1)  # two threads that share a core with a third
+        self._pass(took)
+        self.used += took * (2 if whole or beside else 1)
+
+    def _pass(self, seconds: float) -> None:
+        self.seconds += seconds
 
 
 @pytest.mark.parametrize(("alone", "threads"), [(0.0031, 2), (0.0056, 1), (0.009, 1)])
 def test_a_row_that_is_alone_gets_the_threads_that_were_faster(alone: float, threads: int) -> None:
-    clock = Clock(single=0.0057, alone=alone)
-    found = measured(clock.run, cores=2, clock=clock)
+    machine = Machine(single=0.0057, alone=alone)
+    found = measured(machine.run, cores=2, clocks=machine.clocks())
     assert (found.workers, found.alone) == (2, threads)
     assert found.single_ms == pytest.approx(5.7)
 
 
 def test_with_one_core_nothing_is_to_be_chosen() -> None:
-    clock = Clock(single=0.0057, alone=0.001)
-    found = measured(clock.run, cores=1, clock=clock)
+    machine = Machine(single=0.0057, alone=0.001)
+    found = measured(machine.run, cores=1, clocks=machine.clocks())
     assert (found.workers, found.alone) == (1, 1)
     assert found.alone_ms == found.single_ms == pytest.approx(5.7)
+
+
+def test_turns_beside_other_work_of_the_process_do_not_count() -> None:
+    machine = Machine(single=0.0057, alone=0.0031, disturbed=0.6)
+    found = measured(machine.run, cores=2, clocks=machine.clocks())
+    assert found.alone == 2
+    assert found.alone_ms == pytest.approx(3.1)
+    assert machine.seconds < 0.8
+
+
+def test_work_that_does_not_end_is_waited_for_no_longer_than_a_moment() -> None:
+    machine = Machine(single=0.0057, alone=0.0031, disturbed=3600)
+    found = measured(machine.run, cores=2, clocks=machine.clocks())
+    assert found.alone == 1
+    assert found.single_ms == pytest.approx(5.7)
+    assert machine.seconds < 2
